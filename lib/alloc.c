@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* alloc.c: the rare ways behind the entry points. */
+#include "config.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+
+#include "alloc.h"
+#include "jemalloc_private.h"
+#include "pool.h"
+
+static struct {
+	void (*free)(void *);
+	void *(*realloc)(void *, size_t);
+	size_t (*usable_size)(void *);
+} libc;
+
+bool
+vmm_alloc_make_room(size_t size)
+{
+	int saved_errno = errno;
+
+	/* Before there is a pool this is 0: jemalloc itself could not start. */
+	if (size >= vmm_pool_span.size)
+		return false;
+	je_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+	/* 4096 stands for all arenas (jemalloc(3), MALLCTL_ARENAS_ALL). */
+	je_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	errno = saved_errno;
+	return true;
+}
+
+static void *
+or_enomem(void *block)
+{
+	if (block == NULL)
+		errno = ENOMEM;
+	return block;
+}
+
+void *
+vmm_alloc_malloc(size_t size)
+{
+	return or_enomem(vmm_alloc_make_room(size) ? je_malloc(size) : NULL);
+}
+
+void *
+vmm_alloc_calloc(size_t size)
+{
+	return or_enomem(vmm_alloc_make_room(size) ? je_calloc(1, size) : NULL);
+}
+
+void *
+vmm_alloc_realloc(void *block, size_t size)
+{
+	return or_enomem(
+	    vmm_alloc_make_room(size) ? je_realloc(block, size) : NULL);
+}
+
+void *
+vmm_alloc_aligned(size_t alignment, size_t size)
+{
+	return or_enomem(alignment < vmm_pool_span.size &&
+		    vmm_alloc_make_room(size)
+		? je_aligned_alloc(alignment, size)
+		: NULL);
+}
+
+void
+vmm_alloc_other_free(void *block)
+{
+	int saved_errno = errno;
+
+	if (block != NULL && libc.free != NULL)
+		libc.free(block);
+	errno = saved_errno;
+}
+
+void *
+vmm_alloc_other_realloc(void *block, size_t size)
+{
+	if (libc.realloc != NULL)
+		return libc.realloc(block, size);
+	return or_enomem(NULL);
+}
+
+size_t
+vmm_alloc_other_usable_size(void *block)
+{
+	return block != NULL && libc.usable_size != NULL
+	    ? libc.usable_size(block)
+	    : 0;
+}
+
+void
+vmm_alloc_find_others(void)
+{
+	*(void **)&libc.free = dlsym(RTLD_NEXT, "free");
+	*(void **)&libc.realloc = dlsym(RTLD_NEXT, "realloc");
+	*(void **)&libc.usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* jehost.c: what the private jemalloc asks of the system, answered by the pool. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "fork.h"
+#include "init.h"
+#include "jehost.h"
+#include "jemalloc_private.h"
+#include "os.h"
+#include "pool.h"
+#include "text.h"
+
+/*
+ * jemalloc reads its configuration from five places, each overruling those
+ * before it (jemalloc(3), TUNING): the first two and the last are symbols, and
+ * belong to the library; the third is a symbolic link, in whose place stands
+ * what depends on the pool; the fourth is the environment, the user's.
+ *
+ * retain:false            An arena gives back what it does not need; kept, it
+ *                         would be lost to the other arenas of a pool that cannot
+ *                         grow.
+ * oversize_threshold:0    No arena of their own for large blocks, which would
+ *                         purge each at once.
+ * dirty_decay_ms:-1       Free ranges stay with their arena until the pool runs
+ * muzzy_decay_ms:0        out: there is no system to give them back to in time.
+ */
+const char *je_malloc_conf =
+    "retain:false,oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:0";
+
+/*
+ * What a user cannot change, since it would take memory from elsewhere (dss, hpa),
+ * create threads, or break what the entry points promise (zero_realloc).
+ */
+const char *je_malloc_conf_2_conf_harder =
+    "dss:disabled,hpa:false,background_thread:false,zero_realloc:free";
+
+/*
+ * An arena of this size still packs well: it keeps a slab of each small size, and
+ * free ranges that others cannot use until the pool runs out.
+ */
+#define POOL_BYTES_PER_ARENA ((size_t)16 << 20)
+#define ARENAS_PER_CPU 4 /* jemalloc's own default */
+
+static size_t
+arena_count(void)
+{
+	size_t by_pool = vmm_pool_span.size / POOL_BYTES_PER_ARENA;
+	size_t by_cpu = (size_t)vmm_os_cpu_count() * ARENAS_PER_CPU;
+	size_t count = by_pool < by_cpu ? by_pool : by_cpu;
+
+	return count > 0 ? count : 1;
+}
+
+ssize_t
+vmm_jehost_readlink(const char *path, char *buffer, size_t size)
+{
+	struct vmm_text conf;
+
+	(void)path;
+	vmm_init_start();
+	vmm_text_clear(&conf);
+	vmm_text_str(&conf, "narenas:");
+	vmm_text_uint(&conf, arena_count());
+	if (conf.length > size)
+		return 0;
+	memcpy(buffer, conf.data, conf.length);
+	return (ssize_t)conf.length;
+}
+
+char *
+vmm_jehost_secure_getenv(const char *name)
+{
+	const struct vmm_settings *settings = vmm_init_start();
+
+	if (strcmp(name, "MALLOC_CONF") != 0 || *settings->conf == '\0')
+		return NULL;
+	return (char *)(uintptr_t)settings->conf;
+}
+
+int
+vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
+    void (*child)(void))
+{
+	if (vmm_init_start()->fork == VMM_FORK_NONE)
+		return 0;
+	return vmm_fork_register(prepare, parent, child);
+}
+
+int
+vmm_jehost_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+    void *(*start)(void *), void *argument)
+{
+	(void)thread;
+	(void)attr;
+	(void)start;
+	(void)argument;
+	return EAGAIN;
+}
+
+void *
+vmm_jehost_dlsym(void *handle, const char *name)
+{
+	(void)handle;
+	(void)name;
+	return NULL;
+}
+
+void *
+vmm_jehost_sbrk(intptr_t increment)
+{
+	(void)increment;
+	return (void *)-1;
+}
+
+void *
+vmm_jehost_extent_alloc(void *wanted, size_t size, size_t alignment,
+    bool *is_zero, bool *is_committed)
+{
+	void *range = vmm_pool_take(wanted, size, alignment, is_zero);
+
+	if (range != NULL)
+		*is_committed = true;
+	return range;
+}
+
+bool
+vmm_jehost_extent_dalloc(void *address, size_t size)
+{
+	vmm_pool_give(address, size);
+	return false;
+}
+
+void
+vmm_jehost_extent_destroy(void *address, size_t size)
+{
+	vmm_pool_give(address, size);
+}
+
+bool
+vmm_jehost_pages_commit(void *address, size_t size)
+{
+	(void)address;
+	(void)size;
+	return false;
+}
+
+bool
+vmm_jehost_pages_decommit(void *address, size_t size)
+{
+	(void)address;
+	(void)size;
+	return true;
+}
+
+/*
+ * MADV_DONTNEED, which these stand for, would bring the old contents of a shared
+ * file mapping back instead of zeroes (madvise(2)); jemalloc then zeroes itself.
+ */
+bool
+vmm_jehost_pages_purge_lazy(void *address, size_t size)
+{
+	(void)address;
+	(void)size;
+	return true;
+}
+
+bool
+vmm_jehost_pages_purge_forced(void *address, size_t size)
+{
+	(void)address;
+	(void)size;
+	return true;
+}

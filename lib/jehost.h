@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* jehost.h: what the private jemalloc asks of the system, answered by the pool. */
+#ifndef VMM_JEHOST_H
+#define VMM_JEHOST_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * jemalloc.syms makes jemalloc's objects call these; each has the prototype and
+ * the meaning of what it replaces. Those that deal in extents keep errno, since
+ * jemalloc's free does not, and may be called by any thread.
+ */
+
+/* src/jemalloc.c: the environment and the symbolic link /etc/malloc.conf. */
+char *vmm_jehost_secure_getenv(const char *name);
+ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);
+
+/* Hands jemalloc's handlers to fork.c. */
+int vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
+    void (*child)(void));
+
+/* The library never creates a thread: EAGAIN, and no other way found by name. */
+int vmm_jehost_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+    void *(*start)(void *), void *argument);
+void *vmm_jehost_dlsym(void *handle, const char *name);
+
+/* No memory but the pool's: fails as sbrk(2) does. */
+void *vmm_jehost_sbrk(intptr_t increment);
+
+/* src/extent_mmap.c: a range, at `wanted` if that is not NULL; NULL if none. */
+void *vmm_jehost_extent_alloc(void *wanted, size_t size, size_t alignment,
+    bool *is_zero, bool *is_committed);
+
+/* src/extent_mmap.c and src/pages.c: the range back. False: done. */
+bool vmm_jehost_extent_dalloc(void *address, size_t size);
+void vmm_jehost_extent_destroy(void *address, size_t size);
+
+/* src/pages.c: true is failure, upon which jemalloc does without. */
+bool vmm_jehost_pages_commit(void *address, size_t size);
+bool vmm_jehost_pages_decommit(void *address, size_t size);
+bool vmm_jehost_pages_purge_lazy(void *address, size_t size);
+bool vmm_jehost_pages_purge_forced(void *address, size_t size);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* jemalloc_private.h: what the private copy of jemalloc offers (see jemalloc(3)). */
+#ifndef VMM_JEMALLOC_PRIVATE_H
+#define VMM_JEMALLOC_PRIVATE_H
+
+#include <stddef.h>
+
+#pragma GCC visibility push(hidden)
+
+/* Each does, and returns, what jemalloc(3) says of the name without `je_`. */
+void *je_malloc(size_t size) __attribute__((malloc, alloc_size(1)));
+void *je_calloc(size_t count, size_t size)
+    __attribute__((malloc, alloc_size(1, 2)));
+void *je_realloc(void *block, size_t size) __attribute__((alloc_size(2)));
+void *je_aligned_alloc(size_t alignment, size_t size)
+    __attribute__((malloc, alloc_size(2)));
+void je_free(void *block);
+size_t je_malloc_usable_size(void *block);
+
+void *je_mallocx(size_t size, int flags)
+    __attribute__((malloc, alloc_size(1)));
+void *je_rallocx(void *block, size_t size, int flags)
+    __attribute__((alloc_size(2)));
+size_t je_xallocx(void *block, size_t size, size_t extra, int flags);
+size_t je_sallocx(const void *block, int flags);
+void je_dallocx(void *block, int flags);
+void je_sdallocx(void *block, size_t size, int flags);
+size_t je_nallocx(size_t size, int flags);
+int je_mallctl(const char *name, void *old, size_t *old_length, void *new_value,
+    size_t new_length);
+int je_mallctlnametomib(const char *name, size_t *mib, size_t *mib_length);
+int je_mallctlbymib(const size_t *mib, size_t mib_length, void *old,
+    size_t *old_length, void *new_value, size_t new_length);
+void je_malloc_stats_print(void (*write_cb)(void *, const char *),
+    void *argument, const char *options);
+
+/* Configuration that jemalloc reads at its start, before and after all other. */
+extern const char *je_malloc_conf;
+extern const char *je_malloc_conf_2_conf_harder;
+
+#pragma GCC visibility pop
+
+#endif

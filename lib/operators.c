@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* operators.c: the C++ operators that allocate and free, without libstdc++. */
+#include "config.h"
+
+#include <dlfcn.h>
+
+#include "fatal.h"
+#include "operators.h"
+#include "pool.h"
+
+void *
+vmm_operators_runtime(const char *name)
+{
+	/* A library opened with RTLD_LOCAL may have brought it: ask by file name. */
+	static const char *const runtimes[] = {
+		"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"
+	};
+	void *function = dlsym(RTLD_NEXT, name);
+
+	for (size_t i = 0; function == NULL &&
+	     i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
+		void *runtime = dlopen(runtimes[i], RTLD_LAZY | RTLD_NOLOAD);
+
+		if (runtime != NULL)
+			function = dlsym(runtime, name);
+	}
+	if (function == NULL)
+		vmm_fatal_abort("no memory for operator new, and no C++ "
+		    "runtime found that could say so");
+	return function;
+}
+
+VMM_EXPORT void *
+vmm_new(size_t size)
+{
+	void *block = je_malloc(vmm_entry_size(size));
+
+	if (VMM_LIKELY(block != NULL))
+		return block;
+	return ((void *(*)(size_t))vmm_operators_runtime(
+	    VMM_CXX(_Znw, )))(size);
+}
+
+VMM_EXPORT void *
+vmm_new_aligned(size_t size, size_t alignment)
+{
+	void *block = vmm_entry_aligned(alignment, size);
+
+	if (VMM_LIKELY(block != NULL))
+		return block;
+	return ((void *(*)(size_t, size_t))vmm_operators_runtime(
+	    VMM_CXX(_Znw, St11align_val_t)))(size, alignment);
+}
+
+VMM_EXPORT void
+vmm_delete(void *block)
+{
+	if (VMM_LIKELY(vmm_pool_has(block)))
+		je_free(block);
+	else
+		vmm_alloc_other_free(block);
+}
+
+VMM_EXPORT void
+vmm_delete_aligned(void *block)
+{
+	vmm_own_delete(block);
+}
+
+#define ALIAS_OF(name) __attribute__((alias(name), visibility("hidden")))
+
+extern void *vmm_own_new(size_t size) ALIAS_OF(VMM_CXX(_Znw, ));
+extern void *vmm_own_new_aligned(size_t size, size_t alignment)
+    ALIAS_OF(VMM_CXX(_Znw, St11align_val_t));
+extern void vmm_own_delete(void *block) ALIAS_OF("_ZdlPv");

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* settings.h: what the user asked for through the environment. */
+#ifndef VMM_SETTINGS_H
+#define VMM_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "text.h"
+
+/* What fork(2) does to the pool; the values of VMMALLOC_FORK. */
+enum vmm_fork {
+	VMM_FORK_NONE = 0,    /* nothing: parent and child share the pool */
+	VMM_FORK_PRIVATE = 1, /* both go on over a private, copy-on-write mapping */
+};
+
+/* When the file system promises the pool's blocks; VMMALLOC_RESERVE. */
+enum vmm_reserve {
+	VMM_RESERVE_GROW, /* in steps, ahead of use */
+	VMM_RESERVE_FULL, /* all of them, before main */
+};
+
+/* The settings of a process. Strings belong to the environment they came from. */
+struct vmm_settings {
+	const char *pool_dir;
+	size_t pool_size_bytes; /* as given, not yet rounded up to pages */
+	enum vmm_fork fork;
+	enum vmm_reserve reserve;
+	const char *conf; /* jemalloc's, "" if none */
+};
+
+/* One variable of the environment: the row of a table that documents itself. */
+struct vmm_setting {
+	const char *name;
+	const char *fallback; /* the default as text; NULL: required */
+	const char *accepted; /* what is accepted, for people */
+	const char *help;     /* what it is for, in one line */
+	/* Stores `value`; on failure returns false with the message in `error`. */
+	bool (*parse)(const struct vmm_setting *setting, const char *value,
+	    struct vmm_settings *settings, struct vmm_text *error);
+};
+
+/* Every variable that the library reads, in the order in which they are checked. */
+extern const struct vmm_setting vmm_settings_table[];
+extern const size_t vmm_settings_count;
+
+/*
+ * Longest VMMALLOC_CONF in bytes: it is handed on to jemalloc in a fixed buffer,
+ * since there is no heap yet.
+ */
+#define VMM_SETTINGS_CONF_MAX 2048
+
+/*
+ * Fills `settings` from the table. `get` answers getenv(3)'s question, NULL for a
+ * variable that is not there. Returns true; or false with, in `error`, the two
+ * lines for stderr, newlines included. Reads no global state, takes no lock.
+ */
+bool vmm_settings_read(struct vmm_settings *settings,
+    const char *(*get)(const char *name), struct vmm_text *error);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* text.c: messages put together in a stack buffer, without stdio, locale or heap. */
+#include "config.h"
+
+#include <string.h>
+
+#include "text.h"
+
+void
+vmm_text_clear(struct vmm_text *text)
+{
+	text->length = 0;
+	text->data[0] = '\0';
+}
+
+static void
+append(struct vmm_text *text, const char *str, size_t length)
+{
+	size_t room = sizeof(text->data) - 1 - text->length;
+
+	if (length > room)
+		length = room;
+	memcpy(text->data + text->length, str, length);
+	text->length += length;
+	text->data[text->length] = '\0';
+}
+
+void
+vmm_text_str(struct vmm_text *text, const char *str)
+{
+	if (str == NULL)
+		str = "(null)";
+	append(text, str, strlen(str));
+}
+
+void
+vmm_text_uint(struct vmm_text *text, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value != 0);
+	append(text, digits + at, sizeof(digits) - at);
+}
+
+void
+vmm_text_errno(struct vmm_text *text, int errnum)
+{
+	const char *description = NULL;
+
+#ifdef HAVE_STRERRORDESC_NP
+	/* strerror(3) translates, and so may allocate; this one never does. */
+	description = strerrordesc_np(errnum);
+#endif
+	if (description != NULL) {
+		vmm_text_str(text, description);
+	} else {
+		vmm_text_str(text, "errno ");
+		vmm_text_uint(text, (uint64_t)errnum);
+	}
+}

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# vmmalloc.m4: the project's own configure macros.
+
+# VMM_CHECK_CFLAGS(VARIABLE, FLAGS): adds to VARIABLE those that the compiler takes.
+AC_DEFUN([VMM_CHECK_CFLAGS], [
+vmm_saved_CFLAGS=$CFLAGS
+for vmm_flag in m4_normalize([$2]); do
+	AC_MSG_CHECKING([whether the C compiler takes $vmm_flag])
+	CFLAGS="$vmm_saved_CFLAGS -Werror $vmm_flag"
+	AC_COMPILE_IFELSE([AC_LANG_PROGRAM([], [])],
+		[AC_MSG_RESULT([yes])
+		$1="$$1 $vmm_flag"],
+		[AC_MSG_RESULT([no])])
+done
+CFLAGS=$vmm_saved_CFLAGS])
+
+# VMM_JEMALLOC: finds jemalloc's position independent archive, checks its version
+# and that the names of lib/jemalloc.syms are in it, and sets JEMALLOC_ARCHIVE.
+AC_DEFUN([VMM_JEMALLOC], [
+AC_ARG_WITH([jemalloc],
+	[AS_HELP_STRING([--with-jemalloc=ARCHIVE],
+		[position independent archive of jemalloc 5.3
+		@<:@libjemalloc_pic.a beside the library that pkg-config finds@:>@])],
+	[], [with_jemalloc=])
+AS_CASE([$with_jemalloc], [yes|no],
+	[AC_MSG_ERROR([--with-jemalloc takes the name of an archive])])
+AC_MSG_CHECKING([for jemalloc's version])
+PKG_CHECK_EXISTS([jemalloc],
+	[vmm_jemalloc_version=`$PKG_CONFIG --modversion jemalloc`],
+	[vmm_jemalloc_version=unknown])
+AC_MSG_RESULT([$vmm_jemalloc_version])
+AS_IF([test -z "$with_jemalloc"], [
+	AS_IF([test "$vmm_jemalloc_version" = unknown],
+		[AC_MSG_ERROR([jemalloc not found by pkg-config: install
+libjemalloc-dev, or name an archive with --with-jemalloc=ARCHIVE])])
+	PKG_CHECK_EXISTS([jemalloc >= 5.3.0], [],
+		[AC_MSG_ERROR([jemalloc $vmm_jemalloc_version found, 5.3 is needed])])
+	JEMALLOC_ARCHIVE=`$PKG_CONFIG --variable=libdir jemalloc`/libjemalloc_pic.a
+], [JEMALLOC_ARCHIVE=$with_jemalloc
+	vmm_jemalloc_version="named by --with-jemalloc"])
+AC_MSG_CHECKING([for jemalloc's position independent archive])
+AS_IF([test -r "$JEMALLOC_ARCHIVE"], [AC_MSG_RESULT([$JEMALLOC_ARCHIVE])],
+	[AC_MSG_RESULT([no])
+	AC_MSG_ERROR([no $JEMALLOC_ARCHIVE: name one with --with-jemalloc=ARCHIVE])])
+AS_CASE([$JEMALLOC_ARCHIVE], [[/*]], [],
+	[JEMALLOC_ARCHIVE=`pwd`/$JEMALLOC_ARCHIVE])
+AC_MSG_CHECKING([whether it has the names of lib/jemalloc.syms])
+AS_IF([vmm_missing=`NM="$NM_TOOL" $srcdir/lib/private-jemalloc.sh check \
+		$srcdir/lib/jemalloc.syms "$JEMALLOC_ARCHIVE" 2>&1`],
+	[AC_MSG_RESULT([yes])],
+	[AC_MSG_RESULT([no])
+	AC_MSG_ERROR([$vmm_missing])])
+AC_SUBST([JEMALLOC_ARCHIVE])])
+
+# VMM_CHECK_LIBRARY: Check, for unit tests; without it they are skipped.
+AC_DEFUN([VMM_CHECK_LIBRARY], [
+AC_MSG_CHECKING([for Check, for unit tests])
+PKG_CHECK_EXISTS([check >= 0.15],
+	[vmm_check=`$PKG_CONFIG --modversion check`
+	CHECK_CFLAGS=`$PKG_CONFIG --cflags check`
+	CHECK_LIBS=`$PKG_CONFIG --libs check`],
+	[vmm_check="no (not built: install Check)"])
+AC_MSG_RESULT([$vmm_check])
+AC_SUBST([CHECK_CFLAGS])
+AC_SUBST([CHECK_LIBS])
+AM_CONDITIONAL([HAVE_CHECK], [test -n "$CHECK_LIBS"])])
