@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "alloc.h"
+#include "jehost.h"
 #include "jemalloc_private.h"
 #include "pool.h"
 
@@ -24,8 +25,7 @@ vmm_alloc_make_room(size_t size)
 	if (size >= vmm_pool_span.size)
 		return false;
 	je_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
-	/* 4096 stands for all arenas (jemalloc(3), MALLCTL_ARENAS_ALL). */
-	je_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	vmm_jehost_purge_arenas();
 	errno = saved_errno;
 	return true;
 }
@@ -54,7 +54,7 @@ void *
 vmm_alloc_realloc(void *block, size_t size)
 {
 	return or_enomem(
-	    vmm_alloc_make_room(size) ? je_realloc(block, size) : NULL);
+	    vmm_alloc_make_room(size) ? je_rallocx(block, size, 0) : NULL);
 }
 
 void *

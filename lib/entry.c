@@ -83,7 +83,8 @@ realloc(void *block, size_t size)
 		je_free(block);
 		return NULL;
 	}
-	moved = je_realloc(block, vmm_entry_size(size));
+	/* Its realloc does the same after 38 instructions for other cases. */
+	moved = je_rallocx(block, vmm_entry_size(size), 0);
 	if (VMM_LIKELY(moved != NULL))
 		return moved;
 	return vmm_alloc_realloc(block, vmm_entry_size(size));

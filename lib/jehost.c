@@ -174,3 +174,50 @@ vmm_jehost_pages_purge_forced(void *address, size_t size)
 	(void)size;
 	return true;
 }
+
+void
+vmm_jehost_purge_arenas(void)
+{
+	/* 4096 stands for all arenas (jemalloc(3), MALLCTL_ARENAS_ALL). */
+	je_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+}
+
+/* Between the two functions below, which call each other through jemalloc. */
+static __thread bool has_no_tcache __attribute__((tls_model("initial-exec")));
+
+void *
+vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
+    size_t alignment, bool is_zero, void *tcache)
+{
+	void *block = je_arena_palloc(tsdn, arena, size, alignment, is_zero,
+	    tcache);
+
+	if (block == NULL) {
+		vmm_jehost_purge_arenas();
+		block = je_arena_palloc(tsdn, arena, size, alignment, is_zero,
+		    tcache);
+	}
+	has_no_tcache = block == NULL;
+	return block;
+}
+
+bool
+vmm_jehost_tcache_init(void *tsd)
+{
+	bool failed;
+
+	has_no_tcache = false;
+	failed = je_tsd_tcache_enabled_data_init(tsd);
+	/*
+	 * Again, with caches off. They were on, or none would have been asked for. A
+	 * thread that starts at this moment may go without one as well, which is
+	 * slower and no worse; or two threads may cross, and one tries once more.
+	 */
+	while (has_no_tcache) {
+		has_no_tcache = false;
+		__atomic_store_n(&je_opt_tcache, false, __ATOMIC_RELAXED);
+		failed = je_tsd_tcache_enabled_data_init(tsd);
+		__atomic_store_n(&je_opt_tcache, true, __ATOMIC_RELAXED);
+	}
+	return failed;
+}

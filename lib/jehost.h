@@ -45,4 +45,19 @@ bool vmm_jehost_pages_decommit(void *address, size_t size);
 bool vmm_jehost_pages_purge_lazy(void *address, size_t size);
 bool vmm_jehost_pages_purge_forced(void *address, size_t size);
 
+/*
+ * src/tcache.c and src/tsd.c: what jemalloc asks for when a thread comes to it for
+ * the first time. A thread that starts while the pool is full goes without a
+ * cache, for good; jemalloc 5.3 alone would write through a null pointer.
+ */
+void *vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
+    size_t alignment, bool is_zero, void *tcache);
+bool vmm_jehost_tcache_init(void *tsd);
+
+/*
+ * Has all arenas give back to the pool what they keep for later. For when the
+ * pool has run out; takes jemalloc's locks.
+ */
+void vmm_jehost_purge_arenas(void);
+
 #endif

@@ -3,6 +3,7 @@
 #ifndef VMM_JEMALLOC_PRIVATE_H
 #define VMM_JEMALLOC_PRIVATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #pragma GCC visibility push(hidden)
@@ -11,7 +12,6 @@
 void *je_malloc(size_t size) __attribute__((malloc, alloc_size(1)));
 void *je_calloc(size_t count, size_t size)
     __attribute__((malloc, alloc_size(1, 2)));
-void *je_realloc(void *block, size_t size) __attribute__((alloc_size(2)));
 void *je_aligned_alloc(size_t alignment, size_t size)
     __attribute__((malloc, alloc_size(2)));
 void je_free(void *block);
@@ -37,6 +37,12 @@ void je_malloc_stats_print(void (*write_cb)(void *, const char *),
 /* Configuration that jemalloc reads at its start, before and after all other. */
 extern const char *je_malloc_conf;
 extern const char *je_malloc_conf_2_conf_harder;
+
+/* Of its internals: see jehost.h for why. */
+extern bool je_opt_tcache;
+bool je_tsd_tcache_enabled_data_init(void *tsd);
+void *je_arena_palloc(void *tsdn, void *arena, size_t size, size_t alignment,
+    bool is_zero, void *tcache);
 
 #pragma GCC visibility pop
 
