@@ -13,7 +13,8 @@
  * so that its depth is logarithmic whatever the order of calls. Each node knows
  * the longest range below it, which is what makes lowest fit one descent.
  *
- * A node is named by its first page + 1, so that all-zero records are no nodes.
+ * A node is named by the end of its range, the number of the page behind the last;
+ * so 0 names none.
  */
 
 /* How many ranges of the right length but unfit alignment a search looks at. */
@@ -139,36 +140,69 @@ remove_node(struct vmm_ranges *ranges, size_t root, size_t node)
 	return root;
 }
 
-/* Records [first, first + npages) as a free range; nothing if it is empty. */
+/* Sets the length of the range of `node`, which is in the subtree `root`. */
 static void
-insert(struct vmm_ranges *ranges, size_t first, size_t npages)
+resize_node(struct vmm_ranges *ranges, size_t root, size_t node, size_t npages)
+{
+	struct vmm_range *range = node_of(ranges, root);
+
+	if (root == node)
+		range->npages = npages;
+	else
+		resize_node(ranges, node < root ? range->left : range->right,
+		    node, npages);
+	update(ranges, root);
+}
+
+/* Records the `npages` pages before `end` as a free range; nothing if empty. */
+static void
+insert(struct vmm_ranges *ranges, size_t end, size_t npages)
 {
 	if (npages == 0)
 		return;
-	ranges->pages[first + npages - 1].npages = npages;
-	ranges->pages[first].npages = npages;
-	ranges->root = insert_node(ranges, ranges->root, first + 1);
-	ranges->free_npages += npages;
+	node_of(ranges, end)->npages = npages;
+	ranges->root = insert_node(ranges, ranges->root, end);
 }
 
-/* Forgets the free range that begins at `first`; returns its length. */
+/* Forgets the free range of `node`; returns its length. */
 static size_t
-erase(struct vmm_ranges *ranges, size_t first)
+erase(struct vmm_ranges *ranges, size_t node)
 {
-	size_t npages = ranges->pages[first].npages;
+	size_t npages = node_of(ranges, node)->npages;
 
-	ranges->root = remove_node(ranges, ranges->root, first + 1);
-	ranges->pages[first + npages - 1].npages = 0;
-	ranges->pages[first] = (struct vmm_range){ 0 };
-	ranges->free_npages -= npages;
+	ranges->root = remove_node(ranges, ranges->root, node);
+	*node_of(ranges, node) = (struct vmm_range){ 0 };
 	return npages;
 }
 
-/* First page at or above that of `node` that lies at a multiple of `alignment`. */
+static size_t
+first_of(const struct vmm_ranges *ranges, size_t node)
+{
+	return node - node_of(ranges, node)->npages;
+}
+
+/* The free range that begins at page `first`, 0 for none. */
+static size_t
+node_at(const struct vmm_ranges *ranges, size_t first)
+{
+	size_t lowest = 0;
+
+	for (size_t node = ranges->root; node != 0;) {
+		if (node > first) {
+			lowest = node;
+			node = node_of(ranges, node)->left;
+		} else {
+			node = node_of(ranges, node)->right;
+		}
+	}
+	return lowest != 0 && first_of(ranges, lowest) == first ? lowest : 0;
+}
+
+/* First page of the range of `node` that lies at a multiple of `alignment`. */
 static size_t
 aligned_first(const struct vmm_ranges *ranges, size_t node, size_t alignment)
 {
-	size_t place = ranges->origin + node - 1;
+	size_t place = ranges->origin + first_of(ranges, node);
 
 	return ((place + alignment - 1) & ~(alignment - 1)) - ranges->origin;
 }
@@ -177,10 +211,9 @@ static bool
 fits(const struct vmm_ranges *ranges, size_t node, size_t npages,
     size_t alignment)
 {
-	size_t lead = aligned_first(ranges, node, alignment) - (node - 1);
-	size_t length = node_of(ranges, node)->npages;
+	size_t first = aligned_first(ranges, node, alignment);
 
-	return lead <= length && length - lead >= npages;
+	return first <= node && node - first >= npages;
 }
 
 /*
@@ -229,15 +262,19 @@ find_fit(const struct vmm_ranges *ranges, size_t npages, size_t alignment)
 	return find(ranges, ranges->root, npages, alignment, &misfits);
 }
 
-/* Takes [first, first + npages) out of the free range that begins at `start`. */
+/* Takes [first, first + npages) out of the free range of `node`. */
 static void
-carve(struct vmm_ranges *ranges, size_t start, size_t first, size_t npages)
+carve(struct vmm_ranges *ranges, size_t node, size_t first, size_t npages)
 {
-	size_t end = start + erase(ranges, start);
+	size_t lead = first - first_of(ranges, node);
+	size_t trail = node - (first + npages);
 
-	VMM_ASSERT(start <= first && first + npages <= end);
-	insert(ranges, start, first - start);
-	insert(ranges, first + npages, end - (first + npages));
+	if (trail > 0)
+		resize_node(ranges, ranges->root, node, trail);
+	else
+		erase(ranges, node);
+	insert(ranges, first, lead);
+	ranges->free_npages -= npages;
 }
 
 void
@@ -245,9 +282,10 @@ vmm_ranges_init(struct vmm_ranges *ranges, struct vmm_range *pages,
     size_t npages, size_t origin)
 {
 	*ranges = (struct vmm_ranges){
-		.pages = pages, .npages = npages, .origin = origin
+		.pages = pages, .npages = npages, .origin = origin,
+		.free_npages = npages,
 	};
-	insert(ranges, 0, npages);
+	insert(ranges, npages, npages);
 }
 
 bool
@@ -259,22 +297,18 @@ vmm_ranges_take(struct vmm_ranges *ranges, size_t npages, size_t alignment,
 	if (node == 0)
 		return false;
 	*first = aligned_first(ranges, node, alignment);
-	carve(ranges, node - 1, *first, npages);
+	carve(ranges, node, *first, npages);
 	return true;
 }
 
 bool
 vmm_ranges_take_at(struct vmm_ranges *ranges, size_t first, size_t npages)
 {
-	const struct vmm_range *range;
+	size_t node = node_at(ranges, first);
 
-	if (first >= ranges->npages)
+	if (node == 0 || node_of(ranges, node)->npages < npages)
 		return false;
-	range = &ranges->pages[first];
-	/* Only a node has max_npages; the last page's record has a length only. */
-	if (range->max_npages == 0 || range->npages < npages)
-		return false;
-	carve(ranges, first, first, npages);
+	carve(ranges, node, first, npages);
 	return true;
 }
 
@@ -282,18 +316,17 @@ void
 vmm_ranges_give(struct vmm_ranges *ranges, size_t first, size_t npages)
 {
 	size_t end = first + npages;
+	size_t above = node_at(ranges, end);
 
 	VMM_ASSERT(npages != 0 && end <= ranges->npages);
-	VMM_ASSERT(ranges->pages[first].npages == 0);
-	if (end < ranges->npages && ranges->pages[end].npages != 0)
-		npages += erase(ranges, end);
-	if (first > 0 && ranges->pages[first - 1].npages != 0) {
-		size_t below = ranges->pages[first - 1].npages;
-
-		first -= below;
+	ranges->free_npages += npages;
+	if (first > 0 && node_of(ranges, first)->npages != 0)
 		npages += erase(ranges, first);
-	}
-	insert(ranges, first, npages);
+	if (above != 0)
+		resize_node(ranges, ranges->root, above,
+		    node_of(ranges, above)->npages + npages);
+	else
+		insert(ranges, end, npages);
 }
 
 size_t

@@ -7,15 +7,15 @@
 #include <stddef.h>
 
 /*
- * One record per page. A free range is described by the records of its two ends
- * alone, so that a neighbour finds it in one step; the record of its first page
- * is also its node in a search tree. Records of other pages are all zero, and
- * where they never were anything else the kernel never gave them memory.
+ * One record per page, of which only that of a free range's last page is in use:
+ * it is the range's node in a search tree. Taking from the front of a range, the
+ * common case, so changes one number; and where no range ever ended the records
+ * are all zero and never were given memory by the kernel.
  */
 struct vmm_range {
-	size_t npages;     /* length; in the first and the last page's record */
+	size_t npages;     /* length of the range that ends here, 0 for none */
 	size_t max_npages; /* longest range in this subtree */
-	size_t left;       /* child nodes: page number + 1, 0 for none */
+	size_t left;       /* child nodes, named by their ranges' ends; 0 for none */
 	size_t right;
 };
 
@@ -27,7 +27,7 @@ struct vmm_ranges {
 	struct vmm_range *pages;
 	size_t npages;
 	size_t origin;      /* where page 0 lies, in pages: what alignments refer to */
-	size_t root;        /* page number + 1, 0 when nothing is free */
+	size_t root;        /* a node, 0 when nothing is free */
 	size_t free_npages;
 };
 
