@@ -75,7 +75,7 @@ refuse(const struct vmm_settings *settings, int errnum,
 	vmm_text_str(error, "Error (libvmmalloc): vmem pool creation failed: ");
 	vmm_text_errno(error, errnum);
 	vmm_text_str(error, "\nlibvmmalloc: VMMALLOC_POOL_DIR is ");
-	vmm_text_str(error, settings->pool_dir);
+	vmm_text_quote(error, settings->pool_dir);
 	vmm_text_str(error, ", VMMALLOC_POOL_SIZE is ");
 	vmm_text_uint(error, settings->pool_size_bytes);
 	if (room != NULL)

@@ -22,8 +22,12 @@ refuse(const struct vmm_setting *setting, const char *value,
 	vmm_text_str(error, FIRST_LINE "incorrect ");
 	vmm_text_str(error, setting->name);
 	vmm_text_str(error, " value (");
-	vmm_text_str(error, value);
+	vmm_text_quote(error, value);
 	vmm_text_str(error, ")" SECOND_LINE);
+	vmm_text_str(error, setting->name);
+	vmm_text_str(error, " is ");
+	vmm_text_quote(error, value);
+	vmm_text_str(error, ", ");
 	vmm_text_str(error, problem);
 	vmm_text_str(error, "; accepted: ");
 	vmm_text_str(error, setting->accepted);
@@ -75,7 +79,7 @@ refuse_negative(const char *value, struct vmm_text *error)
 {
 	vmm_text_str(error, FIRST_LINE "negative VMMALLOC_POOL_SIZE" SECOND_LINE
 	    "VMMALLOC_POOL_SIZE is ");
-	vmm_text_str(error, value);
+	vmm_text_quote(error, value);
 	vmm_text_str(error, ", at least ");
 	vmm_text_uint(error, VMMALLOC_MIN_POOL);
 	vmm_text_str(error, " is needed\n");
@@ -91,7 +95,7 @@ refuse_small(uint64_t bytes, const char *value, struct vmm_text *error)
 	vmm_text_str(error, " < ");
 	vmm_text_uint(error, VMMALLOC_MIN_POOL);
 	vmm_text_str(error, ")" SECOND_LINE "VMMALLOC_POOL_SIZE is ");
-	vmm_text_str(error, value);
+	vmm_text_quote(error, value);
 	vmm_text_str(error, ", at least 14M is needed\n");
 	return false;
 }
@@ -158,9 +162,9 @@ static bool
 parse_conf(const struct vmm_setting *setting, const char *value,
     struct vmm_settings *settings, struct vmm_text *error)
 {
+	(void)setting;
+	(void)error;
 	/* What it says is for jemalloc to judge; it names what it cannot read. */
-	if (strlen(value) > VMM_SETTINGS_CONF_MAX)
-		return refuse(setting, value, "too long", error);
 	settings->conf = value;
 	return true;
 }
@@ -175,7 +179,7 @@ const struct vmm_setting vmm_settings_table[] = {
 	    "what happens to the pool at fork(2)", parse_fork },
 	{ "VMMALLOC_RESERVE", "grow", "grow, full",
 	    "when the file system promises the pool's blocks", parse_reserve },
-	{ "VMMALLOC_CONF", "", "jemalloc's settings, at most 2048 bytes",
+	{ "VMMALLOC_CONF", "", "what jemalloc(3) has under TUNING",
 	    "settings for jemalloc, as in MALLOC_CONF", parse_conf },
 };
 

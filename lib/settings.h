@@ -45,12 +45,6 @@ extern const struct vmm_setting vmm_settings_table[];
 extern const size_t vmm_settings_count;
 
 /*
- * Longest VMMALLOC_CONF in bytes: it is handed on to jemalloc in a fixed buffer,
- * since there is no heap yet.
- */
-#define VMM_SETTINGS_CONF_MAX 2048
-
-/*
  * Fills `settings` from the table. `get` answers getenv(3)'s question, NULL for a
  * variable that is not there. Returns true; or false with, in `error`, the two
  * lines for stderr, newlines included. Reads no global state, takes no lock.

@@ -34,6 +34,16 @@ vmm_text_str(struct vmm_text *text, const char *str)
 }
 
 void
+vmm_text_quote(struct vmm_text *text, const char *str)
+{
+	size_t length = strnlen(str, VMM_TEXT_QUOTE_MAX);
+
+	append(text, str, length);
+	if (str[length] != '\0')
+		vmm_text_str(text, "...");
+}
+
+void
 vmm_text_uint(struct vmm_text *text, uint64_t value)
 {
 	char digits[20];

@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Long enough for two lines that both quote a path; what is longer is cut. */
+/* Long enough for two lines that both quote; what is longer is cut. */
 #define VMM_TEXT_SIZE 1024
+#define VMM_TEXT_QUOTE_MAX 200
 
 /*
  * A message under construction. `data` is always a C string of `length` bytes;
@@ -24,6 +25,9 @@ void vmm_text_clear(struct vmm_text *text);
 
 /* Appends a string; NULL reads as "(null)". */
 void vmm_text_str(struct vmm_text *text, const char *str);
+
+/* Appends a string that a user gave, of any length: of a long one the beginning. */
+void vmm_text_quote(struct vmm_text *text, const char *str);
 
 /* Appends a number in decimal. */
 void vmm_text_uint(struct vmm_text *text, uint64_t value);

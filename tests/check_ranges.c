@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check_ranges.c: the page-range allocator, by hand and against a simple model. */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check_main.h"
+#include "ranges.h"
+
+#define NPAGES 512
+
+static struct vmm_range records[NPAGES];
+static struct vmm_ranges ranges;
+
+static void
+set_up(void)
+{
+	memset(records, 0, sizeof(records));
+	vmm_ranges_init(&ranges, records, NPAGES, 0);
+}
+
+START_TEST(test_take_all)
+{
+	size_t first = 1;
+
+	ck_assert(vmm_ranges_take(&ranges, NPAGES, 1, &first));
+	ck_assert_uint_eq(first, 0);
+	ck_assert_uint_eq(vmm_ranges_longest(&ranges), 0);
+	ck_assert(!vmm_ranges_take(&ranges, 1, 1, &first));
+	vmm_ranges_give(&ranges, 0, NPAGES);
+	ck_assert_uint_eq(vmm_ranges_longest(&ranges), NPAGES);
+}
+END_TEST
+
+START_TEST(test_take_too_much)
+{
+	size_t first;
+
+	ck_assert(!vmm_ranges_take(&ranges, NPAGES + 1, 1, &first));
+	ck_assert(!vmm_ranges_take(&ranges, SIZE_MAX / 4096, 1, &first));
+	ck_assert_uint_eq(ranges.free_npages, NPAGES);
+}
+END_TEST
+
+START_TEST(test_take_lowest)
+{
+	size_t first;
+
+	ck_assert(vmm_ranges_take(&ranges, 100, 1, &first));
+	vmm_ranges_give(&ranges, 10, 5);
+	vmm_ranges_give(&ranges, 50, 20);
+	ck_assert(vmm_ranges_take(&ranges, 6, 1, &first));
+	ck_assert_uint_eq(first, 50);
+	ck_assert(vmm_ranges_take(&ranges, 5, 1, &first));
+	ck_assert_uint_eq(first, 10);
+	ck_assert(vmm_ranges_take(&ranges, 15, 1, &first));
+	ck_assert_uint_eq(first, 100);
+}
+END_TEST
+
+START_TEST(test_take_aligned)
+{
+	size_t first;
+
+	ck_assert(vmm_ranges_take(&ranges, 1, 1, &first));
+	ck_assert(vmm_ranges_take(&ranges, 3, 64, &first));
+	ck_assert_uint_eq(first, 64);
+	/* What lies between is still there. */
+	ck_assert(vmm_ranges_take(&ranges, 63, 1, &first));
+	ck_assert_uint_eq(first, 1);
+	ck_assert(!vmm_ranges_take(&ranges, 1, NPAGES, &first));
+}
+END_TEST
+
+START_TEST(test_take_aligned_from_origin)
+{
+	size_t first;
+
+	/* Page 0 lies at 3: so multiples of 8 are pages 5, 13, ... */
+	memset(records, 0, sizeof(records));
+	vmm_ranges_init(&ranges, records, NPAGES, 3);
+	ck_assert(vmm_ranges_take(&ranges, 2, 8, &first));
+	ck_assert_uint_eq(first, 5);
+	ck_assert(vmm_ranges_take(&ranges, 1, 8, &first));
+	ck_assert_uint_eq(first, 13);
+}
+END_TEST
+
+/* More misfits than a search looks at: the long range behind them is found. */
+START_TEST(test_take_aligned_among_misfits)
+{
+	size_t first;
+
+	ck_assert(vmm_ranges_take(&ranges, NPAGES, 1, &first));
+	for (size_t page = 1; page < 400; page += 4)
+		vmm_ranges_give(&ranges, page, 2);
+	vmm_ranges_give(&ranges, 402, 11);
+	ck_assert(vmm_ranges_take(&ranges, 2, 4, &first));
+	ck_assert_uint_eq(first, 404);
+	/* And where only a tight one is left, that one. */
+	vmm_ranges_give(&ranges, 500, 2);
+	ck_assert(vmm_ranges_take(&ranges, 2, 4, &first));
+	ck_assert_uint_eq(first, 408);
+	ck_assert(vmm_ranges_take(&ranges, 2, 4, &first));
+	ck_assert_uint_eq(first, 500);
+	ck_assert(!vmm_ranges_take(&ranges, 2, 4, &first));
+}
+END_TEST
+
+START_TEST(test_take_at)
+{
+	size_t first;
+
+	ck_assert(vmm_ranges_take(&ranges, 10, 1, &first));
+	ck_assert(!vmm_ranges_take_at(&ranges, 9, 1));
+	ck_assert(!vmm_ranges_take_at(&ranges, 11, 1));
+	ck_assert(!vmm_ranges_take_at(&ranges, 10, NPAGES));
+	ck_assert(!vmm_ranges_take_at(&ranges, NPAGES, 1));
+	ck_assert(vmm_ranges_take_at(&ranges, 10, 5));
+	ck_assert(vmm_ranges_take_at(&ranges, 15, NPAGES - 15));
+	ck_assert_uint_eq(ranges.free_npages, 0);
+}
+END_TEST
+
+START_TEST(test_give_merges_both_sides)
+{
+	size_t first;
+
+	ck_assert(vmm_ranges_take(&ranges, NPAGES, 1, &first));
+	vmm_ranges_give(&ranges, 10, 10);
+	vmm_ranges_give(&ranges, 30, 10);
+	ck_assert_uint_eq(vmm_ranges_longest(&ranges), 10);
+	vmm_ranges_give(&ranges, 20, 10);
+	ck_assert_uint_eq(vmm_ranges_longest(&ranges), 30);
+	ck_assert(vmm_ranges_take(&ranges, 30, 1, &first));
+	ck_assert_uint_eq(first, 10);
+}
+END_TEST
+
+/* The model: a byte a page, searched from the left. */
+
+static unsigned char taken[NPAGES];
+
+static size_t
+model_find(size_t npages, size_t alignment, size_t origin)
+{
+	size_t run = 0;
+
+	for (size_t end = 1; end <= NPAGES; end++) {
+		run = taken[end - 1] ? 0 : run + 1;
+		/* The lowest aligned place whose last page is this one. */
+		if (run >= npages && (end - npages + origin) % alignment == 0)
+			return end - npages;
+	}
+	return NPAGES;
+}
+
+static size_t
+model_longest(void)
+{
+	size_t run = 0, longest = 0;
+
+	for (size_t page = 0; page < NPAGES; page++) {
+		run = taken[page] ? 0 : run + 1;
+		if (run > longest)
+			longest = run;
+	}
+	return longest;
+}
+
+/* Lowest fit is promised for alignment 1; others have to find a place if there is one. */
+static void
+step_take(size_t origin)
+{
+	size_t npages = 1 + (size_t)rand() % (rand() % 4 ? 4 : 64);
+	size_t alignment = (size_t)1 << (rand() % 4 ? 0 : rand() % 7);
+	size_t expected = model_find(npages, alignment, origin);
+	size_t first = NPAGES;
+
+	ck_assert_int_eq(vmm_ranges_take(&ranges, npages, alignment, &first),
+	    expected != NPAGES);
+	if (expected == NPAGES)
+		return;
+	if (alignment == 1)
+		ck_assert_uint_eq(first, expected);
+	ck_assert_uint_eq((first + origin) % alignment, 0);
+	for (size_t page = first; page < first + npages; page++) {
+		ck_assert(!taken[page]);
+		taken[page] = 1;
+	}
+}
+
+static void
+step_give(void)
+{
+	size_t first = (size_t)rand() % NPAGES;
+	size_t npages = 0;
+	size_t most = 1 + (size_t)rand() % 32;
+
+	/* Any part of what is taken, across the borders of what was asked for. */
+	while (npages < most && first + npages < NPAGES && taken[first + npages])
+		taken[first + npages++] = 0;
+	if (npages > 0)
+		vmm_ranges_give(&ranges, first, npages);
+}
+
+static void
+step_take_at(void)
+{
+	size_t first = (size_t)rand() % NPAGES;
+	size_t npages = 1 + (size_t)rand() % 8;
+	bool fits = !taken[first] && (first == 0 || taken[first - 1]);
+
+	for (size_t page = first; page < first + npages; page++)
+		fits = fits && page < NPAGES && !taken[page];
+	ck_assert_int_eq(vmm_ranges_take_at(&ranges, first, npages), fits);
+	if (fits)
+		memset(taken + first, 1, npages);
+}
+
+START_TEST(test_against_model)
+{
+	size_t origin = (size_t)_i * 3;
+
+	srand((unsigned)_i);
+	memset(taken, 0, sizeof(taken));
+	memset(records, 0, sizeof(records));
+	vmm_ranges_init(&ranges, records, NPAGES, origin);
+	for (int step = 0; step < 20000; step++) {
+		size_t free_npages = 0;
+
+		switch (rand() % 4) {
+		case 0:
+			step_take(origin);
+			break;
+		case 1:
+			step_take_at();
+			break;
+		default:
+			step_give();
+			/* Phases in which the pool fills up. */
+			if (step / 2000 % 2)
+				step_take(origin);
+			break;
+		}
+		for (size_t page = 0; page < NPAGES; page++)
+			free_npages += !taken[page];
+		ck_assert_uint_eq(ranges.free_npages, free_npages);
+		ck_assert_uint_eq(vmm_ranges_longest(&ranges), model_longest());
+	}
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("ranges");
+	TCase *tcase = tcase_create("ranges");
+
+	tcase_add_checked_fixture(tcase, set_up, NULL);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, test_take_all);
+	tcase_add_test(tcase, test_take_too_much);
+	tcase_add_test(tcase, test_take_lowest);
+	tcase_add_test(tcase, test_take_aligned);
+	tcase_add_test(tcase, test_take_aligned_from_origin);
+	tcase_add_test(tcase, test_take_aligned_among_misfits);
+	tcase_add_test(tcase, test_take_at);
+	tcase_add_test(tcase, test_give_merges_both_sides);
+	tcase_add_loop_test(tcase, test_against_model, 0, 8);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* in_pool.c: for tests, where the pool lies, as the kernel sees it. */
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "in_pool.h"
+
+/* A file read by lines, in a buffer of its own. */
+struct lines {
+	int fd;
+	size_t length, at;
+	char data[4096];
+	char line[512];
+};
+
+static bool
+next_line(struct lines *lines)
+{
+	size_t length = 0;
+
+	for (;;) {
+		char byte;
+
+		if (lines->at == lines->length) {
+			ssize_t got = read(lines->fd, lines->data,
+			    sizeof(lines->data));
+
+			if (got <= 0)
+				return false;
+			lines->length = (size_t)got;
+			lines->at = 0;
+		}
+		byte = lines->data[lines->at++];
+		if (byte == '\n')
+			break;
+		if (length < sizeof(lines->line) - 1)
+			lines->line[length++] = byte;
+	}
+	lines->line[length] = '\0';
+	return true;
+}
+
+static uintptr_t
+read_hex(const char **text)
+{
+	uintptr_t value = 0;
+
+	for (;; ++*text) {
+		char byte = **text;
+
+		if (byte >= '0' && byte <= '9')
+			value = value * 16 + (uintptr_t)(byte - '0');
+		else if (byte >= 'a' && byte <= 'f')
+			value = value * 16 + (uintptr_t)(byte - 'a') + 10;
+		else
+			return value;
+	}
+}
+
+static unsigned long
+read_number(const char *text)
+{
+	unsigned long value = 0;
+
+	for (; *text != '\0'; text++) {
+		if (*text >= '0' && *text <= '9')
+			value = value * 10 + (unsigned long)(*text - '0');
+	}
+	return value;
+}
+
+/* "from-to rw-s ..." gives the range; any other line is none. */
+static bool
+is_mapping(const char *line, uintptr_t *from, uintptr_t *to)
+{
+	const char *at = line;
+
+	*from = read_hex(&at);
+	if (at == line || *at != '-')
+		return false;
+	at++;
+	*to = read_hex(&at);
+	return *at == ' ';
+}
+
+static bool
+is_pool_line(const char *line)
+{
+	return strstr(line, " (deleted)") != NULL &&
+	    strstr(line, " rw-") != NULL && strstr(line, ".so") == NULL;
+}
+
+bool
+is_in_pool(const void *address)
+{
+	struct lines lines = { .fd = open("/proc/self/maps", O_RDONLY) };
+	uintptr_t from, to, previous_to = 0;
+	bool is_pool = false, is_in = false;
+
+	while (!is_in && next_line(&lines)) {
+		if (!is_mapping(lines.line, &from, &to))
+			continue;
+		/* What follows the file without a gap is its anonymous rest. */
+		is_pool = is_pool_line(lines.line) ||
+		    (is_pool && from == previous_to &&
+			strstr(lines.line, "/") == NULL);
+		previous_to = to;
+		is_in = is_pool && (uintptr_t)address >= from &&
+		    (uintptr_t)address < to;
+	}
+	close(lines.fd);
+	return is_in;
+}
+
+enum kind { OTHER, POOL, BRK, ANONYMOUS };
+
+static enum kind
+kind_of(const char *line)
+{
+	const char *name = strrchr(line, ' ') + 1;
+
+	if (is_pool_line(line))
+		return POOL;
+	if (strcmp(name, "[heap]") == 0)
+		return BRK;
+	/* Anonymous mappings have nothing behind the inode number, 0. */
+	if (strstr(line, " 00:00 0") != NULL && strchr(name, '[') == NULL)
+		return ANONYMOUS;
+	return OTHER;
+}
+
+bool
+in_pool_look(struct in_pool_figures *figures)
+{
+	struct lines lines = { .fd = open("/proc/self/smaps", O_RDONLY) };
+	uintptr_t from, to;
+	enum kind kind = OTHER;
+
+	memset(figures, 0, sizeof(*figures));
+	if (lines.fd < 0)
+		return false;
+	while (next_line(&lines)) {
+		if (is_mapping(lines.line, &from, &to)) {
+			kind = kind_of(lines.line);
+			if (kind == POOL)
+				figures->pool_kb += (to - from) / 1024;
+		} else if (strncmp(lines.line, "Rss:", 4) == 0) {
+			unsigned long rss_kb = read_number(lines.line);
+
+			figures->pool_rss_kb += kind == POOL ? rss_kb : 0;
+			figures->brk_rss_kb += kind == BRK ? rss_kb : 0;
+			figures->other_rss_kb += kind == ANONYMOUS ? rss_kb : 0;
+		}
+	}
+	close(lines.fd);
+	return true;
+}

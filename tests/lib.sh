@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# lib.sh: what test scripts have in common: TAP, the built library, clean-up.
+# Sourced by each tests/test_*.sh, which ends with `plan`.
+
+set -u
+LC_ALL=C
+export LC_ALL
+# A test starts from its own settings, not from those of whoever runs it.
+unset LD_PRELOAD MALLOC_CONF VMMALLOC_POOL_DIR VMMALLOC_POOL_SIZE \
+	VMMALLOC_FORK VMMALLOC_RESERVE VMMALLOC_CONF \
+	MAKEFLAGS MFLAGS MAKELEVEL 2>/dev/null || :
+
+: "${top_builddir:=.}" "${top_srcdir:=..}"
+top_builddir=$(cd "$top_builddir" && pwd)
+top_srcdir=$(cd "$top_srcdir" && pwd)
+programs=$top_builddir/tests
+probe=$programs/.libs/probe.so
+
+count=0
+
+ok() {
+	count=$((count + 1))
+	echo "ok $count - $1"
+}
+
+not_ok() {
+	count=$((count + 1))
+	echo "not ok $count - $1"
+}
+
+# skip WHAT REASON
+skip() {
+	count=$((count + 1))
+	echo "ok $count - $1 # SKIP $2"
+}
+
+# Prints a file, or standard input, as TAP comments.
+comment() {
+	sed -e 's/^/# /' "$@" | head -40
+}
+
+# expect WHAT COMMAND...: the command succeeds; what it printed is shown if not.
+expect() {
+	expect_what=$1
+	shift
+	if "$@" >"$work/expect" 2>&1; then
+		ok "$expect_what"
+	else
+		not_ok "$expect_what"
+		comment "$work/expect"
+	fi
+}
+
+# plan: the last line of a test script.
+plan() {
+	echo "1..$count"
+}
+
+# Every variant that was built, as words.
+variants() {
+	echo release
+	[ ! -e "$top_builddir/lib/debug/.libs/libvmmalloc.so.1" ] || echo debug
+}
+
+# library VARIANT: the file to preload.
+library() {
+	case $1 in
+	release) echo "$top_builddir/lib/.libs/libvmmalloc.so.1" ;;
+	debug) echo "$top_builddir/lib/debug/.libs/libvmmalloc.so.1" ;;
+	esac
+}
+
+# free_kb DIR: room on its file system.
+free_kb() {
+	df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'
+}
+
+# Mounts are taken down before their images are removed, whatever happened.
+mounts=
+clean_up() {
+	for mount in $mounts; do
+		umount "$mount" || umount -l "$mount"
+	done
+	rm -rf "$work" "$pool_dir"
+}
+
+work=$(mktemp -d "$programs/work.XXXXXX") || exit 99
+pool_dir=$work
+if [ "$(free_kb /dev/shm)" -gt 2097152 ] 2>/dev/null; then
+	pool_dir=$(mktemp -d /dev/shm/vmmalloc.XXXXXX) || exit 99
+fi
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+
+# on_pool VARIANT COMMAND...: runs it preloaded, on a pool of $pool_size.
+pool_size=64M
+on_pool() {
+	on_pool_library=$(library "$1")
+	shift
+	env VMMALLOC_POOL_DIR="${VMMALLOC_POOL_DIR-$pool_dir}" \
+		VMMALLOC_POOL_SIZE="${VMMALLOC_POOL_SIZE-$pool_size}" \
+		LD_PRELOAD="$on_pool_library" "$@"
+}
+
+# file_system TYPE SIZE: makes one in a file and mounts it at $mounted; or says in
+# $mounted_not why it cannot.
+file_system() {
+	mounted=$work/$1
+	mounted_not=
+	mkdir -p "$mounted"
+	if [ "$(id -u)" -ne 0 ]; then
+		mounted_not="needs root to mount $1"
+	elif [ "$1" = tmpfs ]; then
+		mount -t tmpfs -o "size=$2" tmpfs "$mounted" 2>"$work/mount" ||
+			mounted_not="no tmpfs can be mounted here"
+	elif ! command -v "mkfs.$1" >/dev/null 2>&1; then
+		mounted_not="needs mkfs.$1"
+	else
+		truncate -s "$2" "$work/$1.img"
+		"mkfs.$1" -q "$work/$1.img" >"$work/mkfs" 2>&1 &&
+			mount -o loop "$work/$1.img" "$mounted" 2>"$work/mount" ||
+			mounted_not="$1 cannot be loop-mounted here"
+	fi
+	[ -z "$mounted_not" ] || return 1
+	mounts="$mounted $mounts"
+}
+
+# tap FILE WHAT: passes on the TAP of another program, numbered anew. A program
+# that printed less than its plan has failed.
+tap() {
+	tap_plan=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$1" | head -n 1)
+	tap_seen=0
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) tap_seen=$((tap_seen + 1)); ok "$2: ${line#ok * - }" ;;
+		"not ok "*) tap_seen=$((tap_seen + 1)); not_ok "$2: ${line#not ok * - }" ;;
+		1..*) ;;
+		*) echo "# $line" ;;
+		esac
+	done <"$1"
+	[ "$tap_seen" = "${tap_plan:-none}" ] ||
+		not_ok "$2: ran $tap_seen of ${tap_plan:-unknown} tests"
+}

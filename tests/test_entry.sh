@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_entry.sh: the contract of each entry point, under each variant.
+. "${top_srcdir:-..}/tests/lib.sh"
+
+if [ ! -x "$programs/check_entry" ]; then
+	skip "entry points" "Check was not found by configure"
+	plan
+	exit
+fi
+pool_size=256M
+for variant in $(variants); do
+	# Check forks for each test: the first runs in a child, the second here.
+	for fork in yes no; do
+		CK_FORK=$fork on_pool "$variant" "$programs/check_entry" \
+			>"$work/tap" 2>&1
+		tap "$work/tap" "$variant, fork $fork"
+	done
+done
+plan

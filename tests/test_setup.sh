@@ -1,0 +1,131 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_setup.sh: what a user reads when the environment is missing or wrong.
+. "${top_srcdir:-..}/tests/lib.sh"
+
+# refused WHAT FIRST SECOND COMMAND...: status 1, nothing on stdout, two lines on
+# stderr: the first exactly, the second by pattern.
+refused() {
+	what=$1 first=$2 second=$3
+	shift 3
+	"$@" >"$work/out" 2>"$work/err"
+	status=$?
+	if [ $status -eq 1 ] && [ ! -s "$work/out" ] &&
+		[ "$(sed -n 1p "$work/err")" = "$first" ] &&
+		[ "$(wc -l <"$work/err")" -eq 2 ] &&
+		sed -n 2p "$work/err" | grep -q "^libvmmalloc: .*$second"; then
+		ok "$variant: $what"
+	else
+		not_ok "$variant: $what"
+		echo "# status $status"
+		comment "$work/out" "$work/err"
+	fi
+}
+
+run() {
+	env LD_PRELOAD="$(library "$variant")" "$@"
+}
+
+E='Error (libvmmalloc):'
+for variant in $(variants); do
+	refused "no directory" \
+		"$E environment variable VMMALLOC_POOL_DIR not specified" \
+		"VMMALLOC_POOL_DIR.*accepted: a directory that exists" \
+		run /bin/true
+	refused "an empty environment" \
+		"$E environment variable VMMALLOC_POOL_DIR not specified" "" \
+		env -i LD_PRELOAD="$(library "$variant")" /bin/true
+	refused "no size" \
+		"$E environment variable VMMALLOC_POOL_SIZE not specified" \
+		"VMMALLOC_POOL_SIZE.*14M" \
+		run VMMALLOC_POOL_DIR="$pool_dir" /bin/true
+
+	VMMALLOC_POOL_DIR=$pool_dir
+	export VMMALLOC_POOL_DIR
+	refused "too small" \
+		"$E VMMALLOC_POOL_SIZE value is less than minimum (1048576 < 14680064)" \
+		"VMMALLOC_POOL_SIZE is 1048576.*14M" \
+		run VMMALLOC_POOL_SIZE=1048576 /bin/true
+	refused "negative" "$E negative VMMALLOC_POOL_SIZE" \
+		"VMMALLOC_POOL_SIZE is -5" \
+		run VMMALLOC_POOL_SIZE=-5 /bin/true
+	for value in 10X abc "" 99999999999999999999; do
+		refused "no number: '$value'" \
+			"$E incorrect VMMALLOC_POOL_SIZE value ($value)" \
+			"VMMALLOC_POOL_SIZE is $value, .*K, M, G, T" \
+			run VMMALLOC_POOL_SIZE="$value" /bin/true
+	done
+
+	VMMALLOC_POOL_SIZE=64M
+	export VMMALLOC_POOL_SIZE
+	for value in 2 3 4 x; do
+		refused "fork $value" \
+			"$E incorrect VMMALLOC_FORK value ($value)" \
+			"VMMALLOC_FORK is $value.*accepted: 0, 1" \
+			run VMMALLOC_FORK="$value" /bin/true
+	done
+	refused "reserve" "$E incorrect VMMALLOC_RESERVE value (some)" \
+		"VMMALLOC_RESERVE is some.*accepted: grow, full" \
+		run VMMALLOC_RESERVE=some /bin/true
+	refused "directory that is not there" \
+		"$E vmem pool creation failed: No such file or directory" \
+		"VMMALLOC_POOL_DIR is $work/none.*exists and is writable" \
+		run VMMALLOC_POOL_DIR="$work/none" /bin/true
+	: >"$work/file"
+	refused "directory that is a file" \
+		"$E vmem pool creation failed: Not a directory" \
+		"VMMALLOC_POOL_DIR is $work/file" \
+		run VMMALLOC_POOL_DIR="$work/file" /bin/true
+	refused "larger than the file system" \
+		"$E vmem pool creation failed: No space left on device" \
+		"VMMALLOC_POOL_DIR is .*109951162777600 bytes needed, [0-9]* free" \
+		run VMMALLOC_POOL_SIZE=100T /bin/true
+	refused "limit of file sizes" \
+		"$E vmem pool creation failed: File too large" \
+		"67108864 bytes needed, 1048576 allowed" \
+		sh -c "ulimit -f 2048; VMMALLOC_POOL_SIZE=64M \
+			LD_PRELOAD=$(library "$variant") exec /bin/true"
+	unset VMMALLOC_POOL_DIR VMMALLOC_POOL_SIZE
+
+	# No core dump, although the shell would allow one.
+	(cd "$work" && ulimit -c unlimited 2>/dev/null
+		run /bin/true 2>/dev/null)
+	expect "$variant: no core dump" sh -c "! ls $work/core* 2>/dev/null"
+
+	# What is fine: nothing is printed.
+	for good in VMMALLOC_POOL_SIZE=14680064 VMMALLOC_POOL_SIZE=14336K \
+		VMMALLOC_POOL_SIZE=20000001 VMMALLOC_FORK=0 VMMALLOC_FORK=1 \
+		VMMALLOC_RESERVE=full VMMALLOC_CONF=narenas:2 \
+		MALLOC_CONF=abort_conf:true,nonsense:1; do
+		on_pool "$variant" env "$good" /bin/echo fine >"$work/out" 2>&1
+		expect "$variant: $good" test "$(cat "$work/out")" = fine
+	done
+
+	# jemalloc's settings reach it, and it names what it cannot read.
+	on_pool "$variant" env VMMALLOC_CONF=nonsense:1 /bin/true \
+		>"$work/out" 2>&1
+	expect "$variant: VMMALLOC_CONF is jemalloc's" \
+		grep -q 'Invalid conf pair: nonsense:1' "$work/out"
+done
+
+# A directory without permission, as a user who minds.
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null 2>&1; then
+	mkdir -m 755 "$work/closed"
+	# The library has to be where that user can read it.
+	open=$(mktemp -d /tmp/vmmalloc.XXXXXX)
+	chmod 755 "$open"
+	for variant in $(variants); do
+		cp "$(library "$variant")" "$open/libvmmalloc.so.1"
+		mkdir -p "$open/closed"
+		refused "directory without permission" \
+			"$E vmem pool creation failed: Permission denied" \
+			"exists and is writable" \
+			setpriv --reuid=65534 --regid=65534 --clear-groups env \
+			VMMALLOC_POOL_DIR="$open/closed" VMMALLOC_POOL_SIZE=64M \
+			LD_PRELOAD="$open/libvmmalloc.so.1" /bin/true
+	done
+	rm -rf "$open"
+else
+	skip "directory without permission" "needs root and setpriv"
+fi
+plan
