@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pool_use.c: how much of a pool a program can have, and what happens when it is
+ * full; run with the library preloaded. Prints TAP. */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "in_pool.h"
+
+static int count;
+
+static void
+result(int is_good, const char *what, double percent)
+{
+	printf("%sok %d - %s: %.1f %%\n", is_good ? "" : "not ", ++count, what,
+	    percent);
+}
+
+/* A chain of blocks, each of which points to the one before. */
+struct block {
+	struct block *before;
+	uintptr_t check;
+};
+
+static size_t
+fill(struct block **chain, size_t size)
+{
+	size_t blocks = 0;
+	struct block *block;
+
+	while ((block = malloc(size)) != NULL) {
+		block->before = *chain;
+		block->check = (uintptr_t)block ^ size;
+		*chain = block;
+		blocks++;
+	}
+	if (errno != ENOMEM)
+		printf("Bail out! errno %d\n", errno);
+	return blocks * size;
+}
+
+/* Frees the chain; returns whether each block was as it had been left. */
+static int
+drain(struct block **chain, size_t size)
+{
+	int is_whole = 1;
+
+	while (*chain != NULL) {
+		struct block *block = *chain;
+
+		is_whole &= block->check == ((uintptr_t)block ^ size);
+		*chain = block->before;
+		free(block);
+	}
+	return is_whole;
+}
+
+/* What is to be reached, in percent of the pool. */
+static const struct {
+	size_t size;
+	double large_pool;
+	double least_pool;
+} bars[] = {
+	{ 16, 98, 95 },
+	{ 100, 87, 85 },
+	{ 4096, 98, 95 },
+	{ 100000, 82, 80 },
+	{ 1000000, 90, 80 },
+};
+
+#define NBARS (sizeof(bars) / sizeof(bars[0]))
+#define SECOND_THREAD_BAR 80.0
+
+static double pool_size;
+static int is_least;
+
+static void *
+second_thread(void *argument)
+{
+	size_t first = *(size_t *)argument;
+
+	for (size_t i = 0; i < NBARS; i++) {
+		struct block *chain = NULL;
+		char what[100];
+		double percent = 100 * (double)fill(&chain, bars[i].size) /
+		    pool_size;
+		int is_whole = drain(&chain, bars[i].size);
+
+		snprintf(what, sizeof(what),
+		    "second thread, %zu bytes after %zu", bars[i].size, first);
+		result(is_whole && (is_least || percent >= SECOND_THREAD_BAR),
+		    what, percent);
+	}
+	return NULL;
+}
+
+static void
+one_thread_and_a_second(size_t row)
+{
+	struct block *chain = NULL;
+	size_t size = bars[row].size;
+	double percent = 100 * (double)fill(&chain, size) / pool_size;
+	double bar = is_least ? bars[row].least_pool : bars[row].large_pool;
+	int is_whole = drain(&chain, size);
+	pthread_t thread;
+	char what[100];
+
+	snprintf(what, sizeof(what), "one thread, %zu bytes", size);
+	result(is_whole && percent >= bar, what, percent);
+	/* The first thread lives on, with what it caches. */
+	if (pthread_create(&thread, NULL, second_thread, &size) != 0 ||
+	    pthread_join(thread, NULL) != 0)
+		result(0, "a second thread", 0);
+}
+
+static void
+descending_series(void)
+{
+	void *blocks[32];
+	int n = 0, is_good = 1;
+
+	for (size_t size = 4 << 20; size >= 8; size /= 2) {
+		blocks[n] = malloc(size);
+		is_good &= blocks[n] != NULL;
+		if (blocks[n] != NULL)
+			memset(blocks[n], n, size);
+		n++;
+	}
+	while (n-- > 0) {
+		is_good &= blocks[n] != NULL && *(char *)blocks[n] == n;
+		free(blocks[n]);
+	}
+	result(is_good, "4 MiB, 2 MiB, ... 8 bytes at once", 100);
+}
+
+static void
+every_alignment(void)
+{
+	for (size_t alignment = sizeof(void *); alignment <= (4 << 20);
+	     alignment *= 2) {
+		void *block = NULL;
+		char what[60];
+
+		snprintf(what, sizeof(what), "alignment %zu", alignment);
+		result(posix_memalign(&block, alignment, alignment) == 0 &&
+			(uintptr_t)block % alignment == 0, what, 100);
+		free(block);
+	}
+}
+
+/* Threads at the limit: each fills, checks and drains, again and again. */
+#define NTHREADS 8
+#define NROUNDS 30
+
+static void *
+at_the_limit(void *argument)
+{
+	static const size_t sizes[] = { 16, 48, 300, 5000, 70000, 600000 };
+	size_t number = (size_t)argument;
+
+	for (size_t round = 0; round < NROUNDS; round++) {
+		size_t size = sizes[(number + round) %
+		    (sizeof(sizes) / sizeof(sizes[0]))];
+		struct block *chain = NULL;
+
+		fill(&chain, size);
+		if (!drain(&chain, size))
+			return argument;
+	}
+	return NULL;
+}
+
+static void
+eight_threads(void)
+{
+	pthread_t threads[NTHREADS];
+	struct block *chain = NULL;
+	int is_good = 1, all = 0;
+	double percent;
+
+	for (size_t i = 0; i < NTHREADS; i++)
+		all += pthread_create(&threads[i], NULL, at_the_limit,
+		    (void *)(i + 1)) == 0;
+	is_good = all == NTHREADS;
+	while (all-- > 0) {
+		void *wrong;
+
+		pthread_join(threads[all], &wrong);
+		is_good &= wrong == NULL;
+	}
+	result(is_good, "eight threads at the limit", 100);
+	percent = 100 * (double)fill(&chain, 4096) / pool_size;
+	drain(&chain, 4096);
+	result(percent >= 80, "one thread, 4096 bytes after them", percent);
+}
+
+/* A thread that begins while there is nothing left. */
+static void *
+nothing_left(void *argument)
+{
+	void *block = malloc(100);
+
+	(void)argument;
+	if (block != NULL && !is_in_pool(block))
+		return (void *)1;
+	free(block);
+	return NULL;
+}
+
+static void
+threads_at_a_full_pool(void)
+{
+	struct block *chain = NULL;
+	size_t sizes[] = { 100000, 4096, 16 };
+	pthread_t threads[50];
+	int n = 0, is_good = 1;
+
+	for (int i = 0; i < 3; i++)
+		fill(&chain, sizes[i]);
+	/* Several at once, so that none takes over what another leaves. */
+	while (n < 50 &&
+	    pthread_create(&threads[n], NULL, nothing_left, NULL) == 0)
+		n++;
+	for (int i = 0; i < n; i++) {
+		void *wrong;
+
+		pthread_join(threads[i], &wrong);
+		is_good &= wrong == NULL;
+	}
+	while (chain != NULL) {
+		struct block *block = chain;
+
+		chain = block->before;
+		free(block);
+	}
+	is_good &= malloc(1000000) != NULL;
+	result(is_good, "50 threads begin at a full pool", 100);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc != 2)
+		return 99;
+	pool_size = strtod(argv[1], NULL);
+	is_least = pool_size < 16 << 20;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (is_least) {
+		descending_series();
+		every_alignment();
+	}
+	for (size_t i = 0; i < NBARS; i++)
+		one_thread_and_a_second(i);
+	eight_threads();
+	threads_at_a_full_pool();
+	printf("1..%d\n", count);
+	return 0;
+}

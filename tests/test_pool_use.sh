@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_pool_use.sh: how much of a pool can be had, and what its end is like.
+. "${top_srcdir:-..}/tests/lib.sh"
+
+for variant in $(variants); do
+	for pool_size in 268435456 14680064; do
+		on_pool "$variant" "$programs/pool_use" $pool_size \
+			>"$work/tap" 2>&1
+		tap "$work/tap" "$variant, $pool_size"
+	done
+done
+plan

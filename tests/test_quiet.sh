@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_quiet.sh: a run prints nothing, leaves nothing, and creates no thread.
+. "${top_srcdir:-..}/tests/lib.sh"
+
+empty=$work/empty
+mkdir "$empty"
+for variant in $(variants); do
+	for fork in 0 1; do
+		VMMALLOC_POOL_DIR=$empty on_pool "$variant" \
+			env VMMALLOC_FORK=$fork "$programs/churn" 200000 \
+			>"$work/out" 2>&1
+		expect "$variant, fork $fork: nothing printed" \
+			test ! -s "$work/out"
+		expect "$variant, fork $fork: no file left" \
+			test -z "$(ls -A "$empty")"
+	done
+
+	# While it runs: one thread, one descriptor, close-on-exec, out of the way;
+	# and the file has no name even then.
+	VMMALLOC_POOL_DIR=$empty on_pool "$variant" "$programs/look" \
+		>"$work/out" 2>&1
+	expect "$variant: one thread" grep -q '^threads 1$' "$work/out"
+	expect "$variant: one descriptor, above 2, close-on-exec, mode 600" \
+		grep -q '^descriptors 1 high 1 cloexec 1 mode 600$' "$work/out"
+	expect "$variant: the file has no name" grep -q '^names 0$' "$work/out"
+	comment "$work/out"
+
+	# Standard descriptors that are closed stay closed.
+	VMMALLOC_POOL_DIR=$empty on_pool "$variant" "$programs/look" \
+		>"$work/out" 2>&1 <&-
+	expect "$variant: closed stdin is not the pool" \
+		grep -q '^descriptors 1 high 1 cloexec 1 mode 600$' "$work/out"
+
+	# Killed at once: nothing is left either.
+	VMMALLOC_POOL_DIR=$empty on_pool "$variant" sh -c 'kill -9 $$' \
+		>/dev/null 2>&1
+	expect "$variant: no file left by a killed process" \
+		test -z "$(ls -A "$empty")"
+done
+plan
