@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_moments.sh: the first allocation at unusual moments, and privileges.
+. "${top_srcdir:-..}/tests/lib.sh"
+
+: "${CC:=cc}"
+
+for variant in $(variants); do
+	expect "$variant: allocation before all constructors" \
+		on_pool "$variant" "$programs/early"
+	# clearenv(3) and the like, before and after.
+	expect "$variant: a program that clears its environment" \
+		on_pool "$variant" env -i PATH="$PATH" \
+		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
+		LD_PRELOAD="$(library "$variant")" env -u PATH "$programs/churn" 1000
+done
+
+# A set-user-ID program, linked with the library, run by somebody else: the
+# variables are as if they were not there.
+what="a set-user-ID program ignores the variables"
+if [ "$(id -u)" -ne 0 ] || ! command -v setpriv >/dev/null 2>&1; then
+	skip "$what" "needs root and setpriv"
+else
+	open=$(mktemp -d /tmp/vmmalloc.XXXXXX)
+	chmod 755 "$open"
+	echo 'int main(void) { return 0; }' >"$open/suid.c"
+	cp "$(library release)" "$open/libvmmalloc.so.1"
+	$CC -o "$open/suid" "$open/suid.c" -Wl,--no-as-needed \
+		"$open/libvmmalloc.so.1" -Wl,-rpath,"$open"
+	as_nobody() {
+		setpriv --reuid=65534 --regid=65534 --clear-groups env \
+			VMMALLOC_POOL_DIR=/dev/shm VMMALLOC_POOL_SIZE=64M \
+			"$open/suid" 2>"$work/err"
+		echo "$?" >"$work/status"
+	}
+	as_nobody
+	expect "the same program without the privilege obeys them" \
+		test "$(cat "$work/status")" -eq 0
+	chmod u+s "$open/suid"
+	as_nobody
+	if [ "$(cat "$work/status")" -eq 0 ]; then
+		skip "$what" "set-user-ID has no effect on this file system"
+	else
+		expect "$what" grep -q "VMMALLOC_POOL_DIR not specified" "$work/err"
+		expect "and ends with status 1" test "$(cat "$work/status")" -eq 1
+	fi
+	rm -rf "$open"
+fi
+plan
