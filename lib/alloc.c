@@ -8,6 +8,7 @@
 #include "alloc.h"
 #include "jehost.h"
 #include "jemalloc_private.h"
+#include "log.h"
 #include "pool.h"
 
 static struct {
@@ -31,30 +32,36 @@ vmm_alloc_make_room(size_t size)
 }
 
 static void *
-or_enomem(void *block)
+or_enomem(void *block, size_t size)
 {
-	if (block == NULL)
+	if (block == NULL) {
 		errno = ENOMEM;
+		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "no room for "),
+		    vmm_text_uint(line, size), vmm_text_str(line, " bytes"));
+	}
+	(void)size;
 	return block;
 }
 
 void *
 vmm_alloc_malloc(size_t size)
 {
-	return or_enomem(vmm_alloc_make_room(size) ? je_malloc(size) : NULL);
+	return or_enomem(vmm_alloc_make_room(size) ? je_malloc(size) : NULL,
+	    size);
 }
 
 void *
 vmm_alloc_calloc(size_t size)
 {
-	return or_enomem(vmm_alloc_make_room(size) ? je_calloc(1, size) : NULL);
+	return or_enomem(vmm_alloc_make_room(size) ? je_calloc(1, size) : NULL,
+	    size);
 }
 
 void *
 vmm_alloc_realloc(void *block, size_t size)
 {
-	return or_enomem(
-	    vmm_alloc_make_room(size) ? je_rallocx(block, size, 0) : NULL);
+	return or_enomem(vmm_alloc_make_room(size) ? je_rallocx(block, size, 0)
+						   : NULL, size);
 }
 
 void *
@@ -63,7 +70,7 @@ vmm_alloc_aligned(size_t alignment, size_t size)
 	return or_enomem(alignment < vmm_pool_span.size &&
 		    vmm_alloc_make_room(size)
 		? je_aligned_alloc(alignment, size)
-		: NULL);
+		: NULL, size);
 }
 
 void
@@ -81,7 +88,7 @@ vmm_alloc_other_realloc(void *block, size_t size)
 {
 	if (libc.realloc != NULL)
 		return libc.realloc(block, size);
-	return or_enomem(NULL);
+	return or_enomem(NULL, size);
 }
 
 size_t

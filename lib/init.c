@@ -4,6 +4,7 @@
 
 #include "fatal.h"
 #include "init.h"
+#include "log.h"
 #include "os.h"
 #include "pool.h"
 
@@ -16,8 +17,12 @@ vmm_init_start(void)
 
 	if (is_started)
 		return &settings;
-	if (!vmm_settings_read(&settings, vmm_os_getenv, &error) ||
-	    !vmm_pool_open(&settings, &error))
+	if (!vmm_settings_read(&settings, vmm_os_getenv, &error))
+		vmm_fatal_setup(&error);
+#ifdef VMMALLOC_DEBUG
+	vmm_log_level = settings.log_level;
+#endif
+	if (!vmm_pool_open(&settings, &error))
 		vmm_fatal_setup(&error);
 	is_started = true;
 	return &settings;

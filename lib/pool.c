@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fatal.h"
+#include "log.h"
 #include "os.h"
 #include "pool.h"
 #include "ranges.h"
@@ -107,15 +108,23 @@ reserve_to(size_t end)
 		return error;
 	vmm_os_dump_set(pool.base + pool.reserved, more, true);
 	pool.reserved = end;
+	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "reserved "),
+	    vmm_text_uint(line, end));
 	return 0;
+}
+
+static size_t
+reserve_floor(void)
+{
+	return pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY
+					      : RESERVE_MIN;
 }
 
 /* The same, with some ahead of use where there is room for it. */
 static bool
 reserve_ahead(size_t end)
 {
-	size_t floor = pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY
-						      : RESERVE_MIN;
+	size_t floor = reserve_floor();
 	size_t ahead = end / RESERVE_SHARE;
 
 	if (end <= pool.reserved)
@@ -187,13 +196,18 @@ vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
 	errnum = set_up_ranges();
 	if (errnum != 0)
 		goto failed;
-	/* One page now: a file system that cannot promise is refused at start. */
+	/* The first step now: a file system that cannot promise is refused at start. */
 	errnum = reserve_to(settings->reserve == VMM_RESERVE_FULL ?
-	    size : pool.page_size);
+	    size : reserve_floor());
 	if (errnum != 0)
 		goto failed;
 	vmm_pool_span.base = (uintptr_t)pool.base;
 	vmm_pool_span.size = size;
+	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool opened in "),
+	    vmm_text_quote(line, settings->pool_dir),
+	    vmm_text_str(line, ", bytes "), vmm_text_uint(line, size),
+	    vmm_text_str(line, ", reserved "),
+	    vmm_text_uint(line, pool.reserved));
 	return true;
 
 failed:
@@ -220,8 +234,17 @@ take_locked(const char *wanted, size_t size, size_t alignment,
 	size_t npages = size / pool.page_size;
 	size_t first, offset;
 
-	if (!take_range(wanted, npages, alignment, &first))
+	if (!take_range(wanted, npages, alignment, &first)) {
+		if (wanted == NULL)
+			VMM_LOG(VMM_LOG_OPERATIONS,
+			    vmm_text_str(line, "exhausted: no range of "),
+			    vmm_text_uint(line, size),
+			    vmm_text_str(line, ", the longest free one is "),
+			    vmm_text_uint(line,
+				vmm_ranges_longest(&pool.ranges) *
+				    pool.page_size));
 		return NULL;
+	}
 	offset = first * pool.page_size;
 	if (!pool.is_private && !reserve_ahead(offset + size)) {
 		vmm_ranges_give(&pool.ranges, first, npages);
@@ -306,6 +329,9 @@ vmm_pool_fork_prepare(void)
 	if (!pool.is_private)
 		pool.is_stranded = vmm_os_copy_make(pool.base, pool.high_water,
 		    &pool.copy) != 0;
+	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, pool.is_private
+		? "forking: both sides go private"
+		: "forking: the child gets a copy"));
 done:
 	errno = saved_errno;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "libvmmalloc.h"
+#include "log.h"
 #include "settings.h"
 
 /*
@@ -169,6 +170,21 @@ parse_conf(const struct vmm_setting *setting, const char *value,
 	return true;
 }
 
+#ifdef VMMALLOC_DEBUG
+static bool
+parse_log_level(const struct vmm_setting *setting, const char *value,
+    struct vmm_settings *settings, struct vmm_text *error)
+{
+	uint64_t number;
+	const char *rest = read_number(value, &number);
+
+	if (rest == NULL || *rest != '\0' || number > VMM_LOG_MAX)
+		return refuse(setting, value, "not supported", error);
+	settings->log_level = (int)number;
+	return true;
+}
+#endif
+
 const struct vmm_setting vmm_settings_table[] = {
 	{ "VMMALLOC_POOL_DIR", NULL, "a directory that exists and is writable",
 	    "where the pool's file is made", parse_pool_dir },
@@ -181,6 +197,10 @@ const struct vmm_setting vmm_settings_table[] = {
 	    "when the file system promises the pool's blocks", parse_reserve },
 	{ "VMMALLOC_CONF", "", "what jemalloc(3) has under TUNING",
 	    "settings for jemalloc, as in MALLOC_CONF", parse_conf },
+#ifdef VMMALLOC_DEBUG
+	{ "VMMALLOC_LOG_LEVEL", "0", "0, 1, 2",
+	    "how much the debug variant says on stderr", parse_log_level },
+#endif
 };
 
 const size_t vmm_settings_count =

@@ -27,6 +27,7 @@ struct vmm_settings {
 	enum vmm_fork fork;
 	enum vmm_reserve reserve;
 	const char *conf; /* jemalloc's, "" if none */
+	int log_level;    /* debug variant only; see log.h */
 };
 
 /* One variable of the environment: the row of a table that documents itself. */

@@ -194,6 +194,17 @@ START_TEST(test_conf)
 }
 END_TEST
 
+START_TEST(test_log_level)
+{
+	ck_assert(read_with("VMMALLOC_LOG_LEVEL", "2"));
+	ck_assert_int_eq(settings.log_level, 2);
+	refuses("VMMALLOC_LOG_LEVEL", "5",
+	    "Error (libvmmalloc): incorrect VMMALLOC_LOG_LEVEL value (5)");
+	refuses("VMMALLOC_LOG_LEVEL", "x",
+	    "Error (libvmmalloc): incorrect VMMALLOC_LOG_LEVEL value (x)");
+}
+END_TEST
+
 /* A message that quotes a path of any length ends, and does not run over. */
 START_TEST(test_long_value)
 {
@@ -225,6 +236,9 @@ make_suite(void)
 	tcase_add_test(tcase, test_reserve);
 	tcase_add_test(tcase, test_conf);
 	tcase_add_test(tcase, test_long_value);
+	/* A setting of the debug variant's table alone. */
+	if (vmm_settings_count > 5)
+		tcase_add_test(tcase, test_log_level);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

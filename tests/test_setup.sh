@@ -101,6 +101,36 @@ for variant in $(variants); do
 		expect "$variant: $good" test "$(cat "$work/out")" = fine
 	done
 
+	# Tracing is the debug variant's; the release variant has not a word of it.
+	on_pool "$variant" env VMMALLOC_LOG_LEVEL=2 \
+		"$programs/fork_private" >"$work/out" 2>"$work/err"
+	if [ "$variant" = debug ]; then
+		line='^<libvmmalloc>: <[12]> \[[a-z]*\.c:[0-9]* [a-z_]*\] '
+		expect "debug: lines have the form" \
+			sh -c "! grep -v '$line' '$work/err'"
+		for message in 'pool opened in .*bytes 67108864' reserved \
+			'forking: both sides go private'; do
+			expect "debug: $message" grep -q "<2>.*$message" "$work/err"
+		done
+		on_pool "$variant" env VMMALLOC_LOG_LEVEL=2 \
+			"$programs/bookkeeping" 2>"$work/err"
+		expect "debug: exhausted" grep -q \
+			'<2>.*exhausted: no range of [0-9]*, the longest.* [0-9]*$' \
+			"$work/err"
+		expect "debug: an error" \
+			grep -q '<1> .*no room for 64 bytes' "$work/err"
+		refused "log level" \
+			"$E incorrect VMMALLOC_LOG_LEVEL value (9)" \
+			"VMMALLOC_LOG_LEVEL is 9.*accepted: 0, 1, 2" \
+			on_pool debug env VMMALLOC_LOG_LEVEL=9 /bin/true
+	else
+		expect "release: VMMALLOC_LOG_LEVEL is nothing to it" \
+			test ! -s "$work/err"
+		expect "release: no trace strings" sh -c "
+			! strings '$(library release)' |
+				grep -e '<libvmmalloc>' -e 'pool opened' -e LOG_LEVEL"
+	fi
+
 	# jemalloc's settings reach it, and it names what it cannot read.
 	on_pool "$variant" env VMMALLOC_CONF=nonsense:1 /bin/true \
 		>"$work/out" 2>&1
