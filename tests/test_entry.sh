@@ -4,7 +4,7 @@
 . "${top_srcdir:-..}/tests/lib.sh"
 
 if [ ! -x "$programs/check_entry" ]; then
-	skip "entry points" "Check was not found by configure"
+	skip "unit tests and entry points" "Check was not found by configure"
 	plan
 	exit
 fi

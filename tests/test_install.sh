@@ -166,7 +166,10 @@ fi
 
 # The tarball: builds, tests itself, installs and uninstalls. Its own run of this
 # and of the longer tests would be one too many.
+tests=tests/test_setup.sh
+[ ! -x "$programs/check_entry" ] ||
+	tests="tests/check_ranges tests/check_settings $tests"
 expect "make distcheck" $MAKE -s -C "$work/b" distcheck \
-	TESTS="tests/check_ranges tests/check_settings tests/test_setup.sh" \
+	TESTS="$tests" \
 	AM_DISTCHECK_CONFIGURE_FLAGS=--enable-werror
 plan
