@@ -81,6 +81,8 @@ clean_up() {
 	for mount in $mounts; do
 		umount "$mount" || umount -l "$mount"
 	done
+	[ -z "$huge_pages_before" ] ||
+		echo "$huge_pages_before" >/proc/sys/vm/nr_hugepages
 	rm -rf "$work" "$pool_dir"
 }
 
@@ -102,17 +104,35 @@ on_pool() {
 		LD_PRELOAD="$on_pool_library" "$@"
 }
 
-# file_system TYPE SIZE: makes one in a file and mounts it at $mounted; or says in
-# $mounted_not why it cannot.
+# huge_pages SIZE: has the kernel keep as many; the number is put back at the end.
+huge_pages_before=
+huge_pages() {
+	huge_pages_kb=$(awk '/^Hugepagesize:/ { print $2 }' /proc/meminfo)
+	[ -n "$huge_pages_kb" ] || return 1
+	huge_pages_want=$((${1%M} * 1024 / huge_pages_kb))
+	: "${huge_pages_before:=$(cat /proc/sys/vm/nr_hugepages)}"
+	echo $((huge_pages_before + huge_pages_want)) \
+		2>/dev/null >/proc/sys/vm/nr_hugepages || return 1
+	[ "$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)" -ge \
+		"$huge_pages_want" ]
+}
+
+# file_system TYPE SIZE [OPTION]: makes one, of disk file systems in a file, and
+# mounts it at $mounted; or says in $mounted_not why it cannot.
 file_system() {
-	mounted=$work/$1
+	mounted=$work/$1${3:+.$3}
 	mounted_not=
 	mkdir -p "$mounted"
 	if [ "$(id -u)" -ne 0 ]; then
 		mounted_not="needs root to mount $1"
 	elif [ "$1" = tmpfs ]; then
-		mount -t tmpfs -o "size=$2" tmpfs "$mounted" 2>"$work/mount" ||
-			mounted_not="no tmpfs can be mounted here"
+		mount -t tmpfs -o "size=$2${3:+,$3}" tmpfs "$mounted" \
+			2>"$work/mount" ||
+			mounted_not="no tmpfs ${3-} can be mounted here"
+	elif [ "$1" = hugetlbfs ]; then
+		huge_pages "$2" &&
+			mount -t hugetlbfs none "$mounted" 2>"$work/mount" ||
+			mounted_not="the kernel gives no $2 in huge pages"
 	elif ! command -v "mkfs.$1" >/dev/null 2>&1; then
 		mounted_not="needs mkfs.$1"
 	else

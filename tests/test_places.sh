@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_places.sh: pools on different file systems, and file systems that fill up.
+. "${top_srcdir:-..}/tests/lib.sh"
+
+# place NAME: the tests, on what is mounted at $mounted.
+place() {
+	VMMALLOC_POOL_DIR=$mounted
+	for reserve in grow full; do
+		expect "$1, $reserve: runs" on_pool release \
+			env VMMALLOC_RESERVE=$reserve "$programs/churn" 200000
+	done
+	on_pool release "$programs/look" >"$work/out" 2>&1
+	expect "$1: one descriptor, the file without a name" \
+		grep -q '^descriptors 1 high 1 cloexec 1 mode 600$' "$work/out"
+	pool_size=64M
+	on_pool release "$programs/pool_use" 67108864 >"$work/tap" 2>&1
+	tap "$work/tap" "$1"
+	VMMALLOC_POOL_SIZE=100T on_pool release env true 2>"$work/err"
+	if [ "$1" = hugetlbfs ]; then
+		expect "$1: too large a pool is refused" \
+			grep -q 'nr_hugepages' "$work/err"
+	else
+		expect "$1: too large a pool is refused" \
+			grep -q '109951162777600 bytes needed, [0-9]* free' "$work/err"
+		pool_size=200M
+		on_pool release "$programs/full_disk" "$mounted" \
+			>"$work/tap" 2>&1
+		tap "$work/tap" "$1, fills up"
+	fi
+	unset VMMALLOC_POOL_DIR
+	expect "$1: nothing is left" test -z "$(ls -A "$mounted" |
+		grep -v lost+found)"
+}
+
+for type in tmpfs "tmpfs huge=always" ext4 xfs btrfs hugetlbfs; do
+	# shellcheck disable=SC2086 # a type and an option
+	set -- $type
+	if ! file_system "$1" 512M ${2+"$2"}; then
+		skip "$type" "$mounted_not"
+		continue
+	fi
+	place "$type"
+done
+plan
