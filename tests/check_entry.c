@@ -270,6 +270,23 @@ START_TEST(test_calloc_zeroes)
 }
 END_TEST
 
+/* The same when the pages went back to the pool and came again. */
+START_TEST(test_calloc_zeroes_after_purge)
+{
+	for (size_t size = 20000; size <= (4 << 20); size *= 2) {
+		unsigned char *block = malloc(size);
+
+		memset(block, 0xff, size);
+		free(opaque(block));
+		ck_assert_int_eq(mallctl("arena.4096.purge", NULL, NULL, NULL,
+		    0), 0);
+		block = calloc(1, size);
+		ck_assert(is_zero(block, size));
+		free(block);
+	}
+}
+END_TEST
+
 START_TEST(test_realloc_keeps_content)
 {
 	unsigned char *block = malloc(1);
@@ -581,6 +598,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, test_zero_is_unique, 0, NWAYS);
 	tcase_add_test(tcase, test_products);
 	tcase_add_test(tcase, test_calloc_zeroes);
+	tcase_add_test(tcase, test_calloc_zeroes_after_purge);
 	tcase_add_test(tcase, test_realloc_keeps_content);
 	tcase_add_test(tcase, test_realloc_of_nothing_and_to_nothing);
 	tcase_add_test(tcase, test_realloc_failure_keeps_block);

@@ -79,11 +79,12 @@ free_kb() {
 mounts=
 clean_up() {
 	for mount in $mounts; do
-		umount "$mount" || umount -l "$mount"
+		umount -R "$mount" || umount -R -l "$mount"
 	done
 	[ -z "$huge_pages_before" ] ||
 		echo "$huge_pages_before" >/proc/sys/vm/nr_hugepages
-	rm -rf "$work" "$pool_dir"
+	# Should a mount have stayed, what is in it is not ours to remove.
+	rm -rf --one-file-system "$work" "$pool_dir"
 }
 
 work=$(mktemp -d "$programs/work.XXXXXX") || exit 99
