@@ -31,6 +31,7 @@ main(void)
 	struct stat stat, dir;
 	int found = 0, high = 0, cloexec = 0;
 	unsigned mode = 0;
+	unsigned long blocks_kb = 0, size_kb = 0;
 
 	free(malloc(1000000));
 	if (pool_dir == NULL || lstat(pool_dir, &dir) != 0)
@@ -44,10 +45,16 @@ main(void)
 		high += fd > 2;
 		cloexec += (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0;
 		mode = stat.st_mode & 07777;
+		blocks_kb = (unsigned long)stat.st_blocks / 2;
+		size_kb = (unsigned long)(stat.st_size / 1024);
 	}
 	printf("threads %d\n", entries("/proc/self/task"));
 	printf("descriptors %d high %d cloexec %d mode %o\n", found, high,
 	    cloexec, mode);
+	printf("size %lu KiB\n", size_kb);
+	printf("%s\n", blocks_kb >= size_kb ? "all reserved"
+		: blocks_kb <= size_kb / 4 ? "a little reserved"
+					   : "some reserved");
 	printf("names %d\n", entries(pool_dir));
 	return 0;
 }

@@ -13,6 +13,15 @@ place() {
 	on_pool release "$programs/look" >"$work/out" 2>&1
 	expect "$1: one descriptor, the file without a name" \
 		grep -q '^descriptors 1 high 1 cloexec 1 mode 600$' "$work/out"
+	if [ "$1" != hugetlbfs ]; then
+		expect "$1: little is reserved at start" \
+			grep -q '^a little reserved$' "$work/out"
+		on_pool release env VMMALLOC_RESERVE=full "$programs/look" \
+			>"$work/out" 2>&1
+		expect "$1: VMMALLOC_RESERVE=full reserves all" \
+			grep -q '^all reserved$' "$work/out"
+	fi
+	comment "$work/out"
 	pool_size=64M
 	on_pool release "$programs/pool_use" 67108864 >"$work/tap" 2>&1
 	tap "$work/tap" "$1"

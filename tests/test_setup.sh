@@ -101,6 +101,13 @@ for variant in $(variants); do
 		expect "$variant: $good" test "$(cat "$work/out")" = fine
 	done
 
+	# The pool has the size that was asked for, rounded up to a page.
+	VMMALLOC_POOL_DIR=$work on_pool "$variant" env \
+		VMMALLOC_POOL_SIZE=20000001 "$programs/look" >"$work/out" 2>&1
+	page_kb=$(($(getconf PAGESIZE) / 1024))
+	expect "$variant: rounded up to a page" grep -q \
+		"^size $(((20000001 / 1024 / page_kb + 1) * page_kb)) KiB\$" "$work/out"
+
 	# Tracing is the debug variant's; the release variant has not a word of it.
 	on_pool "$variant" env VMMALLOC_LOG_LEVEL=2 \
 		"$programs/fork_private" >"$work/out" 2>"$work/err"
