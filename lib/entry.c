@@ -129,10 +129,10 @@ posix_memalign(void **block, size_t alignment, size_t size)
 		alignment % sizeof(void *) != 0))
 		return EINVAL;
 	aligned = vmm_entry_aligned(alignment, size);
-	if (VMM_UNLIKELY(aligned == NULL)) {
-		errno = saved_errno;
+	/* A second try may have had success, and left what the first one set. */
+	errno = saved_errno;
+	if (VMM_UNLIKELY(aligned == NULL))
 		return ENOMEM;
-	}
 	*block = aligned;
 	return 0;
 }

@@ -15,6 +15,17 @@ for variant in $(variants); do
 		LD_PRELOAD="$(library "$variant")" env -u PATH "$programs/churn" 1000
 done
 
+# Blocks that libc allocated by itself.
+for variant in $(variants); do
+	what="$variant: libc's own blocks go back to libc"
+	on_pool "$variant" "$programs/foreign" >"$work/out" 2>&1
+	case $? in
+	0) ok "$what" ;;
+	77) skip "$what" "$(cat "$work/out")" ;;
+	*) not_ok "$what"; comment "$work/out" ;;
+	esac
+done
+
 # A set-user-ID program, linked with the library, run by somebody else: the
 # variables are as if they were not there.
 what="a set-user-ID program ignores the variables"

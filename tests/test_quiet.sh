@@ -21,7 +21,7 @@ for variant in $(variants); do
 	VMMALLOC_POOL_DIR=$empty on_pool "$variant" "$programs/look" \
 		>"$work/out" 2>&1
 	expect "$variant: one thread" grep -q '^threads 1$' "$work/out"
-	expect "$variant: one descriptor, above 2, close-on-exec, mode 600" \
+	expect "$variant: one descriptor, out of the way, close-on-exec, mode 600" \
 		grep -q '^descriptors 1 high 1 cloexec 1 mode 600$' "$work/out"
 	expect "$variant: the file has no name" grep -q '^names 0$' "$work/out"
 	comment "$work/out"
@@ -30,6 +30,11 @@ for variant in $(variants); do
 	VMMALLOC_POOL_DIR=$empty on_pool "$variant" "$programs/look" \
 		>"$work/out" 2>&1 <&-
 	expect "$variant: closed stdin is not the pool" \
+		grep -q '^descriptors 1 high 1 cloexec 1 mode 600$' "$work/out"
+
+	VMMALLOC_POOL_DIR=$empty on_pool "$variant" \
+		sh -c "ulimit -n 32; exec $programs/look" >"$work/out" 2>&1
+	expect "$variant: few descriptors allowed" \
 		grep -q '^descriptors 1 high 1 cloexec 1 mode 600$' "$work/out"
 
 	# Killed at once: nothing is left either.
