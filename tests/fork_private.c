@@ -286,23 +286,25 @@ main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "plain";
 	int fd = pool_descriptor();
+	int has_grown = 1;
 
 	pthread_atfork(prepare, in_parent, in_child);
 	result(own_all(1) && is_owned(1), "before any fork");
 	if (strcmp(mode, "closed") == 0)
 		close(fd);
 	else if (strcmp(mode, "reused") == 0)
-		dup2(STDIN_FILENO, fd);
+		dup2(open("/proc/self/exe", O_RDONLY), fd);
 	/* A pool that grows without its descriptor, too. */
 	for (int i = 0; i < 40; i++) {
 		void *block = malloc(1 << 20);
 
+		has_grown &= block != NULL;
 		if (block != NULL)
 			memset(block, i, 1 << 20);
 		if (i % 2)
 			free(block);
 	}
-	result(is_owned(1), "growth");
+	result(has_grown && is_owned(1), "growth");
 	if (strcmp(mode, "plain") == 0)
 		file_stays();
 	result(generation(1, DEPTH), "children of children");
