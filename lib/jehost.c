@@ -24,8 +24,9 @@
  *                         grow.
  * oversize_threshold:0    No arena of their own for large blocks, which would
  *                         purge each at once.
- * dirty_decay_ms:-1       Free ranges stay with their arena until the pool runs
- * muzzy_decay_ms:0        out: there is no system to give them back to in time.
+ * dirty_decay_ms:-1       Free ranges stay with their arena until the pool runs out.
+ * muzzy_decay_ms:0        Who would rather have the system get them back sets it
+ *                         otherwise: the pool returns what it is given.
  */
 const char *je_malloc_conf =
     "retain:false,oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:0";
@@ -178,8 +179,10 @@ vmm_jehost_pages_purge_forced(void *address, size_t size)
 void
 vmm_jehost_purge_arenas(void)
 {
+	vmm_pool_keep_begin();
 	/* 4096 stands for all arenas (jemalloc(3), MALLCTL_ARENAS_ALL). */
 	je_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	vmm_pool_keep_end();
 }
 
 /* Between the two functions below, which call each other through jemalloc. */

@@ -19,6 +19,7 @@ struct vmm_os_fs {
 	size_t page_size;       /* of its mappings: more than the system's on hugetlbfs */
 	bool maps_reserve;      /* mmap(2) itself promises the pages (hugetlbfs) */
 	bool reserve_allocates; /* reserving costs memory and time by the byte (tmpfs) */
+	bool has_page_cache;    /* so that unused pages are worth returning; not DAX */
 };
 
 /* The backing file: unlinked, so that it is gone when the process is. */
@@ -94,15 +95,27 @@ int vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length);
 
 /*
- * Replaces the mapping at `address`: its first `used` bytes by a private,
- * copy-on-write mapping of the file, the rest up to `size` by ordinary zeroed
- * memory. Each of the two steps is atomic towards other threads (mmap(2),
- * MAP_FIXED); if the second fails the first is undone. EBADF when the program has
- * closed the descriptor; EOPNOTSUPP on hugetlbfs, where copy-on-write without
- * reserved pages ends in SIGBUS (kernel documentation, hugetlbpage).
+ * Gives the memory and the blocks of [address, address + length) back to the
+ * system, and the promise of them; they read as zero afterwards (madvise(2),
+ * MADV_REMOVE). Works without the descriptor. EOPNOTSUPP, EINVAL.
  */
-int vmm_os_file_unshare(const struct vmm_os_file *file, void *address,
-    size_t used, size_t size);
+int vmm_os_file_remove(void *address, size_t length);
+
+/*
+ * Whether vmm_os_file_map_private can work: 0; EBADF when the program has closed
+ * the descriptor; EOPNOTSUPP on hugetlbfs, where copy-on-write without reserved
+ * pages ends in SIGBUS (kernel documentation, hugetlbpage).
+ */
+int vmm_os_file_can_be_private(const struct vmm_os_file *file);
+
+/*
+ * Replaces what is mapped at `address` + offset by a private, copy-on-write mapping
+ * of that part of the file, or by ordinary zeroed memory. Atomic towards other
+ * threads (mmap(2), MAP_FIXED). ENOMEM, and nothing changed.
+ */
+int vmm_os_file_map_private(const struct vmm_os_file *file, void *address,
+    size_t offset, size_t length);
+int vmm_os_map_fresh(void *address, size_t length);
 
 /*
  * For a child that cannot share: copies `used` bytes at `address` into ordinary

@@ -196,18 +196,37 @@ move_high(int fd)
 	return high;
 }
 
+/* Whether a file's pages are the device itself: statx(2), Linux 5.8. */
+static bool
+is_dax(int fd)
+{
+#ifdef STATX_ATTR_DAX
+	struct statx stat;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat) == 0 &&
+	    (stat.stx_attributes & STATX_ATTR_DAX) != 0;
+#else
+	(void)fd;
+	return false;
+#endif
+}
+
 static void
 learn_fs(int fd, struct vmm_os_fs *fs)
 {
 	struct statfs stat;
 
-	*fs = (struct vmm_os_fs){ .page_size = vmm_os_page_size() };
+	*fs = (struct vmm_os_fs){
+		.page_size = vmm_os_page_size(),
+		.has_page_cache = !is_dax(fd),
+	};
 	if (fstatfs(fd, &stat) != 0)
 		return;
 	switch ((unsigned long)stat.f_type) {
 	case HUGETLBFS_MAGIC:
 		fs->page_size = (size_t)stat.f_bsize;
 		fs->maps_reserve = true;
+		fs->has_page_cache = false;
 		break;
 	case TMPFS_MAGIC:
 		fs->reserve_allocates = true;
@@ -373,31 +392,38 @@ vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
 }
 
 int
-vmm_os_file_unshare(const struct vmm_os_file *file, void *address, size_t used,
-    size_t size)
+vmm_os_file_remove(void *address, size_t length)
 {
-	const int prot = PROT_READ | PROT_WRITE;
-	const int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
-	char *rest = (char *)address + used;
+	return madvise(address, length, MADV_REMOVE) == 0 ? 0 : errno;
+}
 
+int
+vmm_os_file_can_be_private(const struct vmm_os_file *file)
+{
 	if (file->fs.maps_reserve)
 		return EOPNOTSUPP;
-	if (!is_own(file))
-		return EBADF;
-	/* Nobody uses the rest, so going back and forth there harms nobody. */
-	if (used < size && mmap(rest, size - used, prot, flags | MAP_ANONYMOUS,
-		-1, 0) == MAP_FAILED)
-		return errno;
-	if (used > 0 && mmap(address, used, prot, flags, file->fd, 0) ==
-	    MAP_FAILED) {
-		int error = errno;
+	return is_own(file) ? 0 : EBADF;
+}
 
-		if (used < size)
-			mmap(rest, size - used, prot, MAP_SHARED | MAP_FIXED,
-			    file->fd, (off_t)used);
-		return error;
-	}
-	return 0;
+int
+vmm_os_file_map_private(const struct vmm_os_file *file, void *address,
+    size_t offset, size_t length)
+{
+	/* Without MAP_NORESERVE a large pool would not fit beside itself. */
+	void *map = mmap((char *)address + offset, length,
+	    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+	    file->fd, (off_t)offset);
+
+	return map == MAP_FAILED ? errno : 0;
+}
+
+int
+vmm_os_map_fresh(void *address, size_t length)
+{
+	void *map = mmap(address, length, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+
+	return map == MAP_FAILED ? errno : 0;
 }
 
 int
@@ -414,10 +440,10 @@ int
 vmm_os_copy_adopt(void *copy, void *address, size_t used, size_t size)
 {
 	/* The first call replaces all of it, so that nothing stays shared. */
-	if (mmap(address, size, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-		0) == MAP_FAILED)
-		return errno;
+	int error = vmm_os_map_fresh(address, size);
+
+	if (error != 0)
+		return error;
 	if (mremap(copy, used, used, MREMAP_MAYMOVE | MREMAP_FIXED, address) ==
 	    MAP_FAILED)
 		return errno;

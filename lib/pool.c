@@ -26,11 +26,18 @@
 #define RESERVE_MIN ((size_t)2 << 20)
 #define RESERVE_MAX ((size_t)64 << 20)
 
+/*
+ * What is returned to the system is returned in such pieces: as large as the largest
+ * pages that a page cache has, and few enough to have a byte each.
+ */
+#define CHUNK_SIZE ((size_t)2 << 20)
+
 struct vmm_pool_span vmm_pool_span;
 
 /*
  * From low to high: [0, high_water) was handed out at some time, [high_water,
- * reserved) is promised and never was touched, the rest is a hole in the file.
+ * reserved) is promised and never was touched, the rest is a hole in the file. Below
+ * `high_water`, chunks of free ranges may have become holes again.
  */
 static struct {
 	pthread_mutex_t lock;
@@ -40,6 +47,11 @@ static struct {
 	size_t high_water;
 	size_t reserved;
 	bool is_private;
+	bool is_patched; /* parts are private: the file is not the whole heap */
+	bool returns_chunks; /* to the system, when nobody needs them */
+	unsigned keepers;    /* who is between vmm_pool_keep_begin and _end */
+	unsigned char *is_hole; /* by chunk */
+	size_t hole_count;
 	void *copy; /* around fork(2): the child's memory, if it is a copy */
 	bool is_stranded; /* around fork(2): the child will have none */
 	struct vmm_ranges ranges;
@@ -50,6 +62,18 @@ static size_t
 round_up(size_t size, size_t unit)
 {
 	return (size + unit - 1) / unit * unit;
+}
+
+static size_t
+smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t
+larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
 }
 
 static void
@@ -129,12 +153,8 @@ reserve_ahead(size_t end)
 
 	if (end <= pool.reserved)
 		return true;
-	if (ahead < floor)
-		ahead = floor;
-	if (ahead > RESERVE_MAX)
-		ahead = RESERVE_MAX;
-	if (ahead > pool.size - end)
-		ahead = pool.size - end;
+	ahead = smaller(larger(ahead, floor), RESERVE_MAX);
+	ahead = smaller(ahead, pool.size - end);
 	ahead = (end + ahead) / floor * floor;
 	return (ahead > end && reserve_to(ahead) == 0) || reserve_to(end) == 0;
 }
@@ -164,15 +184,19 @@ static int
 set_up_ranges(void)
 {
 	size_t npages = pool.size / pool.page_size;
+	size_t records_size = round_up(npages * sizeof(struct vmm_range),
+	    pool.page_size);
+	size_t nchunks = pool.size / CHUNK_SIZE + 1;
 	void *records;
 	int error = vmm_os_map_plain(
-	    round_up(npages * sizeof(struct vmm_range), pool.page_size),
-	    &records);
+	    records_size + round_up(nchunks, pool.page_size), &records);
 
-	if (error == 0)
-		vmm_ranges_init(&pool.ranges, records, npages,
-		    (uintptr_t)pool.base / pool.page_size);
-	return error;
+	if (error != 0)
+		return error;
+	vmm_ranges_init(&pool.ranges, records, npages,
+	    (uintptr_t)pool.base / pool.page_size);
+	pool.is_hole = (unsigned char *)records + records_size;
+	return 0;
 }
 
 bool
@@ -201,6 +225,9 @@ vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
 	    size : reserve_floor());
 	if (errnum != 0)
 		goto failed;
+	/* Who wants it all from the start wants to keep it. */
+	pool.returns_chunks = pool.file.fs.has_page_cache &&
+	    settings->reserve == VMM_RESERVE_GROW;
 	vmm_pool_span.base = (uintptr_t)pool.base;
 	vmm_pool_span.size = size;
 	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool opened in "),
@@ -213,6 +240,55 @@ vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
 failed:
 	vmm_os_file_close(&pool.file, pool.base, pool.size);
 	return refuse(settings, errnum, &room, error);
+}
+
+/* Has the blocks of holes in [offset, offset + size) promised again. */
+static bool
+fill_holes(size_t offset, size_t size)
+{
+	size_t last = (offset + size - 1) / CHUNK_SIZE;
+
+	for (size_t chunk = offset / CHUNK_SIZE;
+	     pool.hole_count > 0 && chunk <= last; chunk++) {
+		if (!pool.is_hole[chunk])
+			continue;
+		if (vmm_os_file_reserve(&pool.file, pool.base,
+			chunk * CHUNK_SIZE, CHUNK_SIZE) != 0)
+			return false;
+		pool.is_hole[chunk] = 0;
+		pool.hole_count--;
+	}
+	return true;
+}
+
+/*
+ * Returns to the system the chunks that [offset, offset + size), just given back,
+ * has made free, those at its ends included. Above the high-water mark there is
+ * nothing to return.
+ */
+static void
+make_holes(size_t offset, size_t size)
+{
+	size_t first, npages, begin, end;
+
+	if (!pool.returns_chunks || pool.is_private || pool.keepers > 0)
+		return;
+	vmm_ranges_around(&pool.ranges, offset / pool.page_size, &first,
+	    &npages);
+	begin = larger(round_up(first * pool.page_size, CHUNK_SIZE),
+	    offset / CHUNK_SIZE * CHUNK_SIZE);
+	end = smaller((first + npages) * pool.page_size,
+	    round_up(offset + size, CHUNK_SIZE));
+	end = smaller(end, pool.high_water);
+	for (; begin + CHUNK_SIZE <= end; begin += CHUNK_SIZE) {
+		size_t chunk = begin / CHUNK_SIZE;
+
+		if (pool.is_hole[chunk] ||
+		    vmm_os_file_remove(pool.base + begin, CHUNK_SIZE) != 0)
+			continue;
+		pool.is_hole[chunk] = 1;
+		pool.hole_count++;
+	}
 }
 
 static bool
@@ -246,18 +322,16 @@ take_locked(const char *wanted, size_t size, size_t alignment,
 		return NULL;
 	}
 	offset = first * pool.page_size;
-	if (!pool.is_private && !reserve_ahead(offset + size)) {
+	if (!pool.is_private &&
+	    !(reserve_ahead(offset + size) && fill_holes(offset, size))) {
 		vmm_ranges_give(&pool.ranges, first, npages);
 		return NULL;
 	}
 	/* Above the high-water mark nothing was ever written. */
-	*dirty_size = 0;
-	if (offset < pool.high_water)
-		*dirty_size = pool.high_water - offset;
-	if (*dirty_size > size)
-		*dirty_size = size;
-	if (pool.high_water < offset + size)
-		pool.high_water = offset + size;
+	*dirty_size = offset < pool.high_water
+	    ? smaller(pool.high_water - offset, size)
+	    : 0;
+	pool.high_water = larger(pool.high_water, offset + size);
 	return pool.base + offset;
 }
 
@@ -291,8 +365,25 @@ vmm_pool_give(void *address, size_t size)
 	pthread_mutex_lock(&pool.lock);
 	vmm_ranges_give(&pool.ranges, offset / pool.page_size,
 	    size / pool.page_size);
+	make_holes(offset, size);
 	pthread_mutex_unlock(&pool.lock);
 	errno = saved_errno;
+}
+
+void
+vmm_pool_keep_begin(void)
+{
+	pthread_mutex_lock(&pool.lock);
+	pool.keepers++;
+	pthread_mutex_unlock(&pool.lock);
+}
+
+void
+vmm_pool_keep_end(void)
+{
+	pthread_mutex_lock(&pool.lock);
+	pool.keepers--;
+	pthread_mutex_unlock(&pool.lock);
 }
 
 void
@@ -304,11 +395,58 @@ vmm_pool_look(struct vmm_pool_figures *figures)
 		.in_use = pool.size - pool.ranges.free_npages * pool.page_size,
 		.high_water = pool.high_water,
 		.reserved = pool.reserved,
+		.returned = pool.hole_count * CHUNK_SIZE,
 		.longest_free = vmm_ranges_longest(&pool.ranges) *
 		    pool.page_size,
 		.is_private = pool.is_private,
 	};
 	pthread_mutex_unlock(&pool.lock);
+}
+
+/* The end of the longest part from `at` on that is all holes, or has none. */
+static size_t
+end_of_kind(size_t at, size_t used)
+{
+	unsigned char is_hole = pool.is_hole[at / CHUNK_SIZE];
+	size_t end = at;
+
+	while (end < used && pool.is_hole[end / CHUNK_SIZE] == is_hole)
+		end += CHUNK_SIZE;
+	return smaller(end, used);
+}
+
+/*
+ * Goes on over a private mapping of the file. What was never used, and holes, become
+ * ordinary memory: a write there would first need a page of a file system that may
+ * be full, and end in SIGBUS. If it fails half way this process is no worse for it,
+ * since each of its pages is still what it was; but the file no longer is all of
+ * the heap, and from then on children get copies.
+ */
+static bool
+go_private(void)
+{
+	size_t at = 0;
+
+	if (pool.is_patched || vmm_os_file_can_be_private(&pool.file) != 0)
+		return false;
+	while (at < pool.high_water) {
+		size_t end = end_of_kind(at, pool.high_water);
+
+		if ((pool.is_hole[at / CHUNK_SIZE]
+			? vmm_os_map_fresh(pool.base + at, end - at)
+			: vmm_os_file_map_private(&pool.file, pool.base, at,
+				end - at)) != 0)
+			goto failed;
+		at = end;
+	}
+	if (at < pool.size &&
+	    vmm_os_map_fresh(pool.base + at, pool.size - at) != 0)
+		goto failed;
+	return true;
+
+failed:
+	pool.is_patched = true;
+	return false;
 }
 
 /*
@@ -324,8 +462,7 @@ vmm_pool_fork_prepare(void)
 	pthread_mutex_lock(&pool.lock);
 	if (pool.is_private)
 		goto done;
-	pool.is_private = vmm_os_file_unshare(&pool.file, pool.base,
-	    pool.high_water, pool.size) == 0;
+	pool.is_private = go_private();
 	if (!pool.is_private)
 		pool.is_stranded = vmm_os_copy_make(pool.base, pool.high_water,
 		    &pool.copy) != 0;

@@ -30,7 +30,8 @@ struct vmm_pool_figures {
 	size_t size;
 	size_t in_use;      /* handed out */
 	size_t high_water;  /* end of the highest range ever handed out */
-	size_t reserved;    /* promised by the file system */
+	size_t reserved;    /* promised by the file system at some time */
+	size_t returned;    /* of it, given back to the system since */
 	size_t longest_free;
 	bool is_private;    /* no longer the file's: after fork(2) */
 };
@@ -51,8 +52,18 @@ bool vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error);
  */
 void *vmm_pool_take(void *wanted, size_t size, size_t alignment, bool *is_zero);
 
-/* Takes back any part of what was handed out. Thread-safe; keeps errno. */
+/*
+ * Takes back any part of what was handed out, and returns to the system what it can
+ * of the pages. Thread-safe; keeps errno.
+ */
 void vmm_pool_give(void *address, size_t size);
+
+/*
+ * Between `begin` and `end` what is given back stays in memory, for it is needed
+ * again at once. Pairs may overlap. Thread-safe.
+ */
+void vmm_pool_keep_begin(void);
+void vmm_pool_keep_end(void);
 
 /* Reads the figures. Thread-safe. */
 void vmm_pool_look(struct vmm_pool_figures *figures);

@@ -181,21 +181,30 @@ first_of(const struct vmm_ranges *ranges, size_t node)
 	return node - node_of(ranges, node)->npages;
 }
 
-/* The free range that begins at page `first`, 0 for none. */
+/* The lowest free range that ends behind `page`, 0 for none. */
 static size_t
-node_at(const struct vmm_ranges *ranges, size_t first)
+node_behind(const struct vmm_ranges *ranges, size_t page)
 {
 	size_t lowest = 0;
 
 	for (size_t node = ranges->root; node != 0;) {
-		if (node > first) {
+		if (node > page) {
 			lowest = node;
 			node = node_of(ranges, node)->left;
 		} else {
 			node = node_of(ranges, node)->right;
 		}
 	}
-	return lowest != 0 && first_of(ranges, lowest) == first ? lowest : 0;
+	return lowest;
+}
+
+/* The free range that begins at page `first`, 0 for none. */
+static size_t
+node_at(const struct vmm_ranges *ranges, size_t first)
+{
+	size_t node = node_behind(ranges, first);
+
+	return node != 0 && first_of(ranges, node) == first ? node : 0;
 }
 
 /* First page of the range of `node` that lies at a multiple of `alignment`. */
@@ -327,6 +336,17 @@ vmm_ranges_give(struct vmm_ranges *ranges, size_t first, size_t npages)
 		    node_of(ranges, above)->npages + npages);
 	else
 		insert(ranges, end, npages);
+}
+
+void
+vmm_ranges_around(const struct vmm_ranges *ranges, size_t page, size_t *first,
+    size_t *npages)
+{
+	size_t node = node_behind(ranges, page);
+
+	VMM_ASSERT(node != 0 && first_of(ranges, node) <= page);
+	*first = first_of(ranges, node);
+	*npages = node - *first;
 }
 
 size_t

@@ -54,6 +54,10 @@ bool vmm_ranges_take_at(struct vmm_ranges *ranges, size_t first, size_t npages);
 /* Gives [first, first + npages) back; it may be any part of what was taken. */
 void vmm_ranges_give(struct vmm_ranges *ranges, size_t first, size_t npages);
 
+/* Sets *first and *npages to the free range that `page`, a free page, lies in. */
+void vmm_ranges_around(const struct vmm_ranges *ranges, size_t page,
+    size_t *first, size_t *npages);
+
 /* Length of the longest free range in pages, 0 if nothing is free. */
 size_t vmm_ranges_longest(const struct vmm_ranges *ranges);
 

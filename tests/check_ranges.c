@@ -124,6 +124,21 @@ START_TEST(test_take_at)
 }
 END_TEST
 
+START_TEST(test_around)
+{
+	size_t first, npages;
+
+	ck_assert(vmm_ranges_take(&ranges, NPAGES, 1, &first));
+	vmm_ranges_give(&ranges, 10, 10);
+	vmm_ranges_give(&ranges, 30, 10);
+	for (size_t page = 30; page < 40; page++) {
+		vmm_ranges_around(&ranges, page, &first, &npages);
+		ck_assert_uint_eq(first, 30);
+		ck_assert_uint_eq(npages, 10);
+	}
+}
+END_TEST
+
 START_TEST(test_give_merges_both_sides)
 {
 	size_t first;
@@ -268,6 +283,7 @@ make_suite(void)
 	tcase_add_test(tcase, test_take_aligned_from_origin);
 	tcase_add_test(tcase, test_take_aligned_among_misfits);
 	tcase_add_test(tcase, test_take_at);
+	tcase_add_test(tcase, test_around);
 	tcase_add_test(tcase, test_give_merges_both_sides);
 	tcase_add_loop_test(tcase, test_against_model, 0, 8);
 	suite_add_tcase(suite, tcase);

@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "disk.h"
 
 #define NBLOCKS 1500
 #define DEPTH 4
@@ -127,23 +128,6 @@ generation(unsigned owner, int depth)
 	return is_good && is_owned(owner);
 }
 
-/* The pool's descriptor: that of a file without a name, on the pool's directory. */
-static int
-pool_descriptor(void)
-{
-	const char *dir = getenv("VMMALLOC_POOL_DIR");
-	struct stat place, stat;
-
-	if (dir == NULL || lstat(dir, &place) != 0)
-		return -1;
-	for (int fd = 0; fd < 4096; fd++) {
-		if (fstat(fd, &stat) == 0 && stat.st_dev == place.st_dev &&
-		    S_ISREG(stat.st_mode) && stat.st_nlink == 0)
-			return fd;
-	}
-	return -1;
-}
-
 /* A sum over the pool's file, read without the mapping. */
 static uint64_t
 file_sum(int fd)
@@ -165,7 +149,7 @@ file_sum(int fd)
 static void
 file_stays(void)
 {
-	int fd = pool_descriptor();
+	int fd = disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR"));
 	pid_t pid;
 	uint64_t before;
 
@@ -285,7 +269,7 @@ int
 main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "plain";
-	int fd = pool_descriptor();
+	int fd = disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR"));
 	int has_grown = 1;
 
 	pthread_atfork(prepare, in_parent, in_child);

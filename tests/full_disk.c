@@ -4,11 +4,12 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "disk.h"
 
 #define BLOCK_BYTES ((size_t)60000)
 #define BLOCKS_BEFORE 100
@@ -50,24 +51,6 @@ is_whole(const struct block *block)
 	return 1;
 }
 
-/* Takes all that is free, by halves, to the last page. */
-static int
-eat(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-	off_t end = 0;
-	static char page[4096];
-
-	for (off_t step = (off_t)1 << 30; fd >= 0 && step >= 4096; step /= 2) {
-		while (posix_fallocate(fd, end, step) == 0)
-			end += step;
-	}
-	lseek(fd, 0, SEEK_END);
-	while (fd >= 0 && write(fd, page, sizeof(page)) > 0)
-		;
-	return fd;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -83,7 +66,7 @@ main(int argc, char **argv)
 	while (blocks++ < BLOCKS_BEFORE && (block = add(chain)) != NULL)
 		chain = block;
 	result(blocks > BLOCKS_BEFORE, "allocates while there is room");
-	fd = eat(path);
+	fd = disk_eat(path);
 	result(fd >= 0, "another file takes the rest");
 	/* The pool still has what was promised to it, and then no more. */
 	errno = 0;

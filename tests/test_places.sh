@@ -36,6 +36,8 @@ place() {
 		on_pool release "$programs/full_disk" "$mounted" \
 			>"$work/tap" 2>&1
 		tap "$work/tap" "$1, fills up"
+		on_pool release "$programs/holes" "$mounted" >"$work/tap" 2>&1
+		tap "$work/tap" "$1, gives back"
 	fi
 	unset VMMALLOC_POOL_DIR
 	expect "$1: nothing is left" test -z "$(ls -A "$mounted" |

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check_pool.c: the pool by itself, in a process whose heap is the ordinary one. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check_main.h"
+#include "pool.h"
+
+#define MIB ((size_t)1 << 20)
+#define POOL_SIZE (16 * MIB)
+
+static struct vmm_pool_figures figures;
+
+static void
+open_pool(const char *dir, enum vmm_reserve reserve)
+{
+	struct vmm_settings settings = {
+		.pool_dir = dir, .pool_size_bytes = POOL_SIZE,
+		.fork = VMM_FORK_PRIVATE, .reserve = reserve, .conf = "",
+	};
+	struct vmm_text error;
+
+	ck_assert_msg(vmm_pool_open(&settings, &error), "%s", error.data);
+}
+
+/* Each test runs in a process of its own, and so opens its own pool. */
+static const char *
+pool_dir(void)
+{
+	return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : ".";
+}
+
+START_TEST(test_open)
+{
+	ck_assert(!vmm_pool_has(&figures));
+	ck_assert(!vmm_pool_has(NULL));
+	open_pool(pool_dir(), VMM_RESERVE_GROW);
+	vmm_pool_look(&figures);
+	ck_assert_uint_eq(figures.size, POOL_SIZE);
+	ck_assert_uint_eq(figures.in_use, 0);
+	ck_assert_uint_eq(figures.longest_free, POOL_SIZE);
+	ck_assert_uint_eq(vmm_pool_span.size, POOL_SIZE);
+	ck_assert_uint_eq(vmm_pool_span.base % (2 * MIB), 0);
+	ck_assert(vmm_pool_has((void *)vmm_pool_span.base));
+	ck_assert(!vmm_pool_has((void *)(vmm_pool_span.base - 1)));
+	ck_assert(!vmm_pool_has((void *)(vmm_pool_span.base + POOL_SIZE)));
+	ck_assert(!vmm_pool_has(NULL));
+}
+END_TEST
+
+START_TEST(test_open_fails)
+{
+	struct vmm_settings settings = {
+		.pool_dir = "/nowhere/at/all", .pool_size_bytes = POOL_SIZE,
+	};
+	struct vmm_text error;
+
+	ck_assert(!vmm_pool_open(&settings, &error));
+	ck_assert_ptr_nonnull(strstr(error.data, "vmem pool creation failed: "
+	    "No such file or directory\nlibvmmalloc: "));
+	ck_assert_ptr_nonnull(strstr(error.data, "/nowhere/at/all"));
+	ck_assert_uint_eq(vmm_pool_span.size, 0);
+}
+END_TEST
+
+START_TEST(test_reserve_grows)
+{
+	bool is_zero = false;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW);
+	vmm_pool_look(&figures);
+	ck_assert_uint_lt(figures.reserved, POOL_SIZE);
+	ck_assert_ptr_nonnull(vmm_pool_take(NULL, 8 * MIB, 4096, &is_zero));
+	vmm_pool_look(&figures);
+	ck_assert_uint_ge(figures.reserved, 8 * MIB);
+	ck_assert_uint_eq(figures.high_water, 8 * MIB);
+}
+END_TEST
+
+START_TEST(test_reserve_full)
+{
+	open_pool(pool_dir(), VMM_RESERVE_FULL);
+	vmm_pool_look(&figures);
+	ck_assert_uint_eq(figures.reserved, POOL_SIZE);
+}
+END_TEST
+
+START_TEST(test_zero)
+{
+	bool is_zero = false;
+	char *range;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW);
+	range = vmm_pool_take(NULL, MIB, 4096, &is_zero);
+	ck_assert_msg(is_zero, "space that was never used is zero");
+	memset(range, 1, MIB);
+	vmm_pool_give(range, MIB);
+	is_zero = false;
+	ck_assert_ptr_eq(vmm_pool_take(NULL, MIB, 4096, &is_zero), range);
+	ck_assert_msg(!is_zero, "space that was used may be anything");
+	vmm_pool_give(range, MIB);
+	/* Half of it was used, half was not. */
+	is_zero = true;
+	ck_assert_ptr_eq(vmm_pool_take(NULL, 2 * MIB, 4096, &is_zero), range);
+	ck_assert(is_zero);
+	for (size_t i = 0; i < 2 * MIB; i += 512)
+		ck_assert_int_eq(range[i], 0);
+}
+END_TEST
+
+START_TEST(test_wanted)
+{
+	bool is_zero = false;
+	char *range;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW);
+	range = vmm_pool_take(NULL, MIB, 4096, &is_zero);
+	ck_assert_ptr_eq(vmm_pool_take(range + MIB, MIB, 4096, &is_zero),
+	    range + MIB);
+	ck_assert_ptr_null(vmm_pool_take(range + MIB, MIB, 4096, &is_zero));
+	/* At the pool's end, and beyond it. */
+	ck_assert_ptr_null(vmm_pool_take(range + 2 * MIB, POOL_SIZE, 4096,
+	    &is_zero));
+	ck_assert_ptr_null(vmm_pool_take(range + POOL_SIZE, MIB, 4096,
+	    &is_zero));
+}
+END_TEST
+
+START_TEST(test_full)
+{
+	bool is_zero = false;
+	char *range;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW);
+	errno = 4711;
+	range = vmm_pool_take(NULL, POOL_SIZE, 4096, &is_zero);
+	ck_assert_ptr_nonnull(range);
+	ck_assert_ptr_null(vmm_pool_take(NULL, 4096, 4096, &is_zero));
+	vmm_pool_give(range + MIB, 4096);
+	ck_assert_ptr_eq(vmm_pool_take(NULL, 4096, 4096, &is_zero),
+	    range + MIB);
+	ck_assert_int_eq(errno, 4711);
+}
+END_TEST
+
+START_TEST(test_returns_chunks)
+{
+	bool is_zero = false;
+	char *range;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW);
+	range = vmm_pool_take(NULL, 8 * MIB, 4096, &is_zero);
+	memset(range, 1, 8 * MIB);
+	/* Less than a chunk, then the rest of two. */
+	vmm_pool_give(range, MIB);
+	vmm_pool_look(&figures);
+	ck_assert_uint_eq(figures.returned, 0);
+	vmm_pool_give(range + MIB, 3 * MIB);
+	vmm_pool_look(&figures);
+	ck_assert_uint_eq(figures.returned, 4 * MIB);
+	ck_assert_int_eq(range[0], 0);
+	/* What is wanted again is promised again. */
+	ck_assert_ptr_eq(vmm_pool_take(NULL, 3 * MIB, 4096, &is_zero), range);
+	vmm_pool_look(&figures);
+	ck_assert_uint_eq(figures.returned, 0);
+	/* Not while somebody is about to need it. */
+	vmm_pool_keep_begin();
+	vmm_pool_give(range, 3 * MIB);
+	vmm_pool_keep_end();
+	vmm_pool_look(&figures);
+	ck_assert_uint_eq(figures.returned, 0);
+}
+END_TEST
+
+START_TEST(test_full_reserve_stays)
+{
+	bool is_zero = false;
+	char *range;
+
+	open_pool(pool_dir(), VMM_RESERVE_FULL);
+	range = vmm_pool_take(NULL, 8 * MIB, 4096, &is_zero);
+	vmm_pool_give(range, 8 * MIB);
+	vmm_pool_look(&figures);
+	ck_assert_uint_eq(figures.returned, 0);
+}
+END_TEST
+
+/* fork: with a hole among what was used. */
+START_TEST(test_fork)
+{
+	bool is_zero = false;
+	char *range;
+	int status;
+	pid_t pid;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW);
+	range = vmm_pool_take(NULL, 12 * MIB, 4096, &is_zero);
+	memset(range, 1, 12 * MIB);
+	vmm_pool_give(range + 4 * MIB, 4 * MIB);
+	vmm_pool_fork_prepare();
+	pid = fork();
+	if (pid == 0) {
+		int is_good;
+
+		vmm_pool_fork_child();
+		is_good = range[0] == 1 && range[12 * MIB - 1] == 1;
+		memset(range, 2, 4 * MIB);
+		is_zero = true;
+		is_good &= vmm_pool_take(NULL, 4 * MIB, 4096, &is_zero) ==
+		    range + 4 * MIB;
+		is_good &= range[4 * MIB] == 0;
+		memset(range + 4 * MIB, 2, 4 * MIB);
+		_exit(!is_good);
+	}
+	vmm_pool_fork_parent();
+	memset(range, 3, 4 * MIB);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	vmm_pool_look(&figures);
+	ck_assert(figures.is_private);
+	ck_assert_int_eq(range[0], 3);
+	ck_assert_int_eq(range[8 * MIB], 1);
+	ck_assert_ptr_eq(vmm_pool_take(NULL, 4 * MIB, 4096, &is_zero),
+	    range + 4 * MIB);
+	memset(range + 4 * MIB, 3, 4 * MIB);
+	/* And what was never used. */
+	is_zero = false;
+	range = vmm_pool_take(NULL, 4 * MIB, 4096, &is_zero);
+	ck_assert_ptr_nonnull(range);
+	ck_assert(is_zero);
+	memset(range, 3, 4 * MIB);
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("pool");
+	TCase *tcase = tcase_create("pool");
+
+	tcase_add_test(tcase, test_open);
+	tcase_add_test(tcase, test_open_fails);
+	tcase_add_test(tcase, test_reserve_grows);
+	tcase_add_test(tcase, test_reserve_full);
+	tcase_add_test(tcase, test_zero);
+	tcase_add_test(tcase, test_wanted);
+	tcase_add_test(tcase, test_full);
+	tcase_add_test(tcase, test_returns_chunks);
+	tcase_add_test(tcase, test_full_reserve_stays);
+	tcase_add_test(tcase, test_fork);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* disk.h: for tests, the pool's file as its file system sees it. */
+#ifndef DISK_H
+#define DISK_H
+
+/* The descriptor of a file without a name on the file system of `dir`: the pool's,
+ * in a process that has no other. -1 if there is none. */
+int disk_pool_descriptor(const char *dir);
+
+/* Makes a file at `path` that takes all the space that is left, to the last page;
+ * returns its descriptor, or -1. */
+int disk_eat(const char *path);
+
+#endif

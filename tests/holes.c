@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* holes.c: what goes back from the pool to the file system, and comes again; run
+ * with the library preloaded. holes DIR. Prints TAP. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "disk.h"
+#include "libvmmalloc.h"
+
+#pragma weak mallctl
+
+#define NBLOCKS 100
+#define BLOCK_BYTES ((size_t)1000000)
+
+static int count;
+
+static void
+result(int is_good, const char *what)
+{
+	printf("%sok %d - %s\n", is_good ? "" : "not ", ++count, what);
+}
+
+/* MiB that the pool's file has on the file system. */
+static unsigned long
+pool_mib(const char *dir)
+{
+	struct stat stat;
+
+	sync();
+	if (fstat(disk_pool_descriptor(dir), &stat) != 0)
+		return 0;
+	return (unsigned long)stat.st_blocks / 2048;
+}
+
+static char *blocks[NBLOCKS];
+
+static int
+take(void)
+{
+	int n = 0;
+
+	while (n < NBLOCKS && (blocks[n] = calloc(1, BLOCK_BYTES)) != NULL) {
+		for (size_t i = 0; i < BLOCK_BYTES; i += 500) {
+			if (blocks[n][i] != 0)
+				return -1;
+		}
+		memset(blocks[n], n + 1, BLOCK_BYTES);
+		n++;
+	}
+	return n;
+}
+
+static int
+give(int n)
+{
+	int is_good = 1;
+
+	while (n-- > 0) {
+		for (size_t i = 0; i < BLOCK_BYTES; i += 500)
+			is_good &= blocks[n][i] == (char)(n + 1);
+		free(blocks[n]);
+	}
+	return is_good && mallctl("arena.4096.purge", NULL, NULL, NULL, 0) == 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned long full, empty;
+	char path[4096];
+	int n, fd, status;
+	pid_t pid;
+
+	if (argc != 2)
+		return 99;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	snprintf(path, sizeof(path), "%s/eaten", argv[1]);
+
+	n = take();
+	full = pool_mib(argv[1]);
+	result(n == NBLOCKS && full >= 95, "blocks for what is in use");
+	result(give(n), "given back whole");
+	empty = pool_mib(argv[1]);
+	printf("# %lu MiB, then %lu MiB\n", full, empty);
+	result(empty <= full / 5, "and returned to the file system");
+	n = take();
+	result(n == NBLOCKS, "can be had again, zeroed");
+	result(give(n), "and is whole");
+
+	/* The blocks are somebody else's when they are wanted again. */
+	fd = disk_eat(path);
+	errno = 0;
+	n = take();
+	printf("# %d blocks on a full file system\n", n);
+	result(fd >= 0 && n >= 0 && n < NBLOCKS && errno == ENOMEM,
+	    "NULL and ENOMEM where the space is gone");
+
+	/* Under fork holes become ordinary memory, which nobody else can take. */
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		int is_good = give(n);
+		int more = take();
+
+		_exit(!(is_good && more == NBLOCKS && give(more)));
+	}
+	result(waitpid(pid, &status, 0) == pid && status == 0,
+	    "a child has memory all the same");
+	result(give(n) && take() == NBLOCKS && give(NBLOCKS),
+	    "and so has its parent");
+	close(fd);
+	unlink(path);
+	printf("1..%d\n", count);
+	return 0;
+}
