@@ -31,10 +31,11 @@ result(int is_good, const char *what)
 static unsigned long
 pool_mib(const char *dir)
 {
+	int fd = disk_pool_descriptor(dir);
 	struct stat stat;
 
-	sync();
-	if (fstat(disk_pool_descriptor(dir), &stat) != 0)
+	/* Until then a file system may not know where the blocks will be. */
+	if (fsync(fd) != 0 || fstat(fd, &stat) != 0)
 		return 0;
 	return (unsigned long)stat.st_blocks / 2048;
 }

@@ -137,9 +137,11 @@ file_system() {
 	elif ! command -v "mkfs.$1" >/dev/null 2>&1; then
 		mounted_not="needs mkfs.$1"
 	else
-		truncate -s "$2" "$work/$1.img"
-		"mkfs.$1" -q "$work/$1.img" >"$work/mkfs" 2>&1 &&
-			mount -o loop "$work/$1.img" "$mounted" 2>"$work/mount" ||
+		# In memory where there is enough: the disk may be slow, and shared.
+		truncate -s "$2" "$pool_dir/$1.img"
+		"mkfs.$1" -q "$pool_dir/$1.img" >"$work/mkfs" 2>&1 &&
+			mount -o loop "$pool_dir/$1.img" "$mounted" \
+				2>"$work/mount" ||
 			mounted_not="$1 cannot be loop-mounted here"
 	fi
 	[ -z "$mounted_not" ] || return 1
