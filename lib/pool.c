@@ -46,6 +46,7 @@ static struct {
 	size_t page_size;
 	size_t high_water;
 	size_t reserved;
+	size_t ahead_max; /* less where the file system has refused more */
 	bool is_private;
 	bool is_patched; /* parts are private: the file is not the whole heap */
 	bool returns_chunks; /* to the system, when nobody needs them */
@@ -56,7 +57,7 @@ static struct {
 	bool is_stranded; /* around fork(2): the child will have none */
 	struct vmm_ranges ranges;
 	struct vmm_os_file file;
-} pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .ahead_max = RESERVE_MAX };
 
 static size_t
 round_up(size_t size, size_t unit)
@@ -153,10 +154,18 @@ reserve_ahead(size_t end)
 
 	if (end <= pool.reserved)
 		return true;
-	ahead = smaller(larger(ahead, floor), RESERVE_MAX);
+	ahead = smaller(larger(ahead, floor), pool.ahead_max);
 	ahead = smaller(ahead, pool.size - end);
 	ahead = (end + ahead) / floor * floor;
-	return (ahead > end && reserve_to(ahead) == 0) || reserve_to(end) == 0;
+	if (ahead > end && reserve_to(ahead) == 0) {
+		pool.ahead_max = smaller(2 * pool.ahead_max + floor,
+		    RESERVE_MAX);
+		return true;
+	}
+	/* A full file system takes its time to say so: ask for less from now on. */
+	if (ahead > end)
+		pool.ahead_max /= 8;
+	return reserve_to(end) == 0;
 }
 
 static int

@@ -33,15 +33,24 @@ place() {
 		expect "$1: too large a pool is refused" \
 			grep -q '109951162777600 bytes needed, [0-9]* free' "$work/err"
 		pool_size=200M
-		on_pool release "$programs/full_disk" "$mounted" \
-			>"$work/tap" 2>&1
-		tap "$work/tap" "$1, fills up"
-		on_pool release "$programs/holes" "$mounted" >"$work/tap" 2>&1
-		tap "$work/tap" "$1, gives back"
+		fills_up "$1"
 	fi
 	unset VMMALLOC_POOL_DIR
 	expect "$1: nothing is left" test -z "$(ls -A "$mounted" |
 		grep -v lost+found)"
+}
+
+# fills_up NAME: what happens when space runs out, and when it is not needed.
+fills_up() {
+	if [ "$1" = btrfs ] && [ "$pool_dir" = "$work" ]; then
+		skip "$1, fills up" "writes out for each page when it is \
+full, which takes too long on a disk: needs 2 GiB in /dev/shm for its image"
+		return
+	fi
+	on_pool release "$programs/full_disk" "$mounted" >"$work/tap" 2>&1
+	tap "$work/tap" "$1, fills up"
+	on_pool release "$programs/holes" "$mounted" >"$work/tap" 2>&1
+	tap "$work/tap" "$1, gives back"
 }
 
 for type in tmpfs "tmpfs huge=always" ext4 xfs btrfs hugetlbfs; do
