@@ -121,6 +121,14 @@ refuse(const struct vmm_settings *settings, int errnum,
 	return false;
 }
 
+/* The least to reserve at a time. */
+static size_t
+reserve_floor(void)
+{
+	return pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY
+					      : RESERVE_MIN;
+}
+
 /* Has the blocks up to `end` promised, and lets core dumps hold them. */
 static int
 reserve_to(size_t end)
@@ -138,14 +146,7 @@ reserve_to(size_t end)
 	return 0;
 }
 
-static size_t
-reserve_floor(void)
-{
-	return pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY
-					      : RESERVE_MIN;
-}
-
-/* The same, with some ahead of use where there is room for it. */
+/* The same, and some more ahead of use where there is room for it. */
 static bool
 reserve_ahead(size_t end)
 {
@@ -451,6 +452,8 @@ go_private(void)
 	if (at < pool.size &&
 	    vmm_os_map_fresh(pool.base + at, pool.size - at) != 0)
 		goto failed;
+	/* Holes that became memory are holes no more. */
+	pool.hole_count = 0;
 	return true;
 
 failed:
