@@ -54,6 +54,24 @@ START_TEST(test_open)
 }
 END_TEST
 
+/* Large enough for pages of 1 GiB, and so aligned to them. */
+START_TEST(test_open_giant)
+{
+	struct vmm_settings settings = {
+		.pool_dir = pool_dir(), .pool_size_bytes = 1024 * MIB,
+	};
+	struct vmm_text error;
+
+	/* Where there is no such room, there is nothing to see. */
+	if (!vmm_pool_open(&settings, &error)) {
+		ck_assert_ptr_nonnull(strstr(error.data, "No space left"));
+		return;
+	}
+	ck_assert_uint_eq(vmm_pool_span.base % (1024 * MIB), 0);
+	ck_assert_uint_eq(vmm_pool_span.size, 1024 * MIB);
+}
+END_TEST
+
 START_TEST(test_open_fails)
 {
 	struct vmm_settings settings = {
@@ -245,6 +263,7 @@ make_suite(void)
 	TCase *tcase = tcase_create("pool");
 
 	tcase_add_test(tcase, test_open);
+	tcase_add_test(tcase, test_open_giant);
 	tcase_add_test(tcase, test_open_fails);
 	tcase_add_test(tcase, test_reserve_grows);
 	tcase_add_test(tcase, test_reserve_full);
