@@ -6,8 +6,10 @@
 /*
  * Registers, with pthread_atfork(3), jemalloc's three handlers and the pool's,
  * to run in the order of their locks. Returns 0 or an errno value. Called once,
- * before the first block is handed out: so prepare handlers that the program
- * registers run earlier, and its other ones later, and all may allocate.
+ * before the first block is handed out. Prepare handlers run newest first, others
+ * oldest first: so handlers that are registered later, as a program's are, may
+ * allocate. One that a library registers before the process's first allocation
+ * must not, since its prepare step finds the locks held.
  */
 int vmm_fork_register(void (*prepare)(void), void (*parent)(void),
     void (*child)(void));

@@ -63,15 +63,14 @@ _Noreturn void vmm_os_abort(void);
 int vmm_os_map_plain(size_t size, void **address);
 
 /*
- * Makes a file of `size` bytes (rounded up to fs.page_size by the caller, who
- * learns it from *file: see vmm_os_file_resize) in directory `dir`: mode 0600,
- * close-on-exec, without a name, its descriptor out of the program's way.
+ * Makes an empty file in directory `dir`: mode 0600, close-on-exec, without a name,
+ * its descriptor out of the program's way; and learns about its file system.
  * ENOENT, ENOTDIR, EACCES, EROFS, EMFILE, ... as open(2) says.
  */
 int vmm_os_file_create(const char *dir, struct vmm_os_file *file);
 
 /*
- * Gives the new file its size, sparse; checks first that the file system has room
+ * Gives the new file its size, a multiple of fs.page_size, sparse; checks first that the file system has room
  * for it and RLIMIT_FSIZE allows it, since passing that limit raises SIGXFSZ.
  * ENOSPC, EFBIG; *room says what was there either way.
  */

@@ -148,9 +148,11 @@ file_system() {
 	mounts="$mounted $mounts"
 }
 
-# tap FILE WHAT: passes on the TAP of another program, numbered anew. A program
-# that printed less than its plan has failed.
+# tap FILE WHAT: right behind the program that wrote FILE, passes its TAP on, numbered
+# anew. A program that printed less than its plan, or did not end well, has failed.
 tap() {
+	tap_status=$?
+	[ $tap_status -eq 0 ] || not_ok "$2: status $tap_status"
 	tap_plan=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$1" | head -n 1)
 	tap_seen=0
 	while IFS= read -r line; do

@@ -8,8 +8,7 @@
 for variant in $(variants); do
 	expect "$variant: allocation before all constructors" \
 		on_pool "$variant" "$programs/early"
-	# clearenv(3) and the like, before and after.
-	expect "$variant: a program that clears its environment" \
+	expect "$variant: an environment with nothing else in it" \
 		on_pool "$variant" env -i PATH="$PATH" \
 		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
 		LD_PRELOAD="$(library "$variant")" env -u PATH "$programs/churn" 1000

@@ -145,6 +145,14 @@ for variant in $(variants); do
 		grep -q 'Invalid conf pair: nonsense:1' "$work/out"
 done
 
+# README.md and the source have the same variables; what is the debug variant's
+# alone is in the text and not in the table.
+sed -n 's/^	{ "\(VMMALLOC_[A-Z_]*\)".*/\1/p' "$top_srcdir/lib/settings.c" |
+	sort >"$work/source"
+grep -o 'VMMALLOC_[A-Z_]*' "$top_srcdir/README.md" | sort -u >"$work/readme"
+expect "README.md has the variables of the source" \
+	diff "$work/source" "$work/readme"
+
 # A directory without permission, as a user who minds.
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null 2>&1; then
 	mkdir -m 755 "$work/closed"
