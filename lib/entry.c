@@ -6,8 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "entry.h"
+#include "fork.h"
 #include "libvmmalloc.h"
 #include "os.h"
 #include "pool.h"
@@ -276,4 +278,12 @@ malloc_stats_print(void (*write_cb)(void *, const char *), void *cbopaque,
     const char *opts)
 {
 	je_malloc_stats_print(write_cb, cbopaque, opts);
+}
+
+/* POSIX: fork(2), so that a heap which cannot be copied is a failure like others. */
+
+VMM_EXPORT pid_t
+fork(void)
+{
+	return vmm_fork();
 }

@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fork.h: the order of things around fork(2). */
+/* fork.h: fork(2): the order of locks around it, and how it fails. */
 #ifndef VMM_FORK_H
 #define VMM_FORK_H
+
+#include <sys/types.h>
+
+#include "settings.h"
 
 /*
  * Registers, with pthread_atfork(3), jemalloc's three handlers and the pool's,
  * to run in the order of their locks. Returns 0 or an errno value. Called once,
  * before the first block is handed out. Prepare handlers run newest first, others
  * oldest first: so handlers that are registered later, as a program's are, may
- * allocate. One that a library registers before the process's first allocation
- * must not, since its prepare step finds the locks held.
+ * allocate.
  */
-int vmm_fork_register(void (*prepare)(void), void (*parent)(void),
-    void (*child)(void));
+int vmm_fork_register(enum vmm_fork kind, void (*prepare)(void),
+    void (*parent)(void), void (*child)(void));
+
+/*
+ * fork(2), for the program: -1 with errno, and the process as it was before, where
+ * the child cannot get the heap that VMMALLOC_FORK says it should: ENOMEM, ENOSPC,
+ * EMFILE, ... besides fork's own. Most of that is seen before anything is done; if
+ * the heap grows meanwhile and its copy then fails, there was a child for an
+ * instant, which did nothing and is waited for. Thread-safe.
+ */
+pid_t vmm_fork(void);
 
 #endif

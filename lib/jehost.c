@@ -85,9 +85,11 @@ int
 vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void))
 {
-	if (vmm_init_start()->fork == VMM_FORK_NONE)
+	enum vmm_fork kind = vmm_init_start()->fork;
+
+	if (kind == VMM_FORK_NONE)
 		return 0;
-	return vmm_fork_register(prepare, parent, child);
+	return vmm_fork_register(kind, prepare, parent, child);
 }
 
 int

@@ -3,9 +3,11 @@
 #ifndef VMM_OS_H
 #define VMM_OS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * Functions that can fail return 0 or an errno value and leave results in what
@@ -30,11 +32,10 @@ struct vmm_os_file {
 	struct vmm_os_fs fs;
 };
 
-/* Why a pool could not be made, beyond errno. */
+/* How much a file may be given; UINT64_MAX: no limit, or not known. */
 struct vmm_os_room {
-	uint64_t needed_bytes;
-	uint64_t free_bytes;  /* on the file system; UINT64_MAX: not known */
-	uint64_t limit_bytes; /* RLIMIT_FSIZE; UINT64_MAX: none */
+	uint64_t free_bytes;  /* on the file system */
+	uint64_t limit_bytes; /* RLIMIT_FSIZE */
 };
 
 /* Size of a page of memory (sysconf(3)). */
@@ -59,6 +60,39 @@ _Noreturn void vmm_os_exit(int status);
 /* abort(3). */
 _Noreturn void vmm_os_abort(void);
 
+/*
+ * An absolute path for `path`, for use after a chdir(2). ENAMETOOLONG, or what
+ * getcwd(3) says.
+ */
+int vmm_os_path_absolute(const char *path, char *absolute, size_t size);
+
+/* Around what no signal handler may interrupt: blocks all of the thread's. */
+void vmm_os_signals_block(sigset_t *saved);
+void vmm_os_signals_restore(const sigset_t *saved);
+
+/* Around calls that are cancellation points (pthreads(7)), which malloc is not. */
+int vmm_os_cancel_disable(void);
+void vmm_os_cancel_restore(int state);
+
+/* getpid(2). */
+pid_t vmm_os_process(void);
+
+/* Whether the process has one thread alone, by the kernel's count (/proc). */
+bool vmm_os_is_single_threaded(void);
+
+/*
+ * Makes a byte that is 1 in this process and, until it is set again, 0 in every
+ * copy of it, however that was made (madvise(2), MADV_WIPEONFORK, Linux 4.14); a
+ * child that shares memory, vfork(2)'s, sees 1. On older kernels it is always 1.
+ */
+int vmm_os_own_make(volatile unsigned char **own);
+
+/* The fork(2) that comes after the library's: libc's, as a rule. */
+pid_t vmm_os_fork(void);
+
+/* Waits for that child to end (waitpid(2)), and forgets how it did. */
+void vmm_os_reap(pid_t child);
+
 /* Maps zeroed ordinary memory whose pages cost nothing until they are touched. */
 int vmm_os_map_plain(size_t size, void **address);
 
@@ -69,13 +103,17 @@ int vmm_os_map_plain(size_t size, void **address);
  */
 int vmm_os_file_create(const char *dir, struct vmm_os_file *file);
 
+/* Whether the descriptor still is the file: the program may have closed it. */
+bool vmm_os_file_is_own(const struct vmm_os_file *file);
+
+/* How large the new file may become. */
+void vmm_os_file_room(const struct vmm_os_file *file, struct vmm_os_room *room);
+
 /*
- * Gives the new file its size, a multiple of fs.page_size, sparse; checks first that the file system has room
- * for it and RLIMIT_FSIZE allows it, since passing that limit raises SIGXFSZ.
- * ENOSPC, EFBIG; *room says what was there either way.
+ * Gives the new file its size, a multiple of fs.page_size, sparse. Look at the limit
+ * first, since passing it raises SIGXFSZ (ftruncate(2)).
  */
-int vmm_os_file_resize(struct vmm_os_file *file, size_t size,
-    struct vmm_os_room *room);
+int vmm_os_file_resize(const struct vmm_os_file *file, size_t size);
 
 /*
  * Maps the whole file, shared, readable and writable, at an address that is a
@@ -83,6 +121,16 @@ int vmm_os_file_resize(struct vmm_os_file *file, size_t size,
  */
 int vmm_os_file_map(const struct vmm_os_file *file, size_t size,
     size_t alignment, void **address);
+
+/* Maps that part of the file, shared, in place of what is at `address` + offset. */
+int vmm_os_file_map_at(const struct vmm_os_file *file, void *address,
+    size_t offset, size_t length);
+
+/*
+ * Makes every page there writable, as a store into each would (madvise(2),
+ * MADV_POPULATE_WRITE): ENOSPC where a store would get SIGBUS.
+ */
+int vmm_os_populate(void *address, size_t length);
 
 /*
  * Has the file system promise the blocks of [offset, offset + length), which
@@ -117,20 +165,67 @@ int vmm_os_file_map_private(const struct vmm_os_file *file, void *address,
 int vmm_os_map_fresh(void *address, size_t length);
 
 /*
- * For a child that cannot share: copies `used` bytes at `address` into ordinary
- * memory before fork(2) and leaves its place in *copy. ENOMEM.
+ * Moves the mapping [from, from + length) to `to`, and makes the rest of
+ * [to, to + size) ordinary zeroed memory. If it fails, what is mapped at `to` must not
+ * be written to, for it may still be what was there before. ENOMEM.
  */
-int vmm_os_copy_make(const void *address, size_t used, void **copy);
+int vmm_os_map_move(void *from, size_t length, void *to, size_t size);
+
+/* Takes a mapping away. */
+void vmm_os_unmap(void *address, size_t length);
+
+/* Gives the memory of a private mapping back; what it then reads as is not known. */
+void vmm_os_discard(void *address, size_t length);
+
+/* Writes all of `data` into the file (pwrite(2)). ENOSPC, EDQUOT, EIO. */
+int vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
+    const void *data, size_t length);
 
 /*
- * In the child: moves that copy to `address` and makes the rest up to `size`
- * ordinary zeroed memory. On failure what is mapped at `address` must not be
- * written to, for it may still be the parent's.
+ * Sets [*begin, *stop) to the first part of [from, end) of the file that was ever
+ * written (lseek(2), SEEK_DATA). False if there is none.
  */
-int vmm_os_copy_adopt(void *copy, void *address, size_t used, size_t size);
+bool vmm_os_file_next_data(const struct vmm_os_file *file, size_t from,
+    size_t end, size_t *begin, size_t *stop);
 
-/* In the parent: gives the copy up. */
-void vmm_os_copy_drop(void *copy, size_t used);
+/*
+ * Has both files share the blocks of [offset, offset + length), so that either gets
+ * blocks of its own where it writes (ioctl_ficlonerange(2)). It is what
+ * copy_file_range(2) begins with, but never copies, so that the caller knows
+ * whether blocks are shared, and so not promised to either. Writes out first what
+ * is not on disk yet. EOPNOTSUPP, EINVAL, EXDEV where that cannot be.
+ */
+int vmm_os_file_clone(const struct vmm_os_file *to,
+    const struct vmm_os_file *from, size_t offset, size_t length);
+
+/*
+ * How much of the first `length` bytes still has to be written to disk
+ * (cachestat(2), Linux 6.5); 0 if that is not known.
+ */
+uint64_t vmm_os_file_unwritten(const struct vmm_os_file *file, size_t length);
+
+/* Closes the file and puts `by` in its place, under the same number if it can. */
+void vmm_os_file_replace(struct vmm_os_file *file,
+    const struct vmm_os_file *by);
+
+/*
+ * Marks the file as needed by this process, until the process ends or calls execve(2),
+ * and by every process that it forks: a new mark is left in *holder, in place of the
+ * one there, if any. *is_alone says whether no other process has one. Needs /proc.
+ * EBADF, ENOENT, EMFILE, ENOMEM, and nothing changed.
+ */
+int vmm_os_file_hold(const struct vmm_os_file *file, void **holder,
+    bool *is_alone);
+
+/* This process does not need the file any more: sets *holder to NULL. */
+void vmm_os_file_release(void **holder);
+
+/*
+ * Which pages of a private mapping are its own, having been written to, rather
+ * than the file's (/proc/self/pagemap). All of them where that is not known.
+ */
+void vmm_os_private_pages(const void *address, size_t npages,
+    unsigned char *is_private);
 
 /* Says whether a core dump is to hold [address, address + size); advice only. */
 void vmm_os_dump_set(void *address, size_t size, bool is_dumped);

@@ -1,35 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux.c: the contract of os.h, kept with Linux system calls. */
+/* os_linux.c: os.h's questions about the process, answered with Linux calls. */
 #include "config.h"
 
+#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <linux/fs.h>
-#include <linux/magic.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "os.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14, glibc 2.35 */
-#endif
-
-/* Descriptors that programs neither use nor close in passing start about here. */
-#define FD_HIGH 1000
-/* One large fallocate(2) fails on tmpfs where several smaller ones work. */
-#define RESERVE_STEP_MAX ((size_t)1 << 30)
-#define NAME_TRIES_MAX 100
 
 size_t
 vmm_os_page_size(void)
@@ -122,353 +107,105 @@ vmm_os_map_plain(size_t size, void **address)
 	return 0;
 }
 
-/*
- * O_TMPFILE is Linux 3.11 and not on every file system (open(2), EOPNOTSUPP;
- * EISDIR from kernels and file systems that do not know it).
- */
-static int
-open_named(const char *dir)
-{
-	static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
-	char path[PATH_MAX];
-	size_t length = strlen(dir);
-	static const char stem[] = "/.vmmalloc.";
-
-	if (length + sizeof(stem) + 16 > sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(path, dir, length);
-	memcpy(path + length, stem, sizeof(stem) - 1);
-	length += sizeof(stem) - 1;
-	for (int tries = 0; tries < NAME_TRIES_MAX; tries++) {
-		unsigned char random[16];
-		int fd;
-
-		if (getrandom(random, sizeof(random), 0) !=
-		    (ssize_t)sizeof(random))
-			return -1;
-		for (size_t i = 0; i < sizeof(random); i++)
-			path[length + i] = digits[random[i] % 32];
-		path[length + sizeof(random)] = '\0';
-		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC |
-		    O_NOFOLLOW, 0600);
-		if (fd >= 0) {
-			unlink(path);
-			return fd;
-		}
-		if (errno != EEXIST)
-			return -1;
-	}
-	return -1;
-}
-
-static int
-open_unlinked(const char *dir)
-{
-	int fd = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-
-	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
-		fd = open_named(dir);
-	return fd;
-}
-
-/*
- * A descriptor that neither the program's own low numbers nor a closed stdin,
- * stdout or stderr can be mistaken for; and not so high that the kernel has to
- * enlarge every child's table.
- */
-static int
-move_high(int fd)
-{
-	struct rlimit limit;
-	int floor = FD_HIGH;
-	int high;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= FD_HIGH)
-		floor = limit.rlim_cur > 8 ? (int)limit.rlim_cur - 4 : 3;
-	high = fcntl(fd, F_DUPFD_CLOEXEC, floor);
-	if (high < 0)
-		high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (high < 0)
-		return -1;
-	close(fd);
-	return high;
-}
-
-/* Whether a file's pages are the device itself: statx(2), Linux 5.8. */
-static bool
-is_dax(int fd)
-{
-#ifdef STATX_ATTR_DAX
-	struct statx stat;
-
-	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat) == 0 &&
-	    (stat.stx_attributes & STATX_ATTR_DAX) != 0;
-#else
-	(void)fd;
-	return false;
-#endif
-}
-
-static void
-learn_fs(int fd, struct vmm_os_fs *fs)
-{
-	struct statfs stat;
-
-	*fs = (struct vmm_os_fs){
-		.page_size = vmm_os_page_size(),
-		.has_page_cache = !is_dax(fd),
-	};
-	if (fstatfs(fd, &stat) != 0)
-		return;
-	switch ((unsigned long)stat.f_type) {
-	case HUGETLBFS_MAGIC:
-		fs->page_size = (size_t)stat.f_bsize;
-		fs->maps_reserve = true;
-		fs->has_page_cache = false;
-		break;
-	case TMPFS_MAGIC:
-		fs->reserve_allocates = true;
-		break;
-	case BTRFS_SUPER_MAGIC: {
-		/* Copy-on-write would need new blocks, and fail, at a rewrite. */
-		int flags = 0;
-
-		if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
-			flags |= FS_NOCOW_FL;
-			ioctl(fd, FS_IOC_SETFLAGS, &flags);
-		}
-		break;
-	}
-	default:
-		break;
-	}
-}
-
 int
-vmm_os_file_create(const char *dir, struct vmm_os_file *file)
+vmm_os_path_absolute(const char *path, char *absolute, size_t size)
 {
-	struct stat stat;
-	int high;
-	int fd = open_unlinked(dir);
-	int error;
+	size_t length = 0;
 
-	if (fd < 0)
-		return errno;
-	high = move_high(fd);
-	if (high < 0)
-		goto failed;
-	fd = high;
-	if (fstat(fd, &stat) != 0)
-		goto failed;
-	*file = (struct vmm_os_file){
-		.fd = fd, .device = stat.st_dev, .inode = stat.st_ino
-	};
-	learn_fs(fd, &file->fs);
-	return 0;
-
-failed:
-	error = errno;
-	close(fd);
-	return error;
-}
-
-/* Whether the descriptor still is the file: the program may have closed it. */
-static bool
-is_own(const struct vmm_os_file *file)
-{
-	struct stat stat;
-
-	return fstat(file->fd, &stat) == 0 && stat.st_dev == file->device &&
-	    stat.st_ino == file->inode;
-}
-
-int
-vmm_os_file_resize(struct vmm_os_file *file, size_t size,
-    struct vmm_os_room *room)
-{
-	struct rlimit limit;
-	struct statfs stat;
-
-	*room = (struct vmm_os_room){ size, UINT64_MAX, UINT64_MAX };
-	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
-	    limit.rlim_cur != RLIM_INFINITY)
-		room->limit_bytes = limit.rlim_cur;
-	if (size > room->limit_bytes)
-		return EFBIG;
-	/* A file system without a size of its own (tmpfs, size=0) has no limit. */
-	if (fstatfs(file->fd, &stat) == 0 && stat.f_blocks != 0)
-		room->free_bytes = (uint64_t)stat.f_bavail *
-		    (uint64_t)stat.f_bsize;
-	if (size > room->free_bytes)
-		return ENOSPC;
-	if (ftruncate(file->fd, (off_t)size) != 0)
-		return errno;
+	if (path[0] != '/') {
+		if (getcwd(absolute, size) == NULL)
+			return errno == ERANGE ? ENAMETOOLONG : errno;
+		length = strlen(absolute);
+		absolute[length++] = '/';
+	}
+	if (strlen(path) >= size - length)
+		return ENAMETOOLONG;
+	strcpy(absolute + length, path);
 	return 0;
 }
 
-/* Room in the address space, aligned and inaccessible; NULL with errno if none. */
-static char *
-map_nothing(size_t size, size_t alignment)
+void
+vmm_os_signals_block(sigset_t *saved)
 {
-	size_t whole = size + alignment;
-	size_t lead;
-	char *map;
+	sigset_t all;
 
-	if (whole < size) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	map = mmap(NULL, whole, PROT_NONE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
-		return NULL;
-	lead = -(uintptr_t)map & (alignment - 1);
-	if (lead != 0)
-		munmap(map, lead);
-	munmap(map + lead + size, alignment - lead);
-	return map + lead;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, saved);
+}
+
+void
+vmm_os_signals_restore(const sigset_t *saved)
+{
+	pthread_sigmask(SIG_SETMASK, saved, NULL);
 }
 
 int
-vmm_os_file_map(const struct vmm_os_file *file, size_t size, size_t alignment,
-    void **address)
+vmm_os_cancel_disable(void)
 {
-	char *place = map_nothing(size, alignment);
+	int state;
 
-	if (place == NULL)
-		return errno;
-	if (mmap(place, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		file->fd, 0) == MAP_FAILED) {
-		int error = errno;
-
-		munmap(place, size);
-		return error;
-	}
-	*address = place;
-	return 0;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
 }
 
-static int
-reserve_step(const struct vmm_os_file *file, void *address, size_t offset,
-    size_t length)
+void
+vmm_os_cancel_restore(int state)
 {
-	int result;
+	pthread_setcancelstate(state, NULL);
+}
 
-	if (!is_own(file)) {
-		/* Touches each page, with an errno where a store would get SIGBUS. */
-		do {
-			result = madvise((char *)address + offset, length,
-			    MADV_POPULATE_WRITE);
-		} while (result != 0 && (errno == EINTR || errno == EAGAIN));
-		if (result != 0)
-			return errno == EFAULT ? ENOSPC : errno;
-		return 0;
-	}
-	do {
-		result = fallocate(file->fd, 0, (off_t)offset, (off_t)length);
-	} while (result != 0 && errno == EINTR);
-	return result == 0 ? 0 : errno;
+pid_t
+vmm_os_process(void)
+{
+	return getpid();
+}
+
+bool
+vmm_os_is_single_threaded(void)
+{
+	struct stat stat_of_tasks;
+
+	/* One link for each thread, besides the two of every directory. */
+	return stat("/proc/self/task", &stat_of_tasks) == 0 &&
+	    stat_of_tasks.st_nlink == 3;
 }
 
 int
-vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
-    size_t offset, size_t length)
+vmm_os_own_make(volatile unsigned char **own)
 {
-	if (file->fs.maps_reserve)
-		return 0;
-	while (length > 0) {
-		size_t step = length < RESERVE_STEP_MAX ? length
-							: RESERVE_STEP_MAX;
-		int error = reserve_step(file, address, offset, step);
-
-		if (error != 0)
-			return error;
-		offset += step;
-		length -= step;
-	}
-	return 0;
-}
-
-int
-vmm_os_file_remove(void *address, size_t length)
-{
-	return madvise(address, length, MADV_REMOVE) == 0 ? 0 : errno;
-}
-
-int
-vmm_os_file_can_be_private(const struct vmm_os_file *file)
-{
-	if (file->fs.maps_reserve)
-		return EOPNOTSUPP;
-	return is_own(file) ? 0 : EBADF;
-}
-
-int
-vmm_os_file_map_private(const struct vmm_os_file *file, void *address,
-    size_t offset, size_t length)
-{
-	/* Without MAP_NORESERVE a large pool would not fit beside itself. */
-	void *map = mmap((char *)address + offset, length,
-	    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
-	    file->fd, (off_t)offset);
-
-	return map == MAP_FAILED ? errno : 0;
-}
-
-int
-vmm_os_map_fresh(void *address, size_t length)
-{
-	void *map = mmap(address, length, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-
-	return map == MAP_FAILED ? errno : 0;
-}
-
-int
-vmm_os_copy_make(const void *address, size_t used, void **copy)
-{
-	int error = vmm_os_map_plain(used, copy);
-
-	if (error == 0)
-		memcpy(*copy, address, used);
-	return error;
-}
-
-int
-vmm_os_copy_adopt(void *copy, void *address, size_t used, size_t size)
-{
-	/* The first call replaces all of it, so that nothing stays shared. */
-	int error = vmm_os_map_fresh(address, size);
+	size_t size = vmm_os_page_size();
+	void *page = NULL;
+	int error = vmm_os_map_plain(size, &page);
 
 	if (error != 0)
 		return error;
-	if (mremap(copy, used, used, MREMAP_MAYMOVE | MREMAP_FIXED, address) ==
-	    MAP_FAILED)
-		return errno;
+#ifdef MADV_WIPEONFORK
+	/* Where this fails the mark stays in the child, and nothing is noticed. */
+	madvise(page, size, MADV_WIPEONFORK);
+#endif
+	*own = page;
+	**own = 1;
 	return 0;
 }
 
-void
-vmm_os_copy_drop(void *copy, size_t used)
+pid_t
+vmm_os_fork(void)
 {
-	munmap(copy, used);
+	static pid_t (*next)(void);
+
+	/* Looked up at the call: others may fork before our constructor has run. */
+	if (next == NULL)
+		*(void **)&next = dlsym(RTLD_NEXT, "fork");
+	if (next == NULL) {
+		errno = ENOSYS;
+		return -1;
+	}
+	return next();
 }
 
 void
-vmm_os_dump_set(void *address, size_t size, bool is_dumped)
+vmm_os_reap(pid_t child)
 {
-	if (size > 0)
-		madvise(address, size, is_dumped ? MADV_DODUMP : MADV_DONTDUMP);
-}
-
-void
-vmm_os_file_close(struct vmm_os_file *file, void *address, size_t size)
-{
-	if (address != NULL)
-		munmap(address, size);
-	if (is_own(file))
-		close(file->fd);
-	file->fd = -1;
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
 }

@@ -8,9 +8,7 @@
 
 #include "fatal.h"
 #include "log.h"
-#include "os.h"
-#include "pool.h"
-#include "ranges.h"
+#include "pool_state.h"
 
 /* 1 GiB and 2 MiB: what DAX and huge page file systems can map in one piece. */
 #define ALIGNMENT_GIANT ((size_t)1 << 30)
@@ -26,62 +24,104 @@
 #define RESERVE_MIN ((size_t)2 << 20)
 #define RESERVE_MAX ((size_t)64 << 20)
 
-/*
- * What is returned to the system is returned in such pieces: as large as the largest
- * pages that a page cache has, and few enough to have a byte each.
- */
-#define CHUNK_SIZE ((size_t)2 << 20)
-
 struct vmm_pool_span vmm_pool_span;
 
-/*
- * From low to high: [0, high_water) was handed out at some time, [high_water,
- * reserved) is promised and never was touched, the rest is a hole in the file. Below
- * `high_water`, chunks of free ranges may have become holes again.
- */
-static struct {
-	pthread_mutex_t lock;
-	char *base;
-	size_t size;
-	size_t page_size;
-	size_t high_water;
-	size_t reserved;
-	size_t ahead_max; /* less where the file system has refused more */
-	bool is_private;
-	bool is_patched; /* parts are private: the file is not the whole heap */
-	bool returns_chunks; /* to the system, when nobody needs them */
-	unsigned keepers;    /* who is between vmm_pool_keep_begin and _end */
-	unsigned char *is_hole; /* by chunk */
-	size_t hole_count;
-	void *copy; /* around fork(2): the child's memory, if it is a copy */
-	bool is_stranded; /* around fork(2): the child will have none */
-	struct vmm_ranges ranges;
-	struct vmm_os_file file;
-} pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .ahead_max = RESERVE_MAX };
+struct vmm_pool_state vmm_pool = {
+	.lock = PTHREAD_MUTEX_INITIALIZER, .ahead_max = RESERVE_MAX,
+};
 
-static size_t
-round_up(size_t size, size_t unit)
+void
+vmm_pool_lock(void)
 {
-	return (size + unit - 1) / unit * unit;
+	int cancel_state;
+
+	if (vmm_pool.own != NULL && *vmm_pool.own == 0)
+		vmm_fatal_abort("a child made by clone(2) or _Fork needs memory"
+		    " of its parent's heap, which it must not change;"
+		    " fork(2) would have given it one of its own");
+	cancel_state = vmm_os_cancel_disable();
+	pthread_mutex_lock(&vmm_pool.lock);
+	vmm_pool.cancel_state = cancel_state;
 }
 
-static size_t
-smaller(size_t a, size_t b)
+void
+vmm_pool_unlock(void)
 {
-	return a < b ? a : b;
+	int cancel_state = vmm_pool.cancel_state;
+
+	pthread_mutex_unlock(&vmm_pool.lock);
+	vmm_os_cancel_restore(cancel_state);
 }
 
-static size_t
-larger(size_t a, size_t b)
+/* How many chunks are of that kind. */
+static size_t *
+count_of(enum vmm_chunk kind)
 {
-	return a > b ? a : b;
+	return kind == VMM_CHUNK_HOLE ? &vmm_pool.hole_count : &vmm_pool.private_count;
+}
+
+void
+vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind)
+{
+	for (; begin < end; begin += VMM_CHUNK_SIZE) {
+		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
+
+		*count_of(kind) += (*chunk & kind) == 0;
+		*chunk |= (unsigned char)kind;
+	}
+}
+
+void
+vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind)
+{
+	for (; begin < end; begin += VMM_CHUNK_SIZE) {
+		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
+
+		*count_of(kind) -= (*chunk & kind) != 0;
+		*chunk &= (unsigned char)~kind;
+	}
+}
+
+size_t
+vmm_pool_chunks_end(void)
+{
+	size_t end = vmm_larger(vmm_pool.high_water, vmm_pool.reserved);
+
+	if (vmm_pool.private_from < vmm_pool.size)
+		end = vmm_larger(end, vmm_pool.private_from);
+	return vmm_smaller(vmm_round_up(end, VMM_CHUNK_SIZE), vmm_pool.size);
+}
+
+bool
+vmm_pool_next_used_chunks(size_t at, size_t *begin, size_t *end)
+{
+	size_t first, npages;
+	size_t next = at;
+
+	*begin = *end = at;
+	/* Used ranges that begin where the chunks so far end belong to them. */
+	while (next < vmm_pool.size &&
+	    vmm_ranges_next_used(&vmm_pool.ranges, next / vmm_pool.page_size, &first,
+		&npages)) {
+		size_t from = vmm_larger(first * vmm_pool.page_size /
+		    VMM_CHUNK_SIZE * VMM_CHUNK_SIZE, at);
+
+		if (*begin == *end)
+			*begin = from;
+		else if (from > *end)
+			break;
+		*end = vmm_smaller(vmm_round_up((first + npages) *
+		    vmm_pool.page_size, VMM_CHUNK_SIZE), vmm_pool.size);
+		next = *end;
+	}
+	return *begin < *end;
 }
 
 static void
 say_room(int errnum, const struct vmm_os_room *room, struct vmm_text *error)
 {
 	vmm_text_str(error, ": ");
-	vmm_text_uint(error, room->needed_bytes);
+	vmm_text_uint(error, vmm_pool.size);
 	vmm_text_str(error, " bytes needed, ");
 	if (errnum == EFBIG) {
 		vmm_text_uint(error, room->limit_bytes);
@@ -109,11 +149,11 @@ refuse(const struct vmm_settings *settings, int errnum,
 	if (errnum == EOPNOTSUPP)
 		vmm_text_str(error, "; the file system cannot reserve blocks"
 		    " (fallocate), and a pool without them could end in SIGBUS");
-	if (errnum == ENOMEM && pool.file.fs.maps_reserve)
+	if (errnum == ENOMEM && vmm_pool.file.fs.maps_reserve)
 		vmm_text_str(error, "; enough huge pages are needed"
 		    " (vm.nr_hugepages), of bytes each: ");
-	if (errnum == ENOMEM && pool.file.fs.maps_reserve)
-		vmm_text_uint(error, pool.file.fs.page_size);
+	if (errnum == ENOMEM && vmm_pool.file.fs.maps_reserve)
+		vmm_text_uint(error, vmm_pool.file.fs.page_size);
 	if (room == NULL && errnum != ENOMEM)
 		vmm_text_str(error,
 		    "; a directory that exists and is writable is needed");
@@ -125,7 +165,7 @@ refuse(const struct vmm_settings *settings, int errnum,
 static size_t
 reserve_floor(void)
 {
-	return pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY
+	return vmm_pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY
 					      : RESERVE_MIN;
 }
 
@@ -133,14 +173,14 @@ reserve_floor(void)
 static int
 reserve_to(size_t end)
 {
-	size_t more = end - pool.reserved;
-	int error = vmm_os_file_reserve(&pool.file, pool.base, pool.reserved,
+	size_t more = end - vmm_pool.reserved;
+	int error = vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, vmm_pool.reserved,
 	    more);
 
 	if (error != 0)
 		return error;
-	vmm_os_dump_set(pool.base + pool.reserved, more, true);
-	pool.reserved = end;
+	vmm_os_dump_set(vmm_pool.base + vmm_pool.reserved, more, true);
+	vmm_pool.reserved = end;
 	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "reserved "),
 	    vmm_text_uint(line, end));
 	return 0;
@@ -153,102 +193,131 @@ reserve_ahead(size_t end)
 	size_t floor = reserve_floor();
 	size_t ahead = end / RESERVE_SHARE;
 
-	if (end <= pool.reserved)
+	if (end <= vmm_pool.reserved)
 		return true;
-	ahead = smaller(larger(ahead, floor), pool.ahead_max);
-	ahead = smaller(ahead, pool.size - end);
+	ahead = vmm_smaller(vmm_larger(ahead, floor), vmm_pool.ahead_max);
+	ahead = vmm_smaller(ahead, vmm_pool.size - end);
 	ahead = (end + ahead) / floor * floor;
 	if (ahead > end && reserve_to(ahead) == 0) {
-		pool.ahead_max = smaller(2 * pool.ahead_max + floor,
+		vmm_pool.ahead_max = vmm_smaller(2 * vmm_pool.ahead_max + floor,
 		    RESERVE_MAX);
 		return true;
 	}
 	/* A full file system takes its time to say so: ask for less from now on. */
 	if (ahead > end)
-		pool.ahead_max /= 8;
+		vmm_pool.ahead_max /= 8;
 	return reserve_to(end) == 0;
 }
 
 static int
-map_pool(size_t size)
+map_pool(void)
 {
-	size_t page_size = pool.file.fs.page_size;
-	size_t alignment = size >= ALIGNMENT_GIANT ? ALIGNMENT_GIANT
-						   : ALIGNMENT_LARGE;
+	size_t alignment = vmm_pool.size >= ALIGNMENT_GIANT ? ALIGNMENT_GIANT
+							: ALIGNMENT_LARGE;
 	void *address;
 	int error;
 
-	if (alignment < page_size)
-		alignment = page_size;
-	error = vmm_os_file_map(&pool.file, size, alignment, &address);
+	error = vmm_os_file_map(&vmm_pool.file, vmm_pool.size,
+	    vmm_larger(alignment, vmm_pool.file.fs.page_size), &address);
 	if (error != 0)
 		return error;
-	pool.base = address;
-	pool.size = size;
+	vmm_pool.base = address;
 	/* What was never used is not worth a place in a core dump. */
-	vmm_os_dump_set(pool.base, size, false);
+	vmm_os_dump_set(vmm_pool.base, vmm_pool.size, false);
 	return 0;
 }
 
 static int
 set_up_ranges(void)
 {
-	size_t npages = pool.size / pool.page_size;
-	size_t records_size = round_up(npages * sizeof(struct vmm_range),
-	    pool.page_size);
-	size_t nchunks = pool.size / CHUNK_SIZE + 1;
+	size_t npages = vmm_pool.size / vmm_pool.page_size;
+	size_t records_size = vmm_round_up(npages * sizeof(struct vmm_range),
+	    vmm_pool.page_size);
+	size_t nchunks = vmm_pool.size / VMM_CHUNK_SIZE + 1;
 	void *records;
 	int error = vmm_os_map_plain(
-	    records_size + round_up(nchunks, pool.page_size), &records);
+	    records_size + vmm_round_up(nchunks, vmm_pool.page_size), &records);
 
 	if (error != 0)
 		return error;
-	vmm_ranges_init(&pool.ranges, records, npages,
-	    (uintptr_t)pool.base / pool.page_size);
-	pool.is_hole = (unsigned char *)records + records_size;
+	vmm_ranges_init(&vmm_pool.ranges, records, npages,
+	    (uintptr_t)vmm_pool.base / vmm_pool.page_size);
+	vmm_pool.chunks = (unsigned char *)records + records_size;
 	return 0;
+}
+
+/* Gives the new file its size, if there is room for it. */
+static int
+size_file(struct vmm_os_room *room)
+{
+	vmm_os_file_room(&vmm_pool.file, room);
+	if (vmm_pool.size > room->limit_bytes)
+		return EFBIG;
+	if (vmm_pool.size > room->free_bytes)
+		return ENOSPC;
+	return vmm_os_file_resize(&vmm_pool.file, vmm_pool.size);
+}
+
+/* What fork(2) will need. */
+static int
+set_up_fork(const struct vmm_settings *settings)
+{
+	vmm_pool.fork = settings->fork;
+	vmm_pool.reserve = settings->reserve;
+	vmm_pool.private_from = vmm_pool.size;
+	vmm_pool.owner = vmm_os_process();
+	if (vmm_pool.fork == VMM_FORK_NONE)
+		return 0;
+	/* A path too long for a child's file is said when that is made. */
+	if (vmm_os_path_absolute(settings->pool_dir, vmm_pool.dir,
+		sizeof(vmm_pool.dir)) != 0)
+		vmm_pool.dir[0] = '\0';
+	return vmm_os_own_make(&vmm_pool.own);
 }
 
 bool
 vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
 {
 	struct vmm_os_room room;
-	size_t size;
-	int errnum = vmm_os_file_create(settings->pool_dir, &pool.file);
+	int errnum = vmm_os_file_create(settings->pool_dir, &vmm_pool.file);
 
 	vmm_text_clear(error);
 	if (errnum != 0)
 		return refuse(settings, errnum, NULL, error);
-	pool.page_size = vmm_os_page_size();
-	size = round_up(settings->pool_size_bytes, pool.file.fs.page_size);
-	errnum = vmm_os_file_resize(&pool.file, size, &room);
+	vmm_pool.page_size = vmm_os_page_size();
+	vmm_pool.size = vmm_round_up(settings->pool_size_bytes,
+	    vmm_pool.file.fs.page_size);
+	errnum = size_file(&room);
 	if (errnum != 0)
 		goto failed;
-	errnum = map_pool(size);
+	errnum = map_pool();
 	if (errnum != 0)
 		goto failed;
 	errnum = set_up_ranges();
 	if (errnum != 0)
 		goto failed;
+	errnum = set_up_fork(settings);
+	if (errnum != 0)
+		goto failed;
 	/* The first step now: a file system that cannot promise is refused at start. */
 	errnum = reserve_to(settings->reserve == VMM_RESERVE_FULL ?
-	    size : reserve_floor());
+	    vmm_pool.size : reserve_floor());
 	if (errnum != 0)
 		goto failed;
 	/* Who wants it all from the start wants to keep it. */
-	pool.returns_chunks = pool.file.fs.has_page_cache &&
+	vmm_pool.returns_chunks = vmm_pool.file.fs.has_page_cache &&
 	    settings->reserve == VMM_RESERVE_GROW;
-	vmm_pool_span.base = (uintptr_t)pool.base;
-	vmm_pool_span.size = size;
+	vmm_pool_span.base = (uintptr_t)vmm_pool.base;
+	vmm_pool_span.size = vmm_pool.size;
 	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool opened in "),
 	    vmm_text_quote(line, settings->pool_dir),
-	    vmm_text_str(line, ", bytes "), vmm_text_uint(line, size),
+	    vmm_text_str(line, ", bytes "), vmm_text_uint(line, vmm_pool.size),
 	    vmm_text_str(line, ", reserved "),
-	    vmm_text_uint(line, pool.reserved));
+	    vmm_text_uint(line, vmm_pool.reserved));
 	return true;
 
 failed:
-	vmm_os_file_close(&pool.file, pool.base, pool.size);
+	vmm_os_file_close(&vmm_pool.file, vmm_pool.base, vmm_pool.size);
 	return refuse(settings, errnum, &room, error);
 }
 
@@ -256,68 +325,80 @@ failed:
 static bool
 fill_holes(size_t offset, size_t size)
 {
-	size_t last = (offset + size - 1) / CHUNK_SIZE;
+	size_t begin = offset / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE;
+	size_t end;
 
-	for (size_t chunk = offset / CHUNK_SIZE;
-	     pool.hole_count > 0 && chunk <= last; chunk++) {
-		if (!pool.is_hole[chunk])
+	for (; vmm_pool.hole_count > 0 && begin < offset + size; begin = end) {
+		end = vmm_smaller(begin + VMM_CHUNK_SIZE, vmm_pool.size);
+		if (vmm_pool.chunks[begin / VMM_CHUNK_SIZE] != VMM_CHUNK_HOLE)
 			continue;
-		if (vmm_os_file_reserve(&pool.file, pool.base,
-			chunk * CHUNK_SIZE, CHUNK_SIZE) != 0)
+		if (vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, begin,
+			end - begin) != 0)
 			return false;
-		pool.is_hole[chunk] = 0;
-		pool.hole_count--;
+		vmm_pool_chunks_remove(begin, end, VMM_CHUNK_HOLE);
 	}
 	return true;
 }
 
 /*
- * Returns to the system the chunks that [offset, offset + size), just given back,
- * has made free, those at its ends included. Above the high-water mark there is
- * nothing to return.
+ * Returns to the system a chunk in which nothing is in use; a private one comes home
+ * first, or, where it cannot, gives back its memory alone.
  */
 static void
-make_holes(size_t offset, size_t size)
+return_chunk(size_t begin)
+{
+	size_t end = begin + VMM_CHUNK_SIZE;
+	bool is_private = vmm_pool_is_private(begin) &&
+	    (vmm_pool.is_away || !vmm_pool_home_free(begin, end));
+
+	if (!vmm_pool.returns_chunks || vmm_pool.keepers > 0)
+		return;
+	if (is_private)
+		vmm_os_discard(vmm_pool.base + begin, VMM_CHUNK_SIZE);
+	else if (vmm_pool.chunks[begin / VMM_CHUNK_SIZE] == 0 &&
+	    vmm_os_file_remove(vmm_pool.base + begin, VMM_CHUNK_SIZE) == 0)
+		vmm_pool_chunks_add(begin, end, VMM_CHUNK_HOLE);
+}
+
+/*
+ * Returns the chunks that [offset, offset + size), just given back, has made free,
+ * those at its ends included. Above the high-water mark there is nothing to return.
+ */
+static void
+return_chunks(size_t offset, size_t size)
 {
 	size_t first, npages, begin, end;
 
-	if (!pool.returns_chunks || pool.is_private || pool.keepers > 0)
+	if (!vmm_pool.returns_chunks && !vmm_pool.is_home_pending)
 		return;
-	vmm_ranges_around(&pool.ranges, offset / pool.page_size, &first,
+	vmm_ranges_around(&vmm_pool.ranges, offset / vmm_pool.page_size, &first,
 	    &npages);
-	begin = larger(round_up(first * pool.page_size, CHUNK_SIZE),
-	    offset / CHUNK_SIZE * CHUNK_SIZE);
-	end = smaller((first + npages) * pool.page_size,
-	    round_up(offset + size, CHUNK_SIZE));
-	end = smaller(end, pool.high_water);
-	for (; begin + CHUNK_SIZE <= end; begin += CHUNK_SIZE) {
-		size_t chunk = begin / CHUNK_SIZE;
-
-		if (pool.is_hole[chunk] ||
-		    vmm_os_file_remove(pool.base + begin, CHUNK_SIZE) != 0)
-			continue;
-		pool.is_hole[chunk] = 1;
-		pool.hole_count++;
-	}
+	begin = vmm_larger(vmm_round_up(first * vmm_pool.page_size, VMM_CHUNK_SIZE),
+	    offset / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE);
+	end = vmm_smaller((first + npages) * vmm_pool.page_size,
+	    vmm_round_up(offset + size, VMM_CHUNK_SIZE));
+	end = vmm_smaller(end, vmm_pool.high_water);
+	for (; begin + VMM_CHUNK_SIZE <= end; begin += VMM_CHUNK_SIZE)
+		return_chunk(begin);
 }
 
 static bool
 take_range(const char *wanted, size_t npages, size_t alignment, size_t *first)
 {
 	if (wanted == NULL)
-		return vmm_ranges_take(&pool.ranges, npages,
-		    alignment / pool.page_size, first);
+		return vmm_ranges_take(&vmm_pool.ranges, npages,
+		    alignment / vmm_pool.page_size, first);
 	if (!vmm_pool_has(wanted))
 		return false;
-	*first = (size_t)(wanted - pool.base) / pool.page_size;
-	return vmm_ranges_take_at(&pool.ranges, *first, npages);
+	*first = (size_t)(wanted - vmm_pool.base) / vmm_pool.page_size;
+	return vmm_ranges_take_at(&vmm_pool.ranges, *first, npages);
 }
 
 static char *
 take_locked(const char *wanted, size_t size, size_t alignment,
     size_t *dirty_size)
 {
-	size_t npages = size / pool.page_size;
+	size_t npages = size / vmm_pool.page_size;
 	size_t first, offset;
 
 	if (!take_range(wanted, npages, alignment, &first)) {
@@ -327,22 +408,23 @@ take_locked(const char *wanted, size_t size, size_t alignment,
 			    vmm_text_uint(line, size),
 			    vmm_text_str(line, ", the longest free one is "),
 			    vmm_text_uint(line,
-				vmm_ranges_longest(&pool.ranges) *
-				    pool.page_size));
+				vmm_ranges_longest(&vmm_pool.ranges) *
+				    vmm_pool.page_size));
 		return NULL;
 	}
-	offset = first * pool.page_size;
-	if (!pool.is_private &&
+	offset = first * vmm_pool.page_size;
+	if (!vmm_pool.is_away &&
 	    !(reserve_ahead(offset + size) && fill_holes(offset, size))) {
-		vmm_ranges_give(&pool.ranges, first, npages);
+		vmm_ranges_give(&vmm_pool.ranges, first, npages);
 		return NULL;
 	}
 	/* Above the high-water mark nothing was ever written. */
-	*dirty_size = offset < pool.high_water
-	    ? smaller(pool.high_water - offset, size)
+	*dirty_size = offset < vmm_pool.high_water
+	    ? vmm_smaller(vmm_pool.high_water - offset, size)
 	    : 0;
-	pool.high_water = larger(pool.high_water, offset + size);
-	return pool.base + offset;
+	vmm_pool.high_water = vmm_larger(vmm_pool.high_water, offset + size);
+	vmm_pool.takes++;
+	return vmm_pool.base + offset;
 }
 
 void *
@@ -352,10 +434,12 @@ vmm_pool_take(void *wanted, size_t size, size_t alignment, bool *is_zero)
 	size_t dirty_size = 0;
 	char *range;
 
-	VMM_ASSERT(size % pool.page_size == 0 && size != 0);
-	pthread_mutex_lock(&pool.lock);
+	VMM_ASSERT(size % vmm_pool.page_size == 0 && size != 0);
+	vmm_pool_lock();
+	if (vmm_pool.is_home_pending)
+		vmm_pool_home();
 	range = take_locked(wanted, size, alignment, &dirty_size);
-	pthread_mutex_unlock(&pool.lock);
+	vmm_pool_unlock();
 	/* Zeroed without the lock: the range is nobody else's by now. */
 	if (range != NULL && *is_zero)
 		memset(range, 0, dirty_size);
@@ -369,150 +453,47 @@ void
 vmm_pool_give(void *address, size_t size)
 {
 	int saved_errno = errno;
-	size_t offset = (size_t)((char *)address - pool.base);
+	size_t offset = (size_t)((char *)address - vmm_pool.base);
 
-	VMM_ASSERT(vmm_pool_has(address) && size <= pool.size - offset);
-	pthread_mutex_lock(&pool.lock);
-	vmm_ranges_give(&pool.ranges, offset / pool.page_size,
-	    size / pool.page_size);
-	make_holes(offset, size);
-	pthread_mutex_unlock(&pool.lock);
+	VMM_ASSERT(vmm_pool_has(address) && size <= vmm_pool.size - offset);
+	vmm_pool_lock();
+	vmm_ranges_give(&vmm_pool.ranges, offset / vmm_pool.page_size,
+	    size / vmm_pool.page_size);
+	return_chunks(offset, size);
+	vmm_pool_unlock();
 	errno = saved_errno;
 }
 
 void
 vmm_pool_keep_begin(void)
 {
-	pthread_mutex_lock(&pool.lock);
-	pool.keepers++;
-	pthread_mutex_unlock(&pool.lock);
+	vmm_pool_lock();
+	vmm_pool.keepers++;
+	vmm_pool_unlock();
 }
 
 void
 vmm_pool_keep_end(void)
 {
-	pthread_mutex_lock(&pool.lock);
-	pool.keepers--;
-	pthread_mutex_unlock(&pool.lock);
+	vmm_pool_lock();
+	vmm_pool.keepers--;
+	vmm_pool_unlock();
 }
 
 void
 vmm_pool_look(struct vmm_pool_figures *figures)
 {
-	pthread_mutex_lock(&pool.lock);
+	vmm_pool_lock();
 	*figures = (struct vmm_pool_figures){
-		.size = pool.size,
-		.in_use = pool.size - pool.ranges.free_npages * pool.page_size,
-		.high_water = pool.high_water,
-		.reserved = pool.reserved,
-		.returned = pool.hole_count * CHUNK_SIZE,
-		.longest_free = vmm_ranges_longest(&pool.ranges) *
-		    pool.page_size,
-		.is_private = pool.is_private,
+		.size = vmm_pool.size,
+		.in_use = vmm_pool.size - vmm_pool.ranges.free_npages * vmm_pool.page_size,
+		.high_water = vmm_pool.high_water,
+		.reserved = vmm_pool.reserved,
+		.returned = vmm_pool.hole_count * VMM_CHUNK_SIZE,
+		.longest_free = vmm_ranges_longest(&vmm_pool.ranges) *
+		    vmm_pool.page_size,
+		.is_away = vmm_pool.is_away,
+		.is_private = vmm_pool.is_away || vmm_pool.private_count > 0,
 	};
-	pthread_mutex_unlock(&pool.lock);
-}
-
-/* The end of the longest part from `at` on that is all holes, or has none. */
-static size_t
-end_of_kind(size_t at, size_t used)
-{
-	unsigned char is_hole = pool.is_hole[at / CHUNK_SIZE];
-	size_t end = at;
-
-	while (end < used && pool.is_hole[end / CHUNK_SIZE] == is_hole)
-		end += CHUNK_SIZE;
-	return smaller(end, used);
-}
-
-/*
- * Goes on over a private mapping of the file. What was never used, and holes, become
- * ordinary memory: a write there would first need a page of a file system that may
- * be full, and end in SIGBUS. If it fails half way this process is no worse for it,
- * since each of its pages is still what it was; but the file no longer is all of
- * the heap, and from then on children get copies.
- */
-static bool
-go_private(void)
-{
-	size_t at = 0;
-
-	if (pool.is_patched || vmm_os_file_can_be_private(&pool.file) != 0)
-		return false;
-	while (at < pool.high_water) {
-		size_t end = end_of_kind(at, pool.high_water);
-
-		if ((pool.is_hole[at / CHUNK_SIZE]
-			? vmm_os_map_fresh(pool.base + at, end - at)
-			: vmm_os_file_map_private(&pool.file, pool.base, at,
-				end - at)) != 0)
-			goto failed;
-		at = end;
-	}
-	if (at < pool.size &&
-	    vmm_os_map_fresh(pool.base + at, pool.size - at) != 0)
-		goto failed;
-	/* Holes that became memory are holes no more. */
-	pool.hole_count = 0;
-	return true;
-
-failed:
-	pool.is_patched = true;
-	return false;
-}
-
-/*
- * Both sides go private before they part, so that there is no moment at which a
- * write of one could reach the other. Where that cannot be, the child alone gets
- * a copy of what was ever used.
- */
-void
-vmm_pool_fork_prepare(void)
-{
-	int saved_errno = errno;
-
-	pthread_mutex_lock(&pool.lock);
-	if (pool.is_private)
-		goto done;
-	pool.is_private = go_private();
-	if (!pool.is_private)
-		pool.is_stranded = vmm_os_copy_make(pool.base, pool.high_water,
-		    &pool.copy) != 0;
-	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, pool.is_private
-		? "forking: both sides go private"
-		: "forking: the child gets a copy"));
-done:
-	errno = saved_errno;
-}
-
-void
-vmm_pool_fork_parent(void)
-{
-	int saved_errno = errno;
-
-	if (pool.copy != NULL)
-		vmm_os_copy_drop(pool.copy, pool.high_water);
-	pool.copy = NULL;
-	pool.is_stranded = false;
-	pthread_mutex_unlock(&pool.lock);
-	errno = saved_errno;
-}
-
-void
-vmm_pool_fork_child(void)
-{
-	int saved_errno = errno;
-
-	/* The lock's owner is the thread that forked: the one that goes on here. */
-	if (pool.copy != NULL) {
-		pool.is_stranded = vmm_os_copy_adopt(pool.copy, pool.base,
-		    pool.high_water, pool.size) != 0;
-		pool.copy = NULL;
-		pool.is_private = true;
-	}
-	if (pool.is_stranded)
-		vmm_fatal_abort("no memory for the heap of a forked child, "
-		    "which would have to write into its parent's");
-	pthread_mutex_unlock(&pool.lock);
-	errno = saved_errno;
+	vmm_pool_unlock();
 }

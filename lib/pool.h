@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "os.h"
 #include "settings.h"
 
 /*
@@ -33,7 +34,8 @@ struct vmm_pool_figures {
 	size_t reserved;    /* promised by the file system at some time */
 	size_t returned;    /* of it, given back to the system since */
 	size_t longest_free;
-	bool is_private;    /* no longer the file's: after fork(2) */
+	bool is_private;    /* some of it is no longer the file's: after fork(2) */
+	bool is_away;       /* nor may it be, for another process needs the file */
 };
 
 /*
@@ -68,13 +70,38 @@ void vmm_pool_keep_end(void);
 /* Reads the figures. Thread-safe. */
 void vmm_pool_look(struct vmm_pool_figures *figures);
 
+/* One fork(2), from its beginning to its end; the members are pool_fork.c's. */
+struct vmm_pool_fork {
+	enum vmm_pool_child {
+		VMM_POOL_CHILD_AS_IS,   /* all is private: the kernel does it */
+		VMM_POOL_CHILD_PRIVATE, /* both sides go on over private mappings */
+		VMM_POOL_CHILD_MEMORY,  /* it gets a copy in ordinary memory */
+		VMM_POOL_CHILD_FILE,    /* it gets a file of its own */
+	} child;
+	int error;           /* there cannot be a child: errno says why */
+	bool may_go_private; /* if the child cannot get what it should */
+	bool is_cloned;      /* the child's file shares blocks with this one */
+	struct vmm_os_file file;
+	void *window;        /* where the copy is written to memory */
+	size_t window_size;
+	size_t takes;        /* the pool's, when blocks were reserved */
+};
+
 /*
- * Around fork(2), on the forking thread, with jemalloc's locks held. `prepare`
- * takes the pool's lock and sees to it that the child will have memory of its
- * own; it cannot fail, but `child` ends a child for which that was impossible.
+ * Around fork(2). `begin` makes ready what can be made ready without jemalloc's
+ * locks, by the rules of VMMALLOC_FORK=`kind`, so that most failures come before
+ * anything has happened: returns 0, or ENOSPC, ENOMEM, EMFILE, ..., upon which only
+ * `end` may follow.
+ *
+ * `prepare`, with jemalloc's locks held, takes the pool's and makes the child's copy.
+ * Where that fails it sets fork->error; the kernel will make a child all the same.
+ * `parent` and `child` follow on their side, and `end` in the parent alone; `child`
+ * aborts if there is no memory for it. All keep errno.
  */
-void vmm_pool_fork_prepare(void);
-void vmm_pool_fork_parent(void);
-void vmm_pool_fork_child(void);
+int vmm_pool_fork_begin(struct vmm_pool_fork *fork, enum vmm_fork kind);
+void vmm_pool_fork_prepare(struct vmm_pool_fork *fork);
+void vmm_pool_fork_parent(struct vmm_pool_fork *fork);
+void vmm_pool_fork_child(struct vmm_pool_fork *fork);
+void vmm_pool_fork_end(struct vmm_pool_fork *fork);
 
 #endif

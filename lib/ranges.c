@@ -349,6 +349,22 @@ vmm_ranges_around(const struct vmm_ranges *ranges, size_t page, size_t *first,
 	*npages = node - *first;
 }
 
+bool
+vmm_ranges_next_used(const struct vmm_ranges *ranges, size_t page, size_t *first,
+    size_t *npages)
+{
+	size_t node = node_behind(ranges, page);
+
+	/* Free ranges never touch: behind one is what is in use. */
+	if (node != 0 && first_of(ranges, node) <= page) {
+		page = node;
+		node = node_behind(ranges, page);
+	}
+	*first = page;
+	*npages = (node == 0 ? ranges->npages : first_of(ranges, node)) - page;
+	return page < ranges->npages;
+}
+
 size_t
 vmm_ranges_longest(const struct vmm_ranges *ranges)
 {

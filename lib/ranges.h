@@ -58,6 +58,13 @@ void vmm_ranges_give(struct vmm_ranges *ranges, size_t first, size_t npages);
 void vmm_ranges_around(const struct vmm_ranges *ranges, size_t page,
     size_t *first, size_t *npages);
 
+/*
+ * Sets *first and *npages to what is in use from `page` on up to the next free range.
+ * False if nothing is.
+ */
+bool vmm_ranges_next_used(const struct vmm_ranges *ranges, size_t page,
+    size_t *first, size_t *npages);
+
 /* Length of the longest free range in pages, 0 if nothing is free. */
 size_t vmm_ranges_longest(const struct vmm_ranges *ranges);
 

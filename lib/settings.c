@@ -140,7 +140,7 @@ parse_fork(const struct vmm_setting *setting, const char *value,
 	uint64_t number;
 	const char *rest = read_number(value, &number);
 
-	if (rest == NULL || *rest != '\0' || number > VMM_FORK_PRIVATE)
+	if (rest == NULL || *rest != '\0' || number > VMM_FORK_ANY)
 		return refuse(setting, value, "not supported", error);
 	settings->fork = (enum vmm_fork)number;
 	return true;
@@ -191,7 +191,7 @@ const struct vmm_setting vmm_settings_table[] = {
 	{ "VMMALLOC_POOL_SIZE", NULL,
 	    "bytes, or a number with one of K, M, G, T behind it; at least 14M",
 	    "how large the pool is", parse_pool_size },
-	{ "VMMALLOC_FORK", "1", "0, 1",
+	{ "VMMALLOC_FORK", "1", "0, 1, 2, 3",
 	    "what happens to the pool at fork(2)", parse_fork },
 	{ "VMMALLOC_RESERVE", "grow", "grow, full",
 	    "when the file system promises the pool's blocks", parse_reserve },

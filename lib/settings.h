@@ -12,6 +12,8 @@
 enum vmm_fork {
 	VMM_FORK_NONE = 0,    /* nothing: parent and child share the pool */
 	VMM_FORK_PRIVATE = 1, /* both go on over a private, copy-on-write mapping */
+	VMM_FORK_COPY = 2,    /* the child gets a file of its own, or there is none */
+	VMM_FORK_ANY = 3,     /* the child gets a file of its own; if not, as with 1 */
 };
 
 /* When the file system promises the pool's blocks; VMMALLOC_RESERVE. */

@@ -210,7 +210,10 @@ START_TEST(test_full_reserve_stays)
 END_TEST
 
 /* fork: with a hole among what was used. */
-START_TEST(test_fork)
+static struct vmm_pool_fork forking;
+
+static void
+fork_and_write(enum vmm_fork kind)
 {
 	bool is_zero = false;
 	char *range;
@@ -221,12 +224,14 @@ START_TEST(test_fork)
 	range = vmm_pool_take(NULL, 12 * MIB, 4096, &is_zero);
 	memset(range, 1, 12 * MIB);
 	vmm_pool_give(range + 4 * MIB, 4 * MIB);
-	vmm_pool_fork_prepare();
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, kind), 0);
+	vmm_pool_fork_prepare(&forking);
+	ck_assert_int_eq(forking.error, 0);
 	pid = fork();
 	if (pid == 0) {
 		int is_good;
 
-		vmm_pool_fork_child();
+		vmm_pool_fork_child(&forking);
 		is_good = range[0] == 1 && range[12 * MIB - 1] == 1;
 		memset(range, 2, 4 * MIB);
 		is_zero = true;
@@ -236,16 +241,22 @@ START_TEST(test_fork)
 		memset(range + 4 * MIB, 2, 4 * MIB);
 		_exit(!is_good);
 	}
-	vmm_pool_fork_parent();
+	vmm_pool_fork_parent(&forking);
+	vmm_pool_fork_end(&forking);
+	vmm_pool_look(&figures);
+	ck_assert(figures.is_away == (kind == VMM_FORK_PRIVATE));
 	memset(range, 3, 4 * MIB);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
-	vmm_pool_look(&figures);
-	ck_assert(figures.is_private);
 	ck_assert_int_eq(range[0], 3);
 	ck_assert_int_eq(range[8 * MIB], 1);
+	/* The child is gone: this one comes home, with what it has written. */
 	ck_assert_ptr_eq(vmm_pool_take(NULL, 4 * MIB, 4096, &is_zero),
 	    range + 4 * MIB);
+	vmm_pool_look(&figures);
+	ck_assert(!figures.is_private);
+	ck_assert_int_eq(range[0], 3);
+	ck_assert_int_eq(range[8 * MIB], 1);
 	memset(range + 4 * MIB, 3, 4 * MIB);
 	/* And what was never used. */
 	is_zero = false;
@@ -253,6 +264,23 @@ START_TEST(test_fork)
 	ck_assert_ptr_nonnull(range);
 	ck_assert(is_zero);
 	memset(range, 3, 4 * MIB);
+}
+
+START_TEST(test_fork_private)
+{
+	fork_and_write(VMM_FORK_PRIVATE);
+}
+END_TEST
+
+START_TEST(test_fork_copy)
+{
+	fork_and_write(VMM_FORK_COPY);
+}
+END_TEST
+
+START_TEST(test_fork_any)
+{
+	fork_and_write(VMM_FORK_ANY);
 }
 END_TEST
 
@@ -272,7 +300,9 @@ make_suite(void)
 	tcase_add_test(tcase, test_full);
 	tcase_add_test(tcase, test_returns_chunks);
 	tcase_add_test(tcase, test_full_reserve_stays);
-	tcase_add_test(tcase, test_fork);
+	tcase_add_test(tcase, test_fork_private);
+	tcase_add_test(tcase, test_fork_copy);
+	tcase_add_test(tcase, test_fork_any);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

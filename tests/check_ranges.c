@@ -235,6 +235,28 @@ step_take_at(void)
 		memset(taken + first, 1, npages);
 }
 
+/* What is in use from any page on, up to the next free one. */
+static void
+step_next_used(void)
+{
+	size_t page = (size_t)rand() % (NPAGES + 1);
+	size_t expected = page;
+	size_t expected_end;
+	size_t first, npages;
+
+	while (expected < NPAGES && !taken[expected])
+		expected++;
+	for (expected_end = expected; expected_end < NPAGES &&
+	     taken[expected_end]; expected_end++)
+		;
+	ck_assert_int_eq(vmm_ranges_next_used(&ranges, page, &first, &npages),
+	    expected < NPAGES);
+	if (expected < NPAGES) {
+		ck_assert_uint_eq(first, expected);
+		ck_assert_uint_eq(first + npages, expected_end);
+	}
+}
+
 START_TEST(test_against_model)
 {
 	size_t origin = (size_t)_i * 3;
@@ -246,6 +268,7 @@ START_TEST(test_against_model)
 	for (int step = 0; step < 20000; step++) {
 		size_t free_npages = 0;
 
+		step_next_used();
 		switch (rand() % 4) {
 		case 0:
 			step_take(origin);

@@ -159,8 +159,10 @@ START_TEST(test_fork)
 	ck_assert_int_eq(settings.fork, VMM_FORK_NONE);
 	ck_assert(read_with("VMMALLOC_FORK", "1"));
 	ck_assert_int_eq(settings.fork, VMM_FORK_PRIVATE);
-	refuses("VMMALLOC_FORK", "2",
-	    "Error (libvmmalloc): incorrect VMMALLOC_FORK value (2)");
+	ck_assert(read_with("VMMALLOC_FORK", "2"));
+	ck_assert_int_eq(settings.fork, VMM_FORK_COPY);
+	ck_assert(read_with("VMMALLOC_FORK", "3"));
+	ck_assert_int_eq(settings.fork, VMM_FORK_ANY);
 	refuses("VMMALLOC_FORK", "4",
 	    "Error (libvmmalloc): incorrect VMMALLOC_FORK value (4)");
 	refuses("VMMALLOC_FORK", "",
@@ -214,7 +216,7 @@ START_TEST(test_long_value)
 	ck_assert(!read_with("VMMALLOC_FORK", value));
 	ck_assert_uint_eq(strlen(error.data), error.length);
 	ck_assert_ptr_nonnull(strstr(error.data, "xxx...)\nlibvmmalloc: "));
-	ck_assert_ptr_nonnull(strstr(error.data, "accepted: 0, 1\n"));
+	ck_assert_ptr_nonnull(strstr(error.data, "accepted: 0, 1, 2, 3\n"));
 }
 END_TEST
 

@@ -76,7 +76,7 @@ main(int argc, char **argv)
 {
 	unsigned long full, empty;
 	char path[4096];
-	int n, fd, status;
+	int ends[2], n, fd, status;
 	pid_t pid;
 
 	if (argc != 2)
@@ -105,17 +105,25 @@ main(int argc, char **argv)
 
 	/* Under fork holes become ordinary memory, which nobody else can take. */
 	fflush(stdout);
+	if (pipe(ends) != 0)
+		return 99;
 	pid = fork();
 	if (pid == 0) {
 		int is_good = give(n);
 		int more = take();
 
+		close(ends[1]);
+		is_good &= read(ends[0], path, 1) == 0;
 		_exit(!(is_good && more == NBLOCKS && give(more)));
 	}
-	result(waitpid(pid, &status, 0) == pid && status == 0,
-	    "a child has memory all the same");
 	result(give(n) && take() == NBLOCKS && give(NBLOCKS),
-	    "and so has its parent");
+	    "a parent has memory all the same");
+	close(ends[1]);
+	result(waitpid(pid, &status, 0) == pid && status == 0,
+	    "and so has its child");
+	/* Alone again, and home, where there is none. */
+	n = take();
+	result(n >= 0 && n < NBLOCKS && give(n), "until the child is gone");
 	close(fd);
 	unlink(path);
 	printf("1..%d\n", count);

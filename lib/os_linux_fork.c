@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* os_linux_fork.c: os.h's ways to copy, share and leave the file, on Linux. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "os.h"
+#include "text.h"
+
+/* Entries of /proc/self/pagemap (kernel documentation, admin-guide/mm/pagemap). */
+#define PAGEMAP_PRESENT ((uint64_t)1 << 63)
+#define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
+#define PAGEMAP_FILE ((uint64_t)1 << 61)
+#define PAGEMAP_STEP 512
+
+int
+vmm_os_file_can_be_private(const struct vmm_os_file *file)
+{
+	if (file->fs.maps_reserve)
+		return EOPNOTSUPP;
+	return vmm_os_file_is_own(file) ? 0 : EBADF;
+}
+
+int
+vmm_os_file_map_private(const struct vmm_os_file *file, void *address,
+    size_t offset, size_t length)
+{
+	/* Without MAP_NORESERVE a large pool would not fit beside itself. */
+	void *map = mmap((char *)address + offset, length,
+	    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+	    file->fd, (off_t)offset);
+
+	return map == MAP_FAILED ? errno : 0;
+}
+
+int
+vmm_os_map_fresh(void *address, size_t length)
+{
+	void *map = mmap(address, length, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+
+	return map == MAP_FAILED ? errno : 0;
+}
+
+int
+vmm_os_map_move(void *from, size_t length, void *to, size_t size)
+{
+	/* The first call replaces all of it, so that nothing stays shared. */
+	int error = vmm_os_map_fresh(to, size);
+
+	if (error != 0)
+		return error;
+	if (length > 0 && mremap(from, length, length,
+		MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED)
+		return errno;
+	return 0;
+}
+
+void
+vmm_os_unmap(void *address, size_t length)
+{
+	munmap(address, length);
+}
+
+void
+vmm_os_discard(void *address, size_t length)
+{
+	madvise(address, length, MADV_DONTNEED);
+}
+
+int
+vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
+    const void *data, size_t length)
+{
+	while (length > 0) {
+		ssize_t written = pwrite(file->fd, data, length, (off_t)offset);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return written < 0 ? errno : EIO;
+		data = (const char *)data + written;
+		offset += (size_t)written;
+		length -= (size_t)written;
+	}
+	return 0;
+}
+
+bool
+vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t end,
+    size_t *begin, size_t *stop)
+{
+	off_t data = lseek(file->fd, (off_t)from, SEEK_DATA);
+	off_t hole;
+
+	if (data < 0 && errno == ENXIO)
+		return false;
+	/* Who cannot tell has data everywhere. */
+	*begin = data < 0 ? from : (size_t)data;
+	if (*begin >= end)
+		return false;
+	hole = data < 0 ? -1 : lseek(file->fd, data, SEEK_HOLE);
+	*stop = hole < 0 || (size_t)hole > end ? end : (size_t)hole;
+	return true;
+}
+
+int
+vmm_os_file_clone(const struct vmm_os_file *to, const struct vmm_os_file *from,
+    size_t offset, size_t length)
+{
+	struct file_clone_range range = {
+		.src_fd = from->fd, .src_offset = offset,
+		.src_length = length, .dest_offset = offset,
+	};
+
+	return ioctl(to->fd, FICLONERANGE, &range) == 0 ? 0 : errno;
+}
+
+uint64_t
+vmm_os_file_unwritten(const struct vmm_os_file *file, size_t length)
+{
+#ifdef SYS_cachestat
+	long number = SYS_cachestat;
+#else
+	long number = 451; /* Linux 6.5, the same on every architecture */
+#endif
+	struct {
+		uint64_t offset, length;
+	} range = { 0, length };
+	struct {
+		uint64_t cached, dirty, writeback, evicted, recently_evicted;
+	} figures;
+
+	if (syscall(number, file->fd, &range, &figures, 0) != 0)
+		return 0;
+	return (figures.dirty + figures.writeback) * vmm_os_page_size();
+}
+
+void
+vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by)
+{
+	int number = file->fd;
+	bool is_own = vmm_os_file_is_own(file);
+
+	*file = *by;
+	/* The same number, so that it does not wander from child to child. */
+	if (is_own && dup3(by->fd, number, O_CLOEXEC) == number) {
+		close(by->fd);
+		file->fd = number;
+	}
+}
+
+/* A new open file description of the file: its locks are its own. */
+static int
+reopen(const struct vmm_os_file *file)
+{
+	struct vmm_text path;
+
+	vmm_text_clear(&path);
+	vmm_text_str(&path, "/proc/self/fd/");
+	vmm_text_uint(&path, (uint64_t)file->fd);
+	return open(path.data, O_RDWR | O_CLOEXEC);
+}
+
+/*
+ * A lock of an open file description lasts until the last reference to it is gone
+ * (fcntl(2), "Open file description locks"), and a mapping is a reference: one that
+ * fork(2) hands on, that execve(2) and exit drop, and that a program which closes
+ * all descriptors keeps. Who finds no lock but that of a description made just
+ * now, and drops the one before, is alone.
+ */
+int
+vmm_os_file_hold(const struct vmm_os_file *file, void **holder, bool *is_alone)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET,
+		.l_start = 0, .l_len = 1 };
+	size_t size = vmm_os_page_size();
+	void *map;
+	int error;
+	int fd;
+
+	if (!vmm_os_file_is_own(file))
+		return EBADF;
+	fd = reopen(file);
+	if (fd < 0)
+		return errno;
+	if (fcntl(fd, F_OFD_SETLK, &lock) != 0)
+		goto failed;
+	map = mmap(NULL, size, PROT_NONE, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED)
+		goto failed;
+	if (*holder != NULL)
+		munmap(*holder, size);
+	*holder = map;
+	lock.l_type = F_WRLCK;
+	*is_alone = fcntl(fd, F_OFD_GETLK, &lock) == 0 &&
+	    lock.l_type == F_UNLCK;
+	close(fd);
+	return 0;
+
+failed:
+	error = errno;
+	close(fd);
+	return error;
+}
+
+void
+vmm_os_file_release(void **holder)
+{
+	if (*holder != NULL)
+		munmap(*holder, vmm_os_page_size());
+	*holder = NULL;
+}
+
+void
+vmm_os_private_pages(const void *address, size_t npages,
+    unsigned char *is_private)
+{
+	uint64_t entries[PAGEMAP_STEP];
+	uintptr_t first = (uintptr_t)address / vmm_os_page_size();
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	memset(is_private, 1, npages);
+	for (size_t done = 0; fd >= 0 && done < npages;) {
+		size_t count = npages - done < PAGEMAP_STEP ? npages - done
+							    : PAGEMAP_STEP;
+		size_t size = count * sizeof(entries[0]);
+
+		if (pread(fd, entries, size, (off_t)((first + done) *
+			sizeof(entries[0]))) != (ssize_t)size)
+			break;
+		for (size_t i = 0; i < count; i++)
+			is_private[done + i] = (entries[i] &
+			    (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0 &&
+			    (entries[i] & PAGEMAP_FILE) == 0;
+		done += count;
+	}
+	if (fd >= 0)
+		close(fd);
+}
