@@ -110,7 +110,7 @@ for variant in $(variants); do
 
 	# Tracing is the debug variant's; the release variant has not a word of it.
 	on_pool "$variant" env VMMALLOC_LOG_LEVEL=2 \
-		"$programs/fork_private" >"$work/out" 2>"$work/err"
+		"$programs/fork_heap" >"$work/out" 2>"$work/err"
 	if [ "$variant" = debug ]; then
 		line='^<libvmmalloc>: <[12]> \[[a-z_]*\.c:[0-9]* [a-z_]*\] '
 		expect "debug: lines have the form" \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fork_private.c: VMMALLOC_FORK=1: parent and child go on with the same heap, and
- * neither sees what the other writes; run with the library preloaded.
- * fork_private plain|closed|reused: what becomes of the pool's descriptor. */
+/* fork_heap.c: parent and child go on with the same heap, and neither sees what the
+ * other writes; run with the library preloaded, under each VMMALLOC_FORK.
+ * fork_heap plain|closed|reused|kept: what becomes of the pool's descriptor. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -269,6 +269,8 @@ int
 main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "plain";
+	const char *kind = getenv("VMMALLOC_FORK") ? getenv("VMMALLOC_FORK")
+						   : "1";
 	int fd = disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR"));
 	int has_grown = 1;
 
@@ -289,7 +291,7 @@ main(int argc, char **argv)
 			free(block);
 	}
 	result(has_grown && is_owned(1), "growth");
-	if (strcmp(mode, "plain") == 0)
+	if (strcmp(mode, "plain") == 0 && atoi(kind) == 1)
 		file_stays();
 	result(generation(1, DEPTH), "children of children");
 	under_load();
