@@ -204,6 +204,9 @@ int vmm_os_file_clone(const struct vmm_os_file *to,
  */
 uint64_t vmm_os_file_unwritten(const struct vmm_os_file *file, size_t length);
 
+/* Has what was written into the file begin its way to the disk; does not wait. */
+void vmm_os_file_write_out(const struct vmm_os_file *file);
+
 /* Closes the file and puts `by` in its place, under the same number if it can. */
 void vmm_os_file_replace(struct vmm_os_file *file,
     const struct vmm_os_file *by);

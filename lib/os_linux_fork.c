@@ -144,6 +144,12 @@ vmm_os_file_unwritten(const struct vmm_os_file *file, size_t length)
 }
 
 void
+vmm_os_file_write_out(const struct vmm_os_file *file)
+{
+	sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+void
 vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by)
 {
 	int number = file->fd;

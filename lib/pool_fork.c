@@ -13,7 +13,7 @@
 #define COPY_OVER ((size_t)64 << 10)
 /*
  * Blocks are shared only where there is so much more room than is shared: a store
- * into one that still is needs a block, and none is promised (see adopt_file).
+ * into one that still is needs a block, and none is promised (see part_blocks).
  */
 #define ROOM_TO_SHARE 8
 /* And where no more than this share is still to be written out, which cloning does. */
@@ -464,17 +464,20 @@ note_file(struct vmm_pool_fork *fork)
 }
 
 /*
- * Shared blocks are promised to nobody: the child gets its own now, in its own time.
- * When they are on disk its parent has the others to itself again. If there
- * is no room for that, the child leaves its file and all shared blocks behind.
+ * Shared blocks are promised to nobody: the child gets its own now, in its own time,
+ * and when they are on disk its parent has the others to itself again. Until then
+ * a store of the parent may need a block, which is why there has to be ROOM_TO_SHARE.
+ * Where there is no room any more, the child leaves its file, and all shared blocks.
  */
 static int
 part_blocks(struct vmm_pool_fork *fork)
 {
 	int error = each_used(fork, populate_chunks);
 
-	if (error == 0)
+	if (error == 0) {
+		vmm_os_file_write_out(&vmm_pool.file);
 		return 0;
+	}
 	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "no blocks for the child: "),
 	    vmm_text_errno(line, error));
 	error = prepare_memory(fork);

@@ -146,14 +146,21 @@ in_pool_look(struct in_pool_figures *figures)
 	while (next_line(&lines)) {
 		if (is_mapping(lines.line, &from, &to)) {
 			kind = kind_of(lines.line);
-			if (kind == POOL)
-				figures->pool_kb += (to - from) / 1024;
+			if (kind != POOL)
+				continue;
+			figures->pool_kb += (to - from) / 1024;
+			if (strstr(lines.line, " rw-s ") != NULL)
+				figures->shared_kb += (to - from) / 1024;
 		} else if (strncmp(lines.line, "Rss:", 4) == 0) {
 			unsigned long rss_kb = read_number(lines.line);
 
 			figures->pool_rss_kb += kind == POOL ? rss_kb : 0;
 			figures->brk_rss_kb += kind == BRK ? rss_kb : 0;
 			figures->other_rss_kb += kind == ANONYMOUS ? rss_kb : 0;
+		} else if (strncmp(lines.line, "Anonymous:", 10) == 0) {
+			figures->own_rss_kb += kind == POOL
+			    ? read_number(lines.line)
+			    : 0;
 		}
 	}
 	close(lines.fd);

@@ -13,6 +13,8 @@
 struct in_pool_figures {
 	unsigned long pool_kb;      /* address space of the pool */
 	unsigned long pool_rss_kb;  /* of it, in RAM */
+	unsigned long shared_kb;    /* of it, mapped shared: the file itself */
+	unsigned long own_rss_kb;   /* of it, in private pages: copies of the file's */
 	unsigned long brk_rss_kb;   /* the ordinary heap below brk(2) */
 	unsigned long other_rss_kb; /* anonymous memory elsewhere, without stacks */
 };

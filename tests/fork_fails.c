@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fork_fails.c: what a child needs cannot be had: fork(2) fails, and nothing else has
+ * happened, or the child gets private memory. Run with the library preloaded.
+ * fork_fails DIR: where the pool is. Prints TAP. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <pthread.h>
+#include <pty.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "disk.h"
+#include "in_pool.h"
+
+#define NBLOCKS 400
+#define BLOCK_BYTES ((size_t)60000)
+
+static int count;
+static int kind; /* VMMALLOC_FORK */
+
+static void
+result(int is_good, const char *what)
+{
+	printf("%sok %d - %s\n", is_good ? "" : "not ", ++count, what);
+	fflush(stdout);
+}
+
+static char *blocks[NBLOCKS];
+
+static int
+write_all(char value)
+{
+	for (int i = 0; i < NBLOCKS; i++) {
+		if (blocks[i] == NULL)
+			blocks[i] = malloc(BLOCK_BYTES);
+		if (blocks[i] == NULL)
+			return 0;
+		memset(blocks[i], value + i, BLOCK_BYTES);
+	}
+	return 1;
+}
+
+static int
+is_all(char value)
+{
+	for (int i = 0; i < NBLOCKS; i++) {
+		for (size_t byte = 0; byte < BLOCK_BYTES; byte += 100) {
+			if (blocks[i][byte] != (char)(value + i))
+				return 0;
+		}
+	}
+	return 1;
+}
+
+/* What a failed fork must leave as it was. */
+struct held {
+	int descriptors;
+	int mappings;
+	unsigned long shared_kb;
+};
+
+static struct held
+held(void)
+{
+	struct held held = { 0, 0, 0 };
+	struct in_pool_figures figures;
+	char buffer[4096];
+	int fd = open("/proc/self/maps", O_RDONLY);
+	ssize_t got;
+
+	while ((got = read(fd, buffer, sizeof(buffer))) > 0) {
+		for (ssize_t i = 0; i < got; i++)
+			held.mappings += buffer[i] == '\n';
+	}
+	close(fd);
+	for (fd = 0; fd < 4096; fd++)
+		held.descriptors += fcntl(fd, F_GETFD) >= 0;
+	in_pool_look(&figures);
+	held.shared_kb = figures.shared_kb;
+	return held;
+}
+
+static int
+is_child_good(pid_t pid)
+{
+	int status;
+
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* A child that finds what its parent has and writes all of it, as its parent does. */
+static int
+forks(char value)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(!(is_all(value) && write_all((char)(value + 100))));
+	if (pid < 0)
+		return 0;
+	/* The child first, and then both have different content. */
+	return is_child_good(pid) && is_all(value) &&
+	    write_all((char)(value + 1)) && is_all((char)(value + 1)) &&
+	    write_all(value);
+}
+
+/*
+ * Under 2, fork fails with `expected`, once and again, and leaves all as it was; under
+ * 1 and 3 it does not need what is missing.
+ */
+static void
+fails_with(int expected, const char *what)
+{
+	struct held before = held(), after;
+	char text[200];
+	int is_good = 1;
+
+	if (kind != 2) {
+		snprintf(text, sizeof(text), "%s: private instead", what);
+		result(forks(1), text);
+		return;
+	}
+	for (int i = 0; i < 10; i++) {
+		pid_t pid;
+
+		errno = 0;
+		pid = fork();
+		if (pid == 0)
+			_exit(0);
+		is_good &= pid == -1 && errno == expected;
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+	}
+	snprintf(text, sizeof(text), "%s: fork fails, %s", what,
+	    strerror(expected));
+	result(is_good, text);
+	after = held();
+	snprintf(text, sizeof(text), "%s: %d descriptors, %d mappings, %lu KiB "
+	    "shared are still %d, %d, %lu", what, before.descriptors,
+	    before.mappings, before.shared_kb, after.descriptors,
+	    after.mappings, after.shared_kb);
+	result(memcmp(&before, &after, sizeof(before)) == 0, text);
+	snprintf(text, sizeof(text), "%s: no child, and the heap is whole",
+	    what);
+	result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD &&
+	    is_all(1) && write_all(2) && is_all(2) && write_all(1), text);
+}
+
+static void
+full(const char *path)
+{
+	int fd = disk_eat(path);
+
+	fails_with(ENOSPC, "full file system");
+	close(fd);
+	unlink(path);
+	result(forks(1), "when there is room again it works");
+}
+
+static void
+no_descriptors(void)
+{
+	struct rlimit before, limit;
+
+	getrlimit(RLIMIT_NOFILE, &before);
+	limit = before;
+	/* Those that are open stay open. */
+	limit.rlim_cur = 3;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	fails_with(EMFILE, "descriptor limit");
+	setrlimit(RLIMIT_NOFILE, &before);
+}
+
+static void
+no_size(void)
+{
+	struct rlimit before, limit;
+
+	getrlimit(RLIMIT_FSIZE, &before);
+	limit = before;
+	limit.rlim_cur = 1 << 20;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	fails_with(EFBIG, "limit of file sizes");
+	setrlimit(RLIMIT_FSIZE, &before);
+}
+
+/* A directory that is gone. */
+static void
+no_directory(const char *dir)
+{
+	char other[4096];
+
+	snprintf(other, sizeof(other), "%s.moved", dir);
+	if (rename(dir, other) != 0) {
+		printf("# %s cannot be moved\n", dir);
+		return;
+	}
+	fails_with(ENOENT, "directory that is gone");
+	rename(other, dir);
+}
+
+/* The heap grows in a handler, when blocks for its copy have been promised already. */
+#define MORE_BYTES ((size_t)30 << 20)
+static char *more;
+static int wants_more;
+
+static void
+grow(void)
+{
+	if (wants_more && more == NULL) {
+		more = malloc(MORE_BYTES);
+		if (more != NULL)
+			memset(more, 1, MORE_BYTES);
+	}
+}
+
+static int
+is_slow_to_free(const char *path)
+{
+	struct statfs stat;
+
+	return statfs(path, &stat) == 0 &&
+	    (unsigned long)stat.f_type == BTRFS_SUPER_MAGIC;
+}
+
+static void
+grows_in_handler(const char *path)
+{
+	int fd = disk_eat(path);
+	struct held before;
+	struct stat stat;
+	off_t enough = (off_t)(NBLOCKS * BLOCK_BYTES + MORE_BYTES +
+	    ((size_t)24 << 20));
+	pid_t pid;
+	int error;
+
+	/* Room for a copy of the blocks and for what is to come, not for its copy. */
+	fstat(fd, &stat);
+	if (stat.st_size < enough || ftruncate(fd, stat.st_size - enough) != 0) {
+		result(0, "gave up what was eaten");
+		return;
+	}
+	/* btrfs has room again when that is on disk. */
+	syncfs(fd);
+	before = held();
+	wants_more = 1;
+	errno = 0;
+	pid = fork();
+	error = errno;
+	if (pid == 0)
+		_exit(0);
+	wants_more = 0;
+	if (more == NULL && is_slow_to_free(path)) {
+		printf("ok %d - growth in a handler # SKIP btrfs gives what was "
+		    "freed back when it sees fit\n", ++count);
+	} else if (more == NULL) {
+		result(0, "the heap has grown");
+	} else if (kind == 2) {
+		struct held after;
+
+		free(more);
+		after = held();
+		result(pid == -1 && error == ENOSPC,
+		    "growth in a handler: fork fails all the same");
+		result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD,
+		    "growth in a handler: no child is left");
+		result(before.descriptors == after.descriptors &&
+		    before.mappings == after.mappings && is_all(1),
+		    "growth in a handler: nothing is left behind");
+	} else {
+		free(more);
+		result(is_child_good(pid) && is_all(1),
+		    "growth in a handler: private instead");
+	}
+	more = NULL;
+	close(fd);
+	unlink(path);
+}
+
+/* Too little memory for private mappings: nothing is left to fall back to. */
+static void
+no_memory(void)
+{
+	struct rlimit before, limit;
+
+	getrlimit(RLIMIT_DATA, &before);
+	limit = before;
+	limit.rlim_cur = 16 << 20;
+	setrlimit(RLIMIT_DATA, &limit);
+	if (kind == 1) {
+		pid_t pid;
+
+		errno = 0;
+		pid = fork();
+		if (pid == 0)
+			_exit(0);
+		result(pid == -1 && errno == ENOMEM,
+		    "no memory for private mappings: fork fails");
+		result(is_all(1) && write_all(2) && is_all(2) && write_all(1),
+		    "no memory for private mappings: the heap is whole");
+	}
+	setrlimit(RLIMIT_DATA, &before);
+	result(forks(1), "with memory again it works");
+}
+
+/* The child first has its own; then space runs out, and both write to all. */
+static void
+full_afterwards(const char *path)
+{
+	int ready[2], go[2];
+	char byte;
+	int fd;
+	pid_t pid;
+
+	if (pipe(ready) != 0 || pipe(go) != 0)
+		exit(99);
+	pid = fork();
+	if (pid == 0) {
+		close(go[1]);
+		/* See libvmmalloc(7): until the copy is on disk blocks are shared. */
+		fsync(disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR")));
+		if (write(ready[1], "", 1) != 1 || read(go[0], &byte, 1) != 0)
+			_exit(1);
+		_exit(!(is_all(1) && write_all(3) && is_all(3)));
+	}
+	if (read(ready[0], &byte, 1) != 1)
+		exit(99);
+	fd = disk_eat(path);
+	close(go[1]);
+	result(write_all(2) && is_all(2),
+	    "full afterwards: the parent writes to all it has");
+	result(is_child_good(pid), "full afterwards: and so does its child");
+	result(is_all(2) && write_all(1) && forks(1),
+	    "full afterwards: and the next, in the space of the first");
+	close(fd);
+	unlink(path);
+}
+
+/* libc's own forks cannot be made to fail: private. */
+static void
+by_libc(const char *path)
+{
+	int fd = disk_eat(path);
+	int terminal;
+	pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+
+	if (pid == 0)
+		_exit(!(is_all(1) && write_all(100) && is_all(100)));
+	result(is_child_good(pid) && is_all(1) && write_all(2) && is_all(2) &&
+	    write_all(1), "forkpty on a full file system");
+	close(terminal);
+	close(fd);
+	unlink(path);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *value = getenv("VMMALLOC_FORK");
+	const char *dir = getenv("VMMALLOC_POOL_DIR");
+	char path[4096];
+
+	if (argc != 2 || dir == NULL)
+		return 99;
+	kind = value == NULL ? 1 : atoi(value);
+	snprintf(path, sizeof(path), "%s/eaten", argv[1]);
+	pthread_atfork(grow, NULL, NULL);
+	result(write_all(1), "before any fork");
+	/* The first, for under 1 there is nothing more to get for those after it. */
+	no_memory();
+	full(path);
+	no_descriptors();
+	no_size();
+	no_directory(dir);
+	if (kind != 1)
+		grows_in_handler(path);
+	by_libc(path);
+	full_afterwards(path);
+	printf("1..%d\n", count);
+	return 0;
+}
