@@ -14,6 +14,10 @@
 #include "os.h"
 #include "pool.h"
 
+/* In no header of glibc's. */
+int __register_atfork(void (*prepare)(void), void (*parent)(void),
+    void (*child)(void), void *library);
+
 /* Opens the pool before main at the latest: a bad environment is said at start. */
 static void __attribute__((constructor))
 start(void)
@@ -286,4 +290,18 @@ VMM_EXPORT pid_t
 fork(void)
 {
 	return vmm_fork();
+}
+
+/*
+ * glibc: what pthread_atfork(3) calls, from the part of it that is linked into each
+ * program and library. Handlers of a library that is set up before anybody has
+ * allocated would otherwise come before the heap's, and find its locks taken.
+ */
+
+VMM_EXPORT int
+__register_atfork(void (*prepare)(void), void (*parent)(void),
+    void (*child)(void), void *library)
+{
+	je_free(je_malloc(1));
+	return vmm_os_atfork(prepare, parent, child, library);
 }

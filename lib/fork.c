@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "fatal.h"
 #include "fork.h"
@@ -121,9 +120,11 @@ int
 vmm_fork_register(enum vmm_fork fork_kind, void (*prepare)(void),
     void (*parent)(void), void (*child)(void))
 {
+	extern void *__dso_handle __attribute__((visibility("hidden")));
+
 	jemalloc.prepare = prepare;
 	jemalloc.parent = parent;
 	jemalloc.child = child;
 	kind = fork_kind;
-	return pthread_atfork(before_fork, in_parent, in_child);
+	return vmm_os_atfork(before_fork, in_parent, in_child, &__dso_handle);
 }

@@ -8,11 +8,11 @@
 #include "settings.h"
 
 /*
- * Registers, with pthread_atfork(3), jemalloc's three handlers and the pool's,
+ * Registers, as pthread_atfork(3) does, jemalloc's three handlers and the pool's,
  * to run in the order of their locks. Returns 0 or an errno value. Called once,
  * before the first block is handed out. Prepare handlers run newest first, others
- * oldest first: so handlers that are registered later, as a program's are, may
- * allocate.
+ * oldest first: so handlers that are registered later, as all others are (see
+ * __register_atfork in entry.c), may allocate.
  */
 int vmm_fork_register(enum vmm_fork kind, void (*prepare)(void),
     void (*parent)(void), void (*child)(void));

@@ -129,6 +129,16 @@ vmm_jehost_extent_alloc(void *wanted, size_t size, size_t alignment,
 	return range;
 }
 
+void *
+vmm_jehost_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
+    void *expanded, size_t size, size_t alignment, bool is_zero, bool is_guarded)
+{
+	if (vmm_pool_come_home())
+		vmm_jehost_purge_arenas();
+	return je_ecache_alloc(tsdn, pac, ehooks, ecache, expanded, size,
+	    alignment, is_zero, is_guarded);
+}
+
 bool
 vmm_jehost_extent_dalloc(void *address, size_t size)
 {

@@ -39,6 +39,14 @@ void *vmm_jehost_extent_alloc(void *wanted, size_t size, size_t alignment,
 bool vmm_jehost_extent_dalloc(void *address, size_t size);
 void vmm_jehost_extent_destroy(void *address, size_t size);
 
+/*
+ * src/pac.c: a kept extent, or NULL. Not for the extent's sake, but as the moment at
+ * which a pool that left its file at a fork(2) looks whether it can come back.
+ */
+void *vmm_jehost_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
+    void *expanded, size_t size, size_t alignment, bool is_zero,
+    bool is_guarded);
+
 /* src/pages.c: true is failure, upon which jemalloc does without. */
 bool vmm_jehost_pages_commit(void *address, size_t size);
 bool vmm_jehost_pages_decommit(void *address, size_t size);

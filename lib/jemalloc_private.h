@@ -44,6 +44,10 @@ bool je_tsd_tcache_enabled_data_init(void *tsd);
 void *je_arena_palloc(void *tsdn, void *arena, size_t size, size_t alignment,
     bool is_zero, void *tcache);
 
+void *je_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
+    void *expanded, size_t size, size_t alignment, bool is_zero,
+    bool is_guarded);
+
 #pragma GCC visibility pop
 
 #endif

@@ -87,6 +87,13 @@ bool vmm_os_is_single_threaded(void);
  */
 int vmm_os_own_make(volatile unsigned char **own);
 
+/*
+ * What pthread_atfork(3) does; `library` is the handle of the one whose handlers they
+ * are, upon whose dlclose(3) they go (__dso_handle, the Linux Standard Base).
+ */
+int vmm_os_atfork(void (*prepare)(void), void (*parent)(void),
+    void (*child)(void), void *library);
+
 /* The fork(2) that comes after the library's: libc's, as a rule. */
 pid_t vmm_os_fork(void);
 

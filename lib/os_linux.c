@@ -188,6 +188,18 @@ vmm_os_own_make(volatile unsigned char **own)
 	return 0;
 }
 
+int
+vmm_os_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+    void *library)
+{
+	static int (*next)(void (*)(void), void (*)(void), void (*)(void),
+	    void *);
+
+	if (next == NULL)
+		*(void **)&next = dlsym(RTLD_NEXT, "__register_atfork");
+	return next == NULL ? ENOSYS : next(prepare, parent, child, library);
+}
+
 pid_t
 vmm_os_fork(void)
 {

@@ -436,8 +436,6 @@ vmm_pool_take(void *wanted, size_t size, size_t alignment, bool *is_zero)
 
 	VMM_ASSERT(size % vmm_pool.page_size == 0 && size != 0);
 	vmm_pool_lock();
-	if (vmm_pool.is_home_pending)
-		vmm_pool_home();
 	range = take_locked(wanted, size, alignment, &dirty_size);
 	vmm_pool_unlock();
 	/* Zeroed without the lock: the range is nobody else's by now. */

@@ -67,6 +67,15 @@ void vmm_pool_give(void *address, size_t size);
 void vmm_pool_keep_begin(void);
 void vmm_pool_keep_end(void);
 
+/*
+ * After a fork(2) under VMMALLOC_FORK=1: goes a step back to the file, if no other
+ * process needs it. For moments at which the allocator is at work anyway; costs
+ * next to nothing when there is nothing to do. True at the step after which ranges
+ * that the caller keeps for later are better given back, since other steps may need
+ * one thread, or copy what is in them. Thread-safe; keeps errno.
+ */
+bool vmm_pool_come_home(void);
+
 /* Reads the figures. Thread-safe. */
 void vmm_pool_look(struct vmm_pool_figures *figures);
 

@@ -2,6 +2,8 @@
 /* pool_home.c: back to the file, once no other process needs it any more. */
 #include "config.h"
 
+#include <errno.h>
+
 #include "log.h"
 #include "pool_state.h"
 
@@ -15,14 +17,14 @@
  * - the rest is written back to the file, and mapped from it, if the process has
  *   one thread. With more, one could write to a page between the two.
  *
- * All of this happens before a range is handed out, in steps.
+ * All of this happens in steps, before the allocator looks for pages.
  */
 
 /* How much to write back, and to look at, at a time: some 10 ms. */
 #define STEP_BYTES ((size_t)32 << 20)
 #define STEP_CHUNKS 512
-/* To ask whether others have gone costs as much as some ranges do. */
-#define PAUSE_MAX 64
+/* To ask whether others have gone costs as much as some extents do. */
+#define PAUSE_MAX 16
 /* Each chunk that comes home by itself may part a mapping; the kernel has a limit. */
 #define PARTED_MAX 4096
 
@@ -179,23 +181,54 @@ can_step(void)
 	    vmm_os_process() == vmm_pool.owner && vmm_os_is_single_threaded();
 }
 
-void
-vmm_pool_home(void)
+/* Whether this process is back with its file by now, and was not before. */
+static bool
+next_step(void)
+{
+	if (vmm_pool.is_away && come_back())
+		return true;
+	if (!vmm_pool.is_away && can_step()) {
+		vmm_pool.home_pause = 1;
+		step();
+	} else if (vmm_pool.home_pause < PAUSE_MAX) {
+		vmm_pool.home_pause *= 2;
+	}
+	return false;
+}
+
+static bool
+come_home(void)
 {
 	sigset_t signals;
-	bool is_on_the_way;
+	bool is_back;
 
-	if (__atomic_load_n(&vmm_pool.forks, __ATOMIC_RELAXED) > 0 ||
+	if (!vmm_pool.is_home_pending ||
+	    __atomic_load_n(&vmm_pool.forks, __ATOMIC_RELAXED) > 0 ||
 	    --vmm_pool.home_wait > 0)
-		return;
+		return false;
 	/* A handler must not write to a page that is on its way to the file. */
 	vmm_os_signals_block(&signals);
-	is_on_the_way = (!vmm_pool.is_away || come_back()) && can_step();
-	if (is_on_the_way)
-		step();
+	is_back = next_step();
 	vmm_os_signals_restore(&signals);
-	vmm_pool.home_pause = is_on_the_way
-	    ? 1
-	    : vmm_smaller(2 * vmm_pool.home_pause, PAUSE_MAX);
+	if (is_back)
+		vmm_pool.home_pause = 1;
 	vmm_pool.home_wait = vmm_pool.home_pause;
+	return is_back;
+}
+
+bool
+vmm_pool_come_home(void)
+{
+	int saved_errno;
+	bool is_back;
+
+	/* Without the lock: who misses it now sees it the next time. */
+	if (!__atomic_load_n(&vmm_pool.is_home_pending, __ATOMIC_RELAXED))
+		return false;
+	saved_errno = errno;
+	vmm_pool_lock();
+	is_back = come_home();
+	vmm_pool_unlock();
+	errno = saved_errno;
+	return is_back;
 }

@@ -66,7 +66,7 @@ struct vmm_pool_state {
 	/* Coming home. */
 	bool is_home_pending;
 	void *holder;        /* tells others that the file is needed */
-	unsigned home_wait;  /* ranges to hand out before the next try */
+	unsigned home_wait;  /* moments to let pass before the next try */
 	unsigned home_pause; /* and how many after that */
 	size_t home_next;    /* the first chunk that has not been tried */
 };
@@ -127,9 +127,6 @@ int vmm_pool_go_private(void);
 
 /* pool_home.c: what was made private has to be taken back, if it can be. */
 void vmm_pool_home_wanted(void);
-
-/* The next step of that, if it is time for one; before a range is handed out. */
-void vmm_pool_home(void);
 
 /* Maps chunks in which nothing is in use from the file again. */
 bool vmm_pool_home_free(size_t begin, size_t end);

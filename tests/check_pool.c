@@ -251,6 +251,8 @@ fork_and_write(enum vmm_fork kind)
 	ck_assert_int_eq(range[0], 3);
 	ck_assert_int_eq(range[8 * MIB], 1);
 	/* The child is gone: this one comes home, with what it has written. */
+	ck_assert(vmm_pool_come_home() == (kind == VMM_FORK_PRIVATE));
+	ck_assert(!vmm_pool_come_home());
 	ck_assert_ptr_eq(vmm_pool_take(NULL, 4 * MIB, 4096, &is_zero),
 	    range + 4 * MIB);
 	vmm_pool_look(&figures);

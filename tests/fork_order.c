@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fork_order.c: fork(2) at odd moments, in odd ways, and with handlers; run with the
+ * library preloaded. Prints TAP. fork_order [WAY]: `_Fork` or `clone`, a child that
+ * nobody prepared, which allocates and is to be stopped. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <pty.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "disk.h"
+
+#define NBLOCKS 500
+
+static int count;
+
+static void
+result(int is_good, const char *what)
+{
+	printf("%sok %d - %s\n", is_good ? "" : "not ", ++count, what);
+	fflush(stdout);
+}
+
+static char *blocks[NBLOCKS];
+
+static size_t
+size_of(int i)
+{
+	return (size_t)i * 40 + 1;
+}
+
+static int
+write_all(char value)
+{
+	for (int i = 0; i < NBLOCKS; i++) {
+		free(blocks[i]);
+		blocks[i] = malloc(size_of(i));
+		if (blocks[i] == NULL)
+			return 0;
+		memset(blocks[i], value + i, size_of(i));
+	}
+	return 1;
+}
+
+static int
+is_all(char value)
+{
+	for (int i = 0; i < NBLOCKS; i++) {
+		for (size_t byte = 0; byte < size_of(i); byte++) {
+			if (blocks[i][byte] != (char)(value + i))
+				return 0;
+		}
+	}
+	return 1;
+}
+
+static int
+ends_good(pid_t pid)
+{
+	int status;
+
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static int
+child_of(char value)
+{
+	return !(is_all(value) && write_all(50) && is_all(50));
+}
+
+static int
+forks(char value)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(child_of(value));
+	return write_all((char)(value + 1)) && ends_good(pid) &&
+	    is_all((char)(value + 1)) && write_all(value);
+}
+
+/* Handlers in the order that pthread_atfork(3) says, each allocating. */
+static char order[16];
+static size_t order_length;
+
+static void
+note(char what)
+{
+	void *block = malloc(100000);
+
+	if (block != NULL && order_length < sizeof(order) - 1)
+		order[order_length++] = what;
+	free(block);
+}
+
+static void prepare_1(void) { note('a'); }
+static void parent_1(void) { note('b'); }
+static void child_1(void) { note('c'); }
+static void prepare_2(void) { note('A'); }
+static void parent_2(void) { note('B'); }
+static void child_2(void) { note('C'); }
+
+static void
+handlers(void)
+{
+	pid_t pid;
+
+	pthread_atfork(prepare_1, parent_1, child_1);
+	pthread_atfork(prepare_2, parent_2, child_2);
+	pid = fork();
+	if (pid == 0)
+		_exit(strcmp(order, "AacC") != 0);
+	result(ends_good(pid) && strcmp(order, "AabB") == 0,
+	    "handlers that allocate run in their order");
+}
+
+static volatile int handler_result;
+
+static void
+on_signal(int number)
+{
+	(void)number;
+	handler_result = forks(1);
+}
+
+static void
+in_signal_handler(void)
+{
+	signal(SIGUSR1, on_signal);
+	raise(SIGUSR1);
+	result(handler_result, "fork from a signal handler");
+}
+
+/* A handler that comes while another fork is under way, and forks, too. */
+static void *
+signaller(void *argument)
+{
+	pthread_t *target = argument;
+
+	for (int i = 0; i < 200; i++)
+		pthread_kill(*target, SIGUSR2);
+	return NULL;
+}
+
+static int is_bad_in_signal;
+
+static void
+on_signal_too(int number)
+{
+	int saved_errno = errno;
+	pid_t pid = fork();
+
+	(void)number;
+	if (pid == 0)
+		_exit(0);
+	if (pid > 0 && !ends_good(pid))
+		is_bad_in_signal = 1;
+	errno = saved_errno;
+}
+
+static void
+in_signal_handler_during_fork(void)
+{
+	pthread_t thread, self = pthread_self();
+	struct sigaction action = { .sa_handler = on_signal_too,
+		.sa_flags = SA_RESTART };
+	int is_good = 1;
+
+	/* Handlers of the program's own would be interrupted in malloc. */
+	sigaction(SIGUSR2, &action, NULL);
+	pthread_create(&thread, NULL, signaller, &self);
+	for (int i = 0; i < 50; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(0);
+		is_good &= ends_good(pid);
+	}
+	pthread_join(thread, NULL);
+	signal(SIGUSR2, SIG_DFL);
+	result(is_good && !is_bad_in_signal && is_all(1),
+	    "fork from a signal handler, while others fork");
+}
+
+static void *
+in_thread(void *argument)
+{
+	return forks(1) ? argument : NULL;
+}
+
+static void
+other_ways(void)
+{
+	pthread_t thread;
+	void *answer = NULL;
+	char *const arguments[] = { "true", NULL };
+	extern char **environ;
+	int terminal, status;
+	pid_t pid;
+
+	pthread_create(&thread, NULL, in_thread, blocks);
+	pthread_join(thread, &answer);
+	result(answer == blocks, "fork from another thread");
+
+	pid = fork();
+	if (pid == 0) {
+		pid_t grandchild = fork();
+
+		if (grandchild == 0)
+			_exit(!forks(1));
+		_exit(!(ends_good(grandchild) && is_all(1)));
+	}
+	result(ends_good(pid) && is_all(1), "a child inside a child inside a child");
+
+	pid = fork();
+	if (pid == 0) {
+		execlp("true", "true", (char *)NULL);
+		_exit(127);
+	}
+	result(ends_good(pid) && is_all(1), "fork and exec");
+
+	pid = vfork();
+	if (pid == 0) {
+		execlp("true", "true", (char *)NULL);
+		_exit(127);
+	}
+	result(ends_good(pid) && is_all(1), "vfork and exec");
+
+	/* Not what vfork(2) allows, but it shares the heap, and programs do it. */
+	pid = vfork();
+	if (pid == 0) {
+		char *block = malloc(3000000);
+
+		if (block != NULL)
+			block[0] = 1;
+		free(block);
+		_exit(block == NULL);
+	}
+	result(ends_good(pid) && is_all(1), "a child of vfork that allocates");
+
+	result(posix_spawnp(&pid, "true", NULL, NULL, arguments, environ) == 0 &&
+	    ends_good(pid), "posix_spawn");
+	result(system("exit 3") == 3 << 8, "system");
+
+	pid = forkpty(&terminal, NULL, NULL, NULL);
+	if (pid == 0)
+		_exit(child_of(1));
+	result(ends_good(pid) && is_all(1), "forkpty");
+	close(terminal);
+
+	pid = fork();
+	if (pid == 0) {
+		if (daemon(1, 1) != 0)
+			_exit(1);
+		_exit(child_of(1));
+	}
+	result(waitpid(pid, &status, 0) == pid && status == 0 && is_all(1),
+	    "daemon");
+}
+
+/* A child that nobody prepared may exec, and look, but not allocate. */
+static pid_t
+unprepared(int is_clone)
+{
+	if (is_clone)
+		return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL,
+		    NULL);
+	return _Fork();
+}
+
+static void
+not_prepared(int is_clone)
+{
+	int status;
+	pid_t pid = unprepared(is_clone);
+
+	if (pid == 0) {
+		execlp("true", "true", (char *)NULL);
+		_exit(127);
+	}
+	result(ends_good(pid), is_clone ? "clone and exec" : "_Fork and exec");
+	pid = unprepared(is_clone);
+	if (pid == 0) {
+		int fd = open("/dev/null", O_WRONLY);
+
+		dup2(fd, STDERR_FILENO);
+		for (int i = 0; i < 1000; i++) {
+			char *block = malloc(1000000);
+
+			if (block != NULL)
+				memset(block, 1, 1000000);
+		}
+		_exit(0);
+	}
+	result(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+	    WTERMSIG(status) == SIGABRT && is_all(1) && forks(1),
+	    is_clone ? "clone and malloc" : "_Fork and malloc");
+}
+
+/* Descriptors without a name, there where the pool is. */
+static int
+descriptors(int *number)
+{
+	const char *dir = getenv("VMMALLOC_POOL_DIR");
+	struct stat place, stat;
+	int found = 0;
+
+	if (lstat(dir, &place) != 0)
+		return -1;
+	for (int fd = 0; fd < 4096; fd++) {
+		if (fstat(fd, &stat) != 0 || stat.st_dev != place.st_dev ||
+		    !S_ISREG(stat.st_mode) || stat.st_nlink != 0)
+			continue;
+		*number = fd;
+		found += (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0 ? 1 : 100;
+	}
+	return found;
+}
+
+static int
+descriptors_below(int depth, int number)
+{
+	int own = -1;
+	int is_good = descriptors(&own) == 1 && own == number;
+	pid_t pid;
+
+	if (depth == 0)
+		return is_good;
+	pid = fork();
+	if (pid == 0)
+		_exit(!descriptors_below(depth - 1, number));
+	is_good &= ends_good(pid);
+	return is_good && descriptors(&own) == 1 && own == number;
+}
+
+static void
+holds_one(void)
+{
+	int number = -1;
+
+	result(descriptors(&number) == 1 && descriptors_below(4, number),
+	    "each process has one descriptor of a pool, close-on-exec");
+}
+
+/* malloc is no cancellation point, even where it waits for the file system. */
+static void *
+cancelled(void *argument)
+{
+	char **kept = argument;
+	int state;
+
+	/* The request is there when malloc is called. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	pthread_cancel(pthread_self());
+	pthread_setcancelstate(state, NULL);
+	for (int i = 0; i < 20; i++) {
+		kept[i] = malloc(1000000);
+		memset(kept[i], 1, 1000000);
+	}
+	kept[20] = kept[0];
+	pthread_testcancel();
+	kept[20] = NULL;
+	return NULL;
+}
+
+static void
+cancellation(void)
+{
+	static char *kept[21];
+	pthread_t thread;
+	void *end;
+
+	pthread_create(&thread, NULL, cancelled, kept);
+	pthread_join(thread, &end);
+	result(end == PTHREAD_CANCELED && kept[20] != NULL && forks(1),
+	    "malloc is no cancellation point");
+	for (int i = 0; i < 20; i++)
+		free(kept[i]);
+}
+
+static int
+stopped(int is_clone)
+{
+	pid_t pid = unprepared(is_clone);
+
+	if (pid == 0) {
+		write_all(2);
+		for (int i = 0; i < 1000; i++)
+			blocks[0] = malloc(100000);
+		_exit(0);
+	}
+	return ends_good(pid) ? 0 : 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	write_all(1);
+	if (argc > 1)
+		return stopped(strcmp(argv[1], "clone") == 0);
+	result(forks(1), "fork");
+	holds_one();
+	other_ways();
+	in_signal_handler();
+	in_signal_handler_during_fork();
+	not_prepared(0);
+	not_prepared(1);
+	cancellation();
+	handlers();
+	result(forks(1), "fork, after it all");
+	printf("1..%d\n", count);
+	return 0;
+}
