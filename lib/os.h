@@ -189,11 +189,11 @@ int vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
     const void *data, size_t length);
 
 /*
- * Sets [*begin, *stop) to the first part of [from, end) of the file that was ever
- * written (lseek(2), SEEK_DATA). False if there is none.
+ * Sets *begin to the first byte of [from, end) of the file that was ever written
+ * (lseek(2), SEEK_DATA). False if there is none.
  */
 bool vmm_os_file_next_data(const struct vmm_os_file *file, size_t from,
-    size_t end, size_t *begin, size_t *stop);
+    size_t end, size_t *begin);
 
 /*
  * Has both files share the blocks of [offset, offset + length), so that either gets

@@ -188,26 +188,38 @@ vmm_os_own_make(volatile unsigned char **own)
 	return 0;
 }
 
+/* What comes after the library by that name; looked up once, by whom it may be. */
+static void *
+next_function(void **known, const char *name)
+{
+	void *function = __atomic_load_n(known, __ATOMIC_RELAXED);
+
+	if (function == NULL) {
+		function = dlsym(RTLD_NEXT, name);
+		__atomic_store_n(known, function, __ATOMIC_RELAXED);
+	}
+	return function;
+}
+
 int
 vmm_os_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
     void *library)
 {
-	static int (*next)(void (*)(void), void (*)(void), void (*)(void),
-	    void *);
+	static void *known;
+	int (*next)(void (*)(void), void (*)(void), void (*)(void), void *);
 
-	if (next == NULL)
-		*(void **)&next = dlsym(RTLD_NEXT, "__register_atfork");
+	*(void **)&next = next_function(&known, "__register_atfork");
 	return next == NULL ? ENOSYS : next(prepare, parent, child, library);
 }
 
 pid_t
 vmm_os_fork(void)
 {
-	static pid_t (*next)(void);
+	static void *known;
+	pid_t (*next)(void);
 
-	/* Looked up at the call: others may fork before our constructor has run. */
-	if (next == NULL)
-		*(void **)&next = dlsym(RTLD_NEXT, "fork");
+	/* At the call: others may fork before our constructor has run. */
+	*(void **)&next = next_function(&known, "fork");
 	if (next == NULL) {
 		errno = ENOSYS;
 		return -1;

@@ -95,20 +95,15 @@ vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
 
 bool
 vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t end,
-    size_t *begin, size_t *stop)
+    size_t *begin)
 {
 	off_t data = lseek(file->fd, (off_t)from, SEEK_DATA);
-	off_t hole;
 
 	if (data < 0 && errno == ENXIO)
 		return false;
 	/* Who cannot tell has data everywhere. */
 	*begin = data < 0 ? from : (size_t)data;
-	if (*begin >= end)
-		return false;
-	hole = data < 0 ? -1 : lseek(file->fd, data, SEEK_HOLE);
-	*stop = hole < 0 || (size_t)hole > end ? end : (size_t)hole;
-	return true;
+	return *begin < end;
 }
 
 int

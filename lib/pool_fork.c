@@ -11,6 +11,8 @@
 
 /* Free pages up to this size between others are copied with them: fewer calls. */
 #define COPY_OVER ((size_t)64 << 10)
+/* How much to copy before the file is asked again where its next data is. */
+#define COPY_STEP ((size_t)1 << 20)
 /*
  * Blocks are shared only where there is so much more room than is shared: a store
  * into one that still is needs a block, and none is promised (see part_blocks).
@@ -99,15 +101,17 @@ put(struct vmm_pool_fork *fork, size_t begin, size_t end)
 static int
 copy_written(struct vmm_pool_fork *fork, size_t begin, size_t end)
 {
-	size_t from, stop;
+	size_t stop;
 	int error = 0;
 
 	if (vmm_pool.is_away || vmm_pool.private_count > 0 ||
 	    !vmm_os_file_is_own(&vmm_pool.file))
 		return put(fork, begin, end);
 	for (; error == 0 && begin < end && vmm_os_file_next_data(
-		 &vmm_pool.file, begin, end, &from, &stop); begin = stop)
-		error = put(fork, from, stop);
+		 &vmm_pool.file, begin, end, &begin); begin = stop) {
+		stop = vmm_smaller(begin + COPY_STEP, end);
+		error = put(fork, begin, stop);
+	}
 	return error;
 }
 
@@ -430,7 +434,7 @@ adopt_memory(struct vmm_pool_fork *fork)
 	vmm_pool_chunks_remove(0, vmm_pool_chunks_end(), VMM_CHUNK_PRIVATE);
 	vmm_pool.private_from = 0;
 	vmm_pool.is_away = true;
-	vmm_pool.is_home_pending = false;
+	vmm_pool_home_wanted();
 	return 0;
 }
 
@@ -458,7 +462,7 @@ note_file(struct vmm_pool_fork *fork)
 	vmm_pool.reserved = is_full ? vmm_pool.size : end;
 	vmm_pool.private_from = vmm_pool.size;
 	vmm_pool.is_away = false;
-	vmm_pool.is_home_pending = false;
+	vmm_pool_home_wanted();
 	vmm_os_dump_set(vmm_pool.base + vmm_pool.reserved,
 	    vmm_pool.size - vmm_pool.reserved, false);
 }

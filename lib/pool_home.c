@@ -30,10 +30,17 @@
 
 static unsigned parted;
 
+static void
+set_pending(bool is_pending)
+{
+	__atomic_store_n(&vmm_pool.is_home_pending, is_pending,
+	    __ATOMIC_RELAXED);
+}
+
 void
 vmm_pool_home_wanted(void)
 {
-	vmm_pool.is_home_pending = vmm_pool.holder != NULL;
+	set_pending(vmm_pool.holder != NULL);
 	vmm_pool.home_wait = vmm_pool.home_pause = 1;
 	vmm_pool.home_next = 0;
 }
@@ -167,7 +174,7 @@ step(void)
 	}
 	if (vmm_pool.private_count > 0 && vmm_pool.home_next < chunks_end)
 		return;
-	vmm_pool.is_home_pending = false;
+	set_pending(false);
 	VMM_LOG(VMM_LOG_OPERATIONS,
 	    vmm_text_str(line, "home again: chunks left "),
 	    vmm_text_uint(line, vmm_pool.private_count));

@@ -64,7 +64,7 @@ struct vmm_pool_state {
 	volatile unsigned char *own; /* 0 in a child that nobody prepared */
 
 	/* Coming home. */
-	bool is_home_pending;
+	bool is_home_pending; /* atomic: also read without the lock */
 	void *holder;        /* tells others that the file is needed */
 	unsigned home_wait;  /* moments to let pass before the next try */
 	unsigned home_pause; /* and how many after that */

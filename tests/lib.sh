@@ -148,6 +148,13 @@ file_system() {
 	mounts="$mounted $mounts"
 }
 
+# take_down: unmounts what file_system has mounted last, and removes it.
+take_down() {
+	umount -R "$mounted" || return 1
+	mounts=${mounts#"$mounted "}
+	rm -f "$pool_dir/${mounted##*/}.img"
+}
+
 # tap FILE WHAT: right behind the program that wrote FILE, passes its TAP on, numbered
 # anew. A program that printed less than its plan, or did not end well, has failed.
 tap() {

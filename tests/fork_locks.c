@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fork_locks.c: the library's own locks, with threads and through fork(2), for
+ * ThreadSanitizer: the pool and the order of handlers, with one lock in place of
+ * jemalloc's. fork_locks DIR FORK */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fork.h"
+#include "pool.h"
+
+#define POOL_BYTES ((size_t)64 << 20)
+#define NTHREADS 4
+#define NRANGES 32
+#define STEPS 3000
+#define FORKS 40
+#define PAGE ((size_t)65536) /* a multiple of any system's */
+
+static pthread_mutex_t jemallocs = PTHREAD_MUTEX_INITIALIZER;
+
+static void
+lock(void)
+{
+	pthread_mutex_lock(&jemallocs);
+}
+
+static void
+unlock(void)
+{
+	pthread_mutex_unlock(&jemallocs);
+}
+
+struct range {
+	unsigned char *data;
+	size_t size;
+};
+
+static int
+step(struct range *ranges, uint64_t *state)
+{
+	struct range *range;
+	bool is_zero = false;
+
+	*state = *state * 6364136223846793005U + 1442695040888963407U;
+	range = &ranges[(*state >> 33) % NRANGES];
+	/* jemalloc's locks are not held where extents are asked for. */
+	lock();
+	unlock();
+	if (range->data != NULL) {
+		int is_good = range->data[0] == (unsigned char)(range->size / PAGE);
+
+		vmm_pool_give(range->data, range->size);
+		range->data = NULL;
+		return is_good;
+	}
+	range->size = (1 + (*state >> 40) % 12) * PAGE;
+	vmm_pool_come_home();
+	range->data = vmm_pool_take(NULL, range->size, PAGE, &is_zero);
+	if (range->data != NULL)
+		range->data[0] = (unsigned char)(range->size / PAGE);
+	return 1;
+}
+
+static int
+work(uint64_t seed)
+{
+	struct range ranges[NRANGES] = { { NULL, 0 } };
+	int is_good = 1;
+
+	for (int i = 0; i < STEPS; i++)
+		is_good &= step(ranges, &seed);
+	for (int i = 0; i < NRANGES; i++) {
+		if (ranges[i].data != NULL)
+			vmm_pool_give(ranges[i].data, ranges[i].size);
+	}
+	return is_good;
+}
+
+static void *
+thread(void *argument)
+{
+	return work((uint64_t)(uintptr_t)argument) ? NULL : argument;
+}
+
+/* A thread that forks while others work, and fork. */
+static void *
+forker(void *argument)
+{
+	for (int i = 0; i < FORKS; i++) {
+		int status;
+		pid_t pid = vmm_fork();
+
+		if (pid == 0) {
+			struct range ranges[NRANGES] = { { NULL, 0 } };
+			uint64_t seed = (uint64_t)i;
+			int is_good = 1;
+
+			for (int n = 0; n < 50; n++)
+				is_good &= step(ranges, &seed);
+			_exit(!is_good);
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+			return argument;
+	}
+	return NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct vmm_settings settings = {
+		.pool_dir = argc > 2 ? argv[1] : ".",
+		.pool_size_bytes = POOL_BYTES,
+		.fork = argc > 2 ? (enum vmm_fork)atoi(argv[2]) : VMM_FORK_ANY,
+		.conf = "",
+	};
+	struct vmm_text error;
+	pthread_t threads[NTHREADS + 2];
+	int is_good = 1;
+
+	if (!vmm_pool_open(&settings, &error)) {
+		fputs(error.data, stderr);
+		return 99;
+	}
+	if (vmm_fork_register(settings.fork, lock, unlock, unlock) != 0)
+		return 99;
+	for (uintptr_t i = 0; i < NTHREADS + 2; i++)
+		pthread_create(&threads[i], NULL,
+		    i < NTHREADS ? thread : forker, (void *)(i + 1));
+	for (int i = 0; i < NTHREADS + 2; i++) {
+		void *wrong;
+
+		pthread_join(threads[i], &wrong);
+		is_good &= wrong == NULL;
+	}
+	return !is_good;
+}

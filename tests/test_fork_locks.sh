@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_fork_locks.sh: the library's own locks under ThreadSanitizer, through fork(2).
+. "${top_srcdir:-..}/tests/lib.sh"
+
+# What lies below jemalloc.
+sources="fatal fork log os_linux os_linux_file os_linux_fork pool pool_fork
+	pool_home ranges settings text"
+
+files=
+for name in $sources; do
+	files="$files $top_srcdir/lib/$name.c"
+done
+# shellcheck disable=SC2086 # files and flags are words
+build() {
+	$CC -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=thread -I"$top_builddir" \
+		-I"$top_srcdir/lib" -I"$top_srcdir/include" "$@" -o "$work/locks" \
+		$files "$top_srcdir/tests/fork_locks.c" -lpthread
+}
+
+echo 'int main(void) { return 0; }' >"$work/empty.c"
+if ! $CC -fsanitize=thread -o "$work/empty" "$work/empty.c" 2>"$work/err" ||
+	! "$work/empty" 2>>"$work/err"; then
+	skip "locks" "$CC has no ThreadSanitizer that works here"
+	plan
+	exit 0
+fi
+# A fork copies what other threads are writing at that moment, as the kernel's does.
+echo 'race:^put$' >"$work/suppressions"
+TSAN_OPTIONS="exitcode=66 suppressions=$work/suppressions"
+export TSAN_OPTIONS
+for variant in $(variants); do
+	define=
+	[ "$variant" = release ] || define=-DVMMALLOC_DEBUG
+	expect "$variant: builds" build $define
+	for fork in 1 2 3; do
+		expect "$variant, fork $fork: no data race, no wrong order" \
+			"$work/locks" "$pool_dir" $fork
+	done
+done
+plan

@@ -1,0 +1,571 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_servers.sh: programs that live by fork(2), all of their processes on pools:
+# shells, make and python3 by the hundred, PostgreSQL, redis and Apache under load.
+. "${top_srcdir:-..}/tests/lib.sh"
+
+# Servers give up root, and then see no directory of root's: what they need lies in
+# one that all may enter, by a name as short as those of sockets have to be.
+public=$(mktemp -d /tmp/vmm.XXXXXX) || exit 99
+chmod 755 "$public"
+pool=$public/pool
+if [ "$pool_dir" = "$work" ]; then
+	mkdir "$pool"
+else
+	pool=$(mktemp -d "${pool_dir%/*}/vmmalloc.XXXXXX") || exit 99
+fi
+shared_pool=$pool
+for variant in $(variants); do
+	mkdir "$public/$variant"
+	cp "$(library "$variant")" "$public/$variant/libvmmalloc.so.1"
+done
+
+variant=release fork=1
+as=
+starter=
+# preloaded COMMAND...: runs it on a pool in $pool, by way of the words in $as.
+preloaded() {
+	$starter $as env -C "$public" VMMALLOC_POOL_DIR="$pool" \
+		VMMALLOC_POOL_SIZE="$pool_size" VMMALLOC_FORK="$fork" \
+		LD_PRELOAD="$public/$variant/libvmmalloc.so.1" "$@" </dev/null
+}
+
+# start LOG COMMAND...: the same in the background, in a session of its own, so that
+# its children can be ended with it. Sets $pid.
+started=
+start() {
+	start_log=$1
+	shift
+	(starter="exec setsid" && preloaded "$@") >"$start_log" 2>&1 &
+	pid=$!
+	started="$started $pid"
+}
+
+# soon COMMAND...: it succeeds within a minute.
+soon() {
+	soon_tries=600
+	until "$@" >/dev/null 2>&1; do
+		soon_tries=$((soon_tries - 1))
+		[ $soon_tries -gt 0 ] || { echo "never: $*"; return 1; }
+		sleep 0.1
+	done
+}
+
+# gone PID: it is no more, or waits to be asked how it ended.
+gone() {
+	! grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status" 2>/dev/null
+}
+
+# status_of PID: how it ended, if it does soon; what is left of it is killed.
+status_of() {
+	soon gone "$1"
+	kill -s KILL -- "-$1" 2>/dev/null
+	wait "$1"
+	status=$?
+	forget "$1"
+	echo "status $status"
+	return $status
+}
+
+# stopped SIGNAL PID: it ends at the signal, with status 0.
+stopped() {
+	kill -s "$1" "$2" && status_of "$2"
+}
+
+forget() {
+	started=" $started "
+	started=${started%% "$1" *}\ ${started#* "$1" }
+}
+
+stop_all() {
+	for pid in $started; do
+		kill -s TERM -- "-$pid"
+	done 2>/dev/null
+	for pid in $started; do
+		status_of "$pid"
+	done >/dev/null 2>&1
+	rm -rf "$public" "$shared_pool"
+}
+trap 'stop_all; clean_up' EXIT
+
+children_of() {
+	grep -l "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status 2>/dev/null |
+		cut -d / -f 3
+}
+
+# file_of PID: the inode of the file in $pool that is its heap.
+file_of() {
+	awk -v dir=" $pool/" '/ \(deleted\)$/ && index($0, dir) { print $5; exit }' \
+		"/proc/$1/maps"
+}
+
+# on_pools PID: its heap is in a file in $pool, and so are those of its children: in
+# the same file with VMMALLOC_FORK=1, each in one of its own with 2.
+on_pools() {
+	own=$(file_of "$1")
+	grep -q '/libvmmalloc' "/proc/$1/maps" && [ -n "$own" ] ||
+		{ echo "$1 is on no pool"; return 1; }
+	seen=" $own "
+	for child in $(children_of "$1"); do
+		its=$(file_of "$child")
+		echo "child $child: $its, parent $own"
+		case $fork,$seen in
+		1,*) [ "$its" = "$own" ] || return 1 ;;
+		*" ${its:-0} "*) return 1 ;;
+		esac
+		[ -n "$its" ] || return 1
+		seen="$seen$its "
+	done
+}
+
+# none TEXT FILE: no line of the file has it.
+none() {
+	! grep -E "$1" "$2"
+}
+
+nothing_left() {
+	[ -z "$(ls -A "$pool")" ] || { ls -lA "$pool"; return 1; }
+}
+
+#
+# Programs whose output is the same without a pool.
+#
+
+# run_in DIR COMMAND: in a fresh directory, output and status into files.
+run_in() {
+	run_dir=$work/$1
+	shift
+	rm -rf "$run_dir"
+	mkdir "$run_dir"
+	(cd "$run_dir" && "$@") >"$run_dir.out" 2>"$run_dir.err" </dev/null
+	echo "status $?" >>"$run_dir.out"
+}
+
+# same_output NAME: and processes NAME, and all others, had their heaps on pools.
+same_output() {
+	cmp "$work/plain.out" "$work/pool.out" &&
+		cmp "$work/plain.err" "$work/pool.err" || return 1
+	grep -q "^$1[^ ]* in=yes pool=[1-9][0-9]* pool-rss=[1-9]" "$work/probe" ||
+		{ echo "no process $1 on a pool"; return 1; }
+	! grep -v ' in=yes .* brk-rss=0 ' "$work/probe"
+}
+
+# same WHAT NAME COMMAND...: plain, and in each variant of fork.
+same() {
+	same_what=$1 same_name=$2
+	shift 2
+	if ! command -v "$same_name" >/dev/null 2>&1; then
+		skip "$same_what" "no $same_name here"
+		return
+	fi
+	run_in plain "$@"
+	for same_fork in release,1 release,2 debug,3; do
+		[ -e "$public/${same_fork%,*}" ] || continue
+		rm -f "$work/probe"
+		run_in pool env VMMALLOC_POOL_DIR="$pool" \
+			LD_PRELOAD="$(library "${same_fork%,*}") $probe" \
+			VMMALLOC_POOL_SIZE="$pool_size" \
+			VMMALLOC_FORK="${same_fork#*,}" \
+			PROBE_FILE="$work/probe" "$@"
+		expect "$same_what, $same_fork" same_output "$same_name"
+	done
+}
+
+cat >"$work/shells.bash" <<'END'
+declare -A table
+for i in {1..2000}; do table[$i]="value $i of many"; done
+# Substitutions in substitutions; what a subshell changes is its own.
+for i in {1..150}; do
+	x=$(table[$i]="changed $i"; echo "${table[$i]} $(echo $((i * i)) | tr 0-9 a-j)")
+	table[$((i + 1))]+=" $(unset 'table[7]'; echo ${#table[@]})"
+	echo "$x: ${table[$i]}"
+done
+# Pipelines of subshells that are at work at the same time.
+for i in {1..100}; do
+	for ((j = 0; j < 20; j++)); do echo "$i $j ${table[$j]}"; done |
+		while read -r a b rest; do echo "$((a * b)) $rest"; done |
+		{ mapfile -t lines; echo "${#lines[@]} ${lines[19]}"; }
+done
+# Jobs in the background, by the handful, and their status.
+for i in {1..40}; do
+	pids=()
+	for j in {1..5}; do
+		(for ((k = 0; k < 200; k++)); do table[new$k]=$k; done
+			exit $(((i * j + ${#table[@]}) % 100))) & pids+=($!)
+	done
+	for p in "${pids[@]}"; do wait "$p"; echo -n "$? "; done; echo
+done
+for i in {1..40}; do
+	paste <(echo "$i") <(printf '%s\n' "${table[$i]}") - <<<"here $i"
+done
+# Deep ones.
+deep() { if (($1 > 0)); then (table[$1]=$1; deep $(($1 - 1))); else
+	echo "${#table[@]} $BASH_SUBSHELL"; fi; }
+deep 40; wait
+printf '%s\n' "${table[@]}" | cksum
+END
+
+{
+	echo "names := \$(foreach n,1 2 3 4 5 6,\$(addprefix f\$n,0 1 2 3 4 5 6 7 8 9))"
+	echo 'at := $(foreach n,$(names),$(shell echo $n | tr 0-9 a-j))'
+	echo 'all: $(names); @cat $^ && echo $(at)'
+	echo '$(names): common; @seq 300 | sed "s/^/$@ /" | sort -r | cksum >$@;' \
+		'for i in 1 2 3; do (echo $@; echo $$i) | while read x; do' \
+		'echo "$$x `cat common | tr a-z A-Z`"; done; done >>$@'
+	echo 'common:; @(echo this; echo that) | tee $@ | wc -l'
+} >"$work/Makefile"
+
+cat >"$work/forks.py" <<'END'
+import multiprocessing, os, zlib
+N = 40000
+shared = {i: [i, "number %d" % i] for i in range(N)}
+
+def change(n):
+    # Each task has entries of its own: the result is the same in any worker.
+    total = 0
+    for i in range(n, N, 200):
+        shared[i] = [i, shared[i][1][:9] + " changed by %d" % n * (n % 5), [n] * 10]
+        total += len(shared[i][1]) + shared[i][0]
+    return total
+
+def digest():
+    sum = 0
+    for i in range(0, N, 3):
+        sum = zlib.crc32(repr(shared[i]).encode(), sum)
+    return sum
+
+if __name__ == "__main__":
+    before = digest()
+    # New workers all the time, forked by a thread while others are at work.
+    with multiprocessing.get_context("fork").Pool(4, maxtasksperchild=10) as pool:
+        print(pool.map(change, range(200), chunksize=1))
+    print(before == digest())
+    for n in range(100):
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            change(n)
+            os.write(write, b"%d %d" % (n, digest()))
+            os._exit(n % 50)
+        os.close(write)
+        # The parent goes on changing, too.
+        shared[n] = [n, "parent's", n]
+        print(os.read(read, 100).decode(), os.waitstatus_to_exitcode(
+            os.waitpid(child, 0)[1]))
+        os.close(read)
+    print(digest())
+END
+
+same "bash: a thousand subshells" bash bash "$work/shells.bash"
+same "make -j4" make make -s -j4 -f "$work/Makefile"
+# Small objects would otherwise be in mappings of Python's own.
+pool_size=256M
+same "python3: multiprocessing, os.fork" python3 env PYTHONMALLOC=malloc \
+	python3 "$work/forks.py"
+
+#
+# PostgreSQL
+#
+
+pg_setting="-c min_parallel_table_scan_size=0 -c parallel_setup_cost=0
+	-c parallel_tuple_cost=0 -c max_parallel_workers_per_gather=3"
+
+pg() {
+	pg_program=$1
+	shift
+	preloaded env PGHOST="$pg_dir" PGPORT=5432 PGUSER=admin PGDATABASE=postgres \
+		PGCONNECT_TIMEOUT=30 PGOPTIONS="${pg_options-}" \
+		"$pg_bin/$pg_program" "$@"
+}
+
+# pg_bench ARGUMENT...: transactions are made, and none fails.
+pg_bench() {
+	pg pgbench -n "$@" >"$work/pgbench" 2>&1
+	pg_status=$?
+	cat "$work/pgbench"
+	[ $pg_status -eq 0 ] && grep -q 'processed: [1-9]' "$work/pgbench" &&
+		none 'failed transactions: [1-9]|rror|abort' "$work/pgbench"
+}
+
+# What was handed out has arrived everywhere, and once.
+pg_consistent() {
+	pg psql -XAtqc "
+		select sum(abalance), (select sum(bbalance) from pgbench_branches),
+			(select sum(tbalance) from pgbench_tellers),
+			(select sum(delta) from pgbench_history), count(*)
+		from pgbench_accounts" >"$work/sums" 2>&1
+	cat "$work/sums"
+	awk -F '|' '$1 != "" && $1 == $2 && $1 == $3 && $1 == $4 && $5 == 200000 {
+		found = 1 } END { exit !found }' "$work/sums"
+}
+
+pg_parallel() {
+	pg_options=$pg_setting
+	pg psql -XAtqc "explain (analyze, costs off, timing off)
+		select sum(a.aid) from pgbench_accounts a" >"$work/explain" 2>&1
+	unset pg_options
+	cat "$work/explain"
+	grep -q 'Workers Launched: [1-9]' "$work/explain"
+}
+
+postgresql() {
+	what="PostgreSQL, fork $fork"
+	pg_dir=$public/pg$fork
+	mkdir "$pg_dir"
+	[ -z "$as" ] || chown "$user" "$pg_dir" "$pool"
+	expect "$what: initdb" pg initdb -N -D "$pg_dir/data" -U admin -A trust \
+		--no-locale -E UTF8
+	# Shared memory is in files there, too, so that none can stay behind.
+	start "$pg_dir.log" "$pg_bin/postgres" -D "$pg_dir/data" -k "$pg_dir" \
+		-c listen_addresses= -c port=5432 -c fsync=off \
+		-c dynamic_shared_memory_type=mmap
+	server=$pid
+	expect "$what: starts" soon grep -q 'ready to accept' "$pg_dir.log"
+	expect "$what: pgbench -i" pg pgbench -i -q -s 2
+	expect "$what: all processes on pools" on_pools "$server"
+	expect "$what: 8 clients for 10 seconds" pg_bench -c 8 -T 10
+	expect "$what: 400 connections" pg_bench -C -c 4 -t 100
+	expect "$what: every sum is right" pg_consistent
+	expect "$what: parallel workers" pg_parallel
+	expect "$what: clean stop" stopped INT "$server"
+	expect "$what: no complaint in its log" \
+		none 'PANIC|FATAL|ERROR|WARNING|crash|by signal|libvmmalloc' \
+		"$pg_dir.log"
+	[ -z "$as" ] || chown root "$pool"
+	rm -rf "$pg_dir"
+}
+
+# Debian keeps them from PATH.
+for pg_bin in "$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin; do
+	[ ! -x "$pg_bin/postgres" ] || [ ! -x "$pg_bin/pgbench" ] || break
+done
+user=$(id -un)
+if [ "$(id -u)" -eq 0 ]; then
+	user=nobody
+	as="setpriv --reuid=$(id -u nobody) --regid=$(id -g nobody) --clear-groups"
+fi
+if ! [ -x "$pg_bin/postgres" ] || ! [ -x "$pg_bin/pgbench" ]; then
+	skip PostgreSQL "no PostgreSQL server with pgbench here"
+elif [ -n "$as" ] && ! $as true 2>/dev/null; then
+	skip PostgreSQL "does not run as root, and there is no setpriv to leave root"
+else
+	for fork in 1 2; do
+		postgresql
+	done
+fi
+as=
+
+#
+# redis
+#
+
+cli() {
+	preloaded redis-cli -s "$redis_dir/socket" "$@"
+}
+
+# redis_says COMMAND TEXT: it prints that, possibly among other things.
+redis_says() {
+	cli $1 | tr -d '\r' | grep "$2"
+}
+
+redis_start() {
+	start "$redis_dir/log" "$redis_server" --port 0 --save "" \
+		--unixsocket "$redis_dir/socket" --dir "$redis_dir" \
+		--enable-debug-command yes
+	server=$pid
+	soon redis_says PING '^PONG$'
+}
+
+# redis_save DUMP: the child that writes it, while the server goes on, does it well.
+redis_save() {
+	rm -f "$redis_dir/dump.rdb"
+	redis_says BGSAVE '^Background saving started' &&
+		soon redis_says "INFO persistence" '^rdb_bgsave_in_progress:0' &&
+		redis_says "INFO persistence" '^rdb_last_bgsave_status:ok$' &&
+		cp "$redis_dir/dump.rdb" "$1" &&
+		preloaded redis-check-rdb "$1"
+}
+
+redis_sums() {
+	cli DBSIZE && cli DEBUG DIGEST
+}
+
+redis() {
+	what="redis, $1, fork $fork"
+	redis_dir=$public/redis
+	mkdir "$redis_dir"
+	expect "$what: starts" redis_start
+	expect "$what: filled" redis_says "DEBUG POPULATE 200000 key 100" '^OK$'
+	start "$work/load" redis-benchmark -s "$redis_dir/socket" -c 8 -P 4 -l -q \
+		-t set,sadd,hset,zadd -r 20000 -n 20000 -d 200
+	load=$pid
+	for i in 1 2 3 4 5 6 7 8; do
+		expect "$what: BGSAVE $i under load" redis_save "$work/dump.$i"
+	done
+	expect "$what: on its pool" on_pools "$server"
+	expect "$what: the load went on" sh -c "kill '$load' && grep rps '$work/load'"
+	status_of "$load" >/dev/null
+	expect "$what: the dumps differ" sh -c "! cmp -s $work/dump.1 $work/dump.8"
+	expect "$what: BGSAVE at rest" redis_save "$work/dump"
+	redis_sums >"$work/before"
+	cli SHUTDOWN NOSAVE
+	expect "$what: clean stop" status_of "$server"
+	expect "$what: no complaint in its log" none \
+		'BUG REPORT|rashed|[Ff]ailed|[Cc]an.t save|rror|libvmmalloc' \
+		"$redis_dir/log"
+	expect "$what: starts from the dump" redis_start
+	redis_sums >"$work/after"
+	expect "$what: everything is there" cmp "$work/before" "$work/after"
+	cli SHUTDOWN NOSAVE
+	expect "$what: clean stop again" status_of "$server"
+	rm -rf "$redis_dir" "$work"/dump*
+}
+
+# Debian's redis-tools has the server, by another name.
+redis_server=$(command -v redis-server)
+if [ -z "$redis_server" ] && command -v redis-check-rdb >/dev/null 2>&1; then
+	redis_server=$public/redis-server
+	ln -s "$(readlink -f "$(command -v redis-check-rdb)")" "$redis_server"
+fi
+case $("${redis_server:-false}" --version 2>/dev/null) in
+*" v="[0-6].*) redis_missing="needs redis 7, for DEBUG" ;;
+"Redis server "*) redis_missing= ;;
+*) redis_missing="no redis server here" ;;
+esac
+pool_size=512M
+for type in "a pool" ext4; do
+	if [ -n "$redis_missing" ]; then
+		skip "redis, $type" "$redis_missing"
+		continue
+	elif [ "$type" != "a pool" ]; then
+		file_system "$type" 1536M ||
+			{ skip "redis, $type" "$mounted_not"; continue; }
+		pool=$mounted
+	fi
+	for fork in 1 2; do
+		redis "$type"
+	done
+done
+pool=$shared_pool
+
+#
+# Apache
+#
+
+web_conf() {
+	cat <<END
+ServerName 127.0.0.1
+Listen 127.0.0.1:$1
+PidFile $web_dir/pid
+DefaultRuntimeDir $web_dir
+DocumentRoot $web_dir
+ErrorLog $web_dir/log
+LogFormat "%P %>s %B" short
+CustomLog $web_dir/access short
+User nobody
+Group #$(id -g nobody)
+LoadModule mpm_prefork_module $web_modules/mod_mpm_prefork.so
+StartServers 4
+MinSpareServers 4
+MaxSpareServers 8
+MaxRequestWorkers 12
+MaxConnectionsPerChild 50
+END
+}
+
+# web_runs N: it has said so N times, or ended.
+web_runs() {
+	gone "$server" || test "$(grep -c 'resuming normal' "$web_dir/log")" -eq "$1"
+}
+
+# On the first port that nobody else has.
+web_start() {
+	for port in 18080 28081 38082 48083 58084; do
+		web_conf $port >"$web_dir/conf"
+		: >"$web_dir/log"
+		start "$web_dir/out" "$web_server" -f "$web_dir/conf" -DFOREGROUND
+		server=$pid
+		soon web_runs 1
+		gone "$server" || return 0
+		status_of "$server"
+		cat "$web_dir/out" "$web_dir/log"
+		grep -q 'Address already in use' "$web_dir/out" "$web_dir/log" ||
+			return 1
+	done
+	return 1
+}
+
+web_load() {
+	start "$work/ab$1" ab -q -n 3000 -c 8 "http://127.0.0.1:$port/page"
+}
+
+# web_served LOAD PID: all of it.
+web_served() {
+	status_of "$2"
+	cat "$work/ab$1"
+	grep -q '^Complete requests: *3000$' "$work/ab$1" &&
+		grep -q '^Failed requests: *0$' "$work/ab$1" &&
+		none '^Non-2xx|^Write errors' "$work/ab$1"
+}
+
+web_half_done() {
+	[ "$(wc -l <"$web_dir/access")" -gt 1500 ]
+}
+
+web_restart() {
+	kill -s USR1 "$server" && soon web_runs "$1" && ! gone "$server"
+}
+
+web_page() {
+	preloaded bash -c "exec 3<>/dev/tcp/127.0.0.1/$port
+		printf 'GET /page HTTP/1.0\r\n\r\n' >&3; cat <&3" |
+		sed '1,/^\r*$/d' >"$work/page"
+	cmp "$web_dir/page" "$work/page"
+}
+
+# Of all requests, by which child they were served and how.
+web_access() {
+	awk '!seen[$1]++ { children++ } $2 != 200 { bad++ }
+		END { print NR, "requests,", children, "children,", bad + 0, "bad"
+		exit !(NR == 6001 && children > 100 && bad == 0) }' "$web_dir/access"
+}
+
+web() {
+	what="Apache, fork $fork"
+	web_dir=$public/web
+	mkdir "$web_dir"
+	seq 10000 >"$web_dir/page"
+	expect "$what: starts" web_start
+	web_load 1
+	load=$pid
+	soon web_half_done
+	expect "$what: graceful restart under load" web_restart 2
+	expect "$what: 3000 requests meanwhile" web_served 1 "$load"
+	web_load 2
+	expect "$what: 3000 requests" web_served 2 "$pid"
+	expect "$what: the page" web_page
+	expect "$what: all processes on pools" on_pools "$server"
+	expect "$what: graceful restart" web_restart 3
+	expect "$what: clean stop" stopped TERM "$server"
+	expect "$what: every request, by many children" web_access
+	expect "$what: no complaint in its log" none \
+		'exit signal|egmentation|:error|:crit|:emerg|libvmmalloc' \
+		"$web_dir/log"
+	rm -rf "$web_dir"
+}
+
+web_server=$(command -v apache2 || command -v /usr/sbin/apache2)
+web_modules=/usr/lib/apache2/modules
+pool_size=64M
+if [ -z "$web_server" ] || ! command -v ab >/dev/null 2>&1; then
+	skip Apache "no apache2, or no ab, here"
+elif ! [ -e $web_modules/mod_mpm_prefork.so ]; then
+	skip Apache "it cannot fork ahead here: no mod_mpm_prefork"
+else
+	for fork in 1 2; do
+		web
+	done
+fi
+
+expect "nothing is left of any pool" test -z "$(ls -A "$pool")"
+plan
