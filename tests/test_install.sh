@@ -33,6 +33,7 @@ lib/pkgconfig/vmmalloc.pc
 lib/vmmalloc_debug/$so
 lib/vmmalloc_debug/$so.1
 lib/vmmalloc_debug/$so.1.1.0
+share/man/man7/libvmmalloc.7
 END
 installed() {
 	(cd "$1" && find . ! -type d | sed 's/^\.\///' | sort)

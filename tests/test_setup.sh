@@ -153,6 +153,19 @@ grep -o 'VMMALLOC_[A-Z_]*' "$top_srcdir/README.md" | sort -u >"$work/readme"
 expect "README.md has the variables of the source" \
 	diff "$work/source" "$work/readme"
 
+# So has the manual; what is the debug variant's alone comes with the rest of it.
+grep -o 'VMMALLOC_[A-Z_]*' "$top_srcdir/man/libvmmalloc.7" | sort -u |
+	sed '/LOG_LEVEL/d' >"$work/manual"
+sed -i '/LOG_LEVEL/d' "$work/source"
+expect "libvmmalloc.7 has the variables of the source" \
+	diff "$work/source" "$work/manual"
+if command -v groff >/dev/null 2>&1; then
+	expect "libvmmalloc.7 is formatted without a warning" test -z "$(
+		groff -man -Tutf8 -ww -z "$top_srcdir/man/libvmmalloc.7" 2>&1)"
+else
+	skip "libvmmalloc.7 is formatted without a warning" "no groff here"
+fi
+
 # A directory without permission, as a user who minds.
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null 2>&1; then
 	mkdir -m 755 "$work/closed"
