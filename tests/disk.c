@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,23 @@ disk_pool_descriptor(const char *dir)
 			return fd;
 	}
 	return -1;
+}
+
+uint64_t
+disk_pool_sum(void)
+{
+	static uint64_t buffer[8192];
+	int fd = disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR"));
+	uint64_t sum = fd >= 0;
+	off_t at = 0;
+	ssize_t got;
+
+	while (fd >= 0 && (got = pread(fd, buffer, sizeof(buffer), at)) > 0) {
+		for (size_t i = 0; i < (size_t)got / sizeof(buffer[0]); i++)
+			sum = sum * 31 + buffer[i];
+		at += got;
+	}
+	return sum;
 }
 
 int

@@ -18,48 +18,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "blocks.h"
 #include "disk.h"
 #include "in_pool.h"
 
 #define NBLOCKS 400
 #define BLOCK_BYTES ((size_t)60000)
 
-static int count;
 static int kind; /* VMMALLOC_FORK */
 
-static void
-result(int is_good, const char *what)
-{
-	printf("%sok %d - %s\n", is_good ? "" : "not ", ++count, what);
-	fflush(stdout);
-}
-
-static char *blocks[NBLOCKS];
-
-static int
-write_all(char value)
-{
-	for (int i = 0; i < NBLOCKS; i++) {
-		if (blocks[i] == NULL)
-			blocks[i] = malloc(BLOCK_BYTES);
-		if (blocks[i] == NULL)
-			return 0;
-		memset(blocks[i], value + i, BLOCK_BYTES);
-	}
-	return 1;
-}
-
-static int
-is_all(char value)
-{
-	for (int i = 0; i < NBLOCKS; i++) {
-		for (size_t byte = 0; byte < BLOCK_BYTES; byte += 100) {
-			if (blocks[i][byte] != (char)(value + i))
-				return 0;
-		}
-	}
-	return 1;
-}
 
 /* What a failed fork must leave as it was. */
 struct held {
@@ -89,14 +56,6 @@ held(void)
 	return held;
 }
 
-static int
-is_child_good(pid_t pid)
-{
-	int status;
-
-	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
-}
-
 /* A child that finds what its parent has and writes all of it, as its parent does. */
 static int
 forks(char value)
@@ -104,13 +63,13 @@ forks(char value)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(!(is_all(value) && write_all((char)(value + 100))));
+		_exit(!(blocks_are(value) && blocks_write((char)(value + 100))));
 	if (pid < 0)
 		return 0;
 	/* The child first, and then both have different content. */
-	return is_child_good(pid) && is_all(value) &&
-	    write_all((char)(value + 1)) && is_all((char)(value + 1)) &&
-	    write_all(value);
+	return blocks_ends_good(pid) && blocks_are(value) &&
+	    blocks_write((char)(value + 1)) && blocks_are((char)(value + 1)) &&
+	    blocks_write(value);
 }
 
 /*
@@ -126,7 +85,7 @@ fails_with(int expected, const char *what)
 
 	if (kind != 2) {
 		snprintf(text, sizeof(text), "%s: private instead", what);
-		result(forks(1), text);
+		blocks_result(forks(1), text);
 		return;
 	}
 	for (int i = 0; i < 10; i++) {
@@ -142,17 +101,17 @@ fails_with(int expected, const char *what)
 	}
 	snprintf(text, sizeof(text), "%s: fork fails, %s", what,
 	    strerror(expected));
-	result(is_good, text);
+	blocks_result(is_good, text);
 	after = held();
 	snprintf(text, sizeof(text), "%s: %d descriptors, %d mappings, %lu KiB "
 	    "shared are still %d, %d, %lu", what, before.descriptors,
 	    before.mappings, before.shared_kb, after.descriptors,
 	    after.mappings, after.shared_kb);
-	result(memcmp(&before, &after, sizeof(before)) == 0, text);
+	blocks_result(memcmp(&before, &after, sizeof(before)) == 0, text);
 	snprintf(text, sizeof(text), "%s: no child, and the heap is whole",
 	    what);
-	result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD &&
-	    is_all(1) && write_all(2) && is_all(2) && write_all(1), text);
+	blocks_result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD &&
+	    blocks_are(1) && blocks_write(2) && blocks_are(2) && blocks_write(1), text);
 }
 
 static void
@@ -163,7 +122,7 @@ full(const char *path)
 	fails_with(ENOSPC, "full file system");
 	close(fd);
 	unlink(path);
-	result(forks(1), "when there is room again it works");
+	blocks_result(forks(1), "when there is room again it works");
 }
 
 static void
@@ -246,7 +205,7 @@ grows_in_handler(const char *path)
 	/* Room for a copy of the blocks and for what is to come, not for its copy. */
 	fstat(fd, &stat);
 	if (stat.st_size < enough || ftruncate(fd, stat.st_size - enough) != 0) {
-		result(0, "gave up what was eaten");
+		blocks_result(0, "gave up what was eaten");
 		return;
 	}
 	/* btrfs has room again when that is on disk. */
@@ -260,25 +219,25 @@ grows_in_handler(const char *path)
 		_exit(0);
 	wants_more = 0;
 	if (more == NULL && is_slow_to_free(path)) {
-		printf("ok %d - growth in a handler # SKIP btrfs gives what was "
-		    "freed back when it sees fit\n", ++count);
+		blocks_result(1, "growth in a handler # SKIP btrfs gives what "
+		    "was freed back when it sees fit");
 	} else if (more == NULL) {
-		result(0, "the heap has grown");
+		blocks_result(0, "the heap has grown");
 	} else if (kind == 2) {
 		struct held after;
 
 		free(more);
 		after = held();
-		result(pid == -1 && error == ENOSPC,
+		blocks_result(pid == -1 && error == ENOSPC,
 		    "growth in a handler: fork fails all the same");
-		result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD,
+		blocks_result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD,
 		    "growth in a handler: no child is left");
-		result(before.descriptors == after.descriptors &&
-		    before.mappings == after.mappings && is_all(1),
+		blocks_result(before.descriptors == after.descriptors &&
+		    before.mappings == after.mappings && blocks_are(1),
 		    "growth in a handler: nothing is left behind");
 	} else {
 		free(more);
-		result(is_child_good(pid) && is_all(1),
+		blocks_result(blocks_ends_good(pid) && blocks_are(1),
 		    "growth in a handler: private instead");
 	}
 	more = NULL;
@@ -303,13 +262,13 @@ no_memory(void)
 		pid = fork();
 		if (pid == 0)
 			_exit(0);
-		result(pid == -1 && errno == ENOMEM,
+		blocks_result(pid == -1 && errno == ENOMEM,
 		    "no memory for private mappings: fork fails");
-		result(is_all(1) && write_all(2) && is_all(2) && write_all(1),
+		blocks_result(blocks_are(1) && blocks_write(2) && blocks_are(2) && blocks_write(1),
 		    "no memory for private mappings: the heap is whole");
 	}
 	setrlimit(RLIMIT_DATA, &before);
-	result(forks(1), "with memory again it works");
+	blocks_result(forks(1), "with memory again it works");
 }
 
 /* The child first has its own; then space runs out, and both write to all. */
@@ -330,16 +289,16 @@ full_afterwards(const char *path)
 		fsync(disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR")));
 		if (write(ready[1], "", 1) != 1 || read(go[0], &byte, 1) != 0)
 			_exit(1);
-		_exit(!(is_all(1) && write_all(3) && is_all(3)));
+		_exit(!(blocks_are(1) && blocks_write(3) && blocks_are(3)));
 	}
 	if (read(ready[0], &byte, 1) != 1)
 		exit(99);
 	fd = disk_eat(path);
 	close(go[1]);
-	result(write_all(2) && is_all(2),
+	blocks_result(blocks_write(2) && blocks_are(2),
 	    "full afterwards: the parent writes to all it has");
-	result(is_child_good(pid), "full afterwards: and so does its child");
-	result(is_all(2) && write_all(1) && forks(1),
+	blocks_result(blocks_ends_good(pid), "full afterwards: and so does its child");
+	blocks_result(blocks_are(2) && blocks_write(1) && forks(1),
 	    "full afterwards: and the next, in the space of the first");
 	close(fd);
 	unlink(path);
@@ -354,9 +313,9 @@ by_libc(const char *path)
 	pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
 
 	if (pid == 0)
-		_exit(!(is_all(1) && write_all(100) && is_all(100)));
-	result(is_child_good(pid) && is_all(1) && write_all(2) && is_all(2) &&
-	    write_all(1), "forkpty on a full file system");
+		_exit(!(blocks_are(1) && blocks_write(100) && blocks_are(100)));
+	blocks_result(blocks_ends_good(pid) && blocks_are(1) && blocks_write(2) && blocks_are(2) &&
+	    blocks_write(1), "forkpty on a full file system");
 	close(terminal);
 	close(fd);
 	unlink(path);
@@ -373,8 +332,9 @@ main(int argc, char **argv)
 		return 99;
 	kind = value == NULL ? 1 : atoi(value);
 	snprintf(path, sizeof(path), "%s/eaten", argv[1]);
+	blocks_set(NBLOCKS, BLOCK_BYTES);
 	pthread_atfork(grow, NULL, NULL);
-	result(write_all(1), "before any fork");
+	blocks_result(blocks_write(1), "before any fork");
 	/* The first, for under 1 there is nothing more to get for those after it. */
 	no_memory();
 	full(path);
@@ -385,6 +345,5 @@ main(int argc, char **argv)
 		grows_in_handler(path);
 	by_libc(path);
 	full_afterwards(path);
-	printf("1..%d\n", count);
-	return 0;
+	return blocks_plan();
 }

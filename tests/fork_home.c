@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "blocks.h"
 #include "disk.h"
 #include "in_pool.h"
 
@@ -22,42 +23,6 @@
 #define BLOCK_BYTES ((size_t)50000)
 #define MORE_BLOCKS 40
 #define MORE_BYTES ((size_t)1 << 20)
-
-static int count;
-
-static void
-result(int is_good, const char *what)
-{
-	printf("%sok %d - %s\n", is_good ? "" : "not ", ++count, what);
-	fflush(stdout);
-}
-
-static char *blocks[NBLOCKS];
-
-static int
-write_all(char value)
-{
-	for (int i = 0; i < NBLOCKS; i++) {
-		if (blocks[i] == NULL)
-			blocks[i] = malloc(BLOCK_BYTES);
-		if (blocks[i] == NULL)
-			return 0;
-		memset(blocks[i], value + i, BLOCK_BYTES);
-	}
-	return 1;
-}
-
-static int
-is_all(char value)
-{
-	for (int i = 0; i < NBLOCKS; i++) {
-		for (size_t byte = 0; byte < BLOCK_BYTES; byte++) {
-			if (blocks[i][byte] != (char)(value + i))
-				return 0;
-		}
-	}
-	return 1;
-}
 
 /* The heap grows, by blocks that the allocator has to ask the pool for. */
 static char *more[MORE_BLOCKS];
@@ -116,31 +81,6 @@ is_away(void)
 	return figures.shared_kb == 0;
 }
 
-static uint64_t
-file_sum(void)
-{
-	static uint64_t buffer[8192];
-	int fd = disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR"));
-	uint64_t sum = 1;
-	off_t at = 0;
-	ssize_t got;
-
-	while ((got = pread(fd, buffer, sizeof(buffer), at)) > 0) {
-		for (size_t i = 0; i < (size_t)got / sizeof(buffer[0]); i++)
-			sum = sum * 31 + buffer[i];
-		at += got;
-	}
-	return sum;
-}
-
-static int
-is_child_good(pid_t pid)
-{
-	int status;
-
-	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
-}
-
 /* A child that executes a program, which lives on; returns when it does. */
 static pid_t
 start_program(int *stop)
@@ -174,13 +114,13 @@ after_exec(void)
 	int stop;
 	pid_t pid = start_program(&stop);
 
-	result(is_away(), "private after a fork");
-	result(write_all(1) && grow() && is_home() && is_all(1),
+	blocks_result(is_away(), "private after a fork");
+	blocks_result(blocks_write(1) && grow() && is_home() && blocks_are(1),
 	    "home while the program runs, which is not the heap's");
-	result(shrink() && write_all(2) && grow() && is_home() && shrink() &&
-	    is_all(2), "and what grows later is the file's");
+	blocks_result(shrink() && blocks_write(2) && grow() && is_home() && shrink() &&
+	    blocks_are(2), "and what grows later is the file's");
 	close(stop);
-	result(is_child_good(pid), "the program ran");
+	blocks_result(blocks_ends_good(pid), "the program ran");
 }
 
 /* A child that needs the heap as it was, until it is told that it may go. */
@@ -202,7 +142,7 @@ start_reader(int *stop, int closes_all, int is_raw)
 			if (fd != stopping[0])
 				close(fd);
 		}
-		_exit(!(read(stopping[0], &byte, 1) == 0 && is_all(2)));
+		_exit(!(read(stopping[0], &byte, 1) == 0 && blocks_are(2)));
 	}
 	close(stopping[0]);
 	*stop = stopping[1];
@@ -224,21 +164,21 @@ while_needed(int closes_all, int is_raw, const char *what)
 
 		pid = start_reader(&stop, closes_all, is_raw);
 		close(other_stop);
-		result(is_child_good(other), "one child has gone");
+		blocks_result(blocks_ends_good(other), "one child has gone");
 	} else {
 		pid = start_reader(&stop, closes_all, is_raw);
 	}
-	before = file_sum();
+	before = disk_pool_sum();
 	snprintf(text, sizeof(text), "%s: away", what);
-	result(write_all(3) && grow() && shrink() && grow() && is_away(), text);
+	blocks_result(blocks_write(3) && grow() && shrink() && grow() && is_away(), text);
 	snprintf(text, sizeof(text), "%s: its parent leaves the file alone",
 	    what);
-	result(file_sum() == before, text);
+	blocks_result(disk_pool_sum() == before, text);
 	close(stop);
 	snprintf(text, sizeof(text), "%s: the child has it as it was", what);
-	result(is_child_good(pid), text);
+	blocks_result(blocks_ends_good(pid), text);
 	snprintf(text, sizeof(text), "%s: then home", what);
-	result(shrink() && comes_home() && is_all(3) && write_all(2), text);
+	blocks_result(shrink() && comes_home() && blocks_are(3) && blocks_write(2), text);
 }
 
 /* With other threads, what is in use stays private. */
@@ -276,24 +216,24 @@ with_threads(void)
 
 	pthread_create(&thread, NULL, other_thread, &is_over);
 	pid = start_program(&stop);
-	is_good = write_all(4) && grow() && shrink();
+	is_good = blocks_write(4) && grow() && shrink();
 	is_home();
 	private_kb = figures.own_rss_kb;
-	result(is_good && grow() && !is_home() &&
+	blocks_result(is_good && grow() && !is_home() &&
 	    figures.own_rss_kb < private_kb + 2000 && figures.shared_kb > 0,
 	    "with threads: what is new is the file's");
 	/* What was kept for reuse since before the fork was given back for it. */
-	result(private_kb < MORE_BLOCKS * MORE_BYTES / 1024 &&
+	blocks_result(private_kb < MORE_BLOCKS * MORE_BYTES / 1024 &&
 	    figures.pool_rss_kb > private_kb + MORE_BLOCKS * MORE_BYTES / 1024 / 2,
 	    "with threads: and so is what was free at the fork");
 	is_good &= shrink();
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
 	pthread_join(thread, &wrong);
-	result(wrong == NULL && is_all(4), "with threads: nothing is lost");
-	result(comes_home() && is_all(4) && write_all(2),
+	blocks_result(wrong == NULL && blocks_are(4), "with threads: nothing is lost");
+	blocks_result(comes_home() && blocks_are(4) && blocks_write(2),
 	    "with one thread again: all of it");
 	close(stop);
-	result(is_child_good(pid), "with threads: the program ran");
+	blocks_result(blocks_ends_good(pid), "with threads: the program ran");
 }
 
 /* The parent ends; its child is the one that comes home. */
@@ -304,30 +244,30 @@ as_daemon(void)
 	char byte;
 	pid_t pid;
 
-	write_all(1);
+	blocks_write(1);
 	if (pipe(ending) != 0)
 		return 99;
 	pid = fork();
 	if (pid > 0)
 		_exit(0);
 	close(ending[1]);
-	result(pid == 0 && read(ending[0], &byte, 1) == 0 && is_away(),
+	blocks_result(pid == 0 && read(ending[0], &byte, 1) == 0 && is_away(),
 	    "a daemon begins with private memory");
-	result(is_all(1) && grow() && is_home() && is_all(1),
+	blocks_result(blocks_are(1) && grow() && is_home() && blocks_are(1),
 	    "and comes home when its parent is gone");
-	result(write_all(2) && shrink() && grow() && shrink() && is_all(2) &&
+	blocks_result(blocks_write(2) && shrink() && grow() && shrink() && blocks_are(2) &&
 	    is_home(), "where it stays");
-	printf("1..%d\n", count);
-	return 0;
+	return blocks_plan();
 }
 
 int
 main(int argc, char **argv)
 {
+	blocks_set(NBLOCKS, BLOCK_BYTES);
 	if (argc > 1 && strcmp(argv[1], "daemon") == 0)
 		return as_daemon();
-	write_all(0);
-	result(is_home(), "before any fork");
+	blocks_write(0);
+	blocks_result(is_home(), "before any fork");
 	after_exec();
 	for (int i = 0; i < 3; i++)
 		after_exec();
@@ -335,6 +275,5 @@ main(int argc, char **argv)
 	while_needed(1, 0, "a child that has closed every descriptor");
 	while_needed(1, 1, "a child that nobody prepared");
 	with_threads();
-	printf("1..%d\n", count);
-	return 0;
+	return blocks_plan();
 }

@@ -18,64 +18,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "blocks.h"
 #include "disk.h"
 
-#define NBLOCKS 500
+#define BLOCK_BYTES ((size_t)15000)
 
-static int count;
-
-static void
-result(int is_good, const char *what)
-{
-	printf("%sok %d - %s\n", is_good ? "" : "not ", ++count, what);
-	fflush(stdout);
-}
-
-static char *blocks[NBLOCKS];
-
-static size_t
-size_of(int i)
-{
-	return (size_t)i * 40 + 1;
-}
-
+/* Other blocks, with other content. */
 static int
-write_all(char value)
+renew(char before, char after)
 {
-	for (int i = 0; i < NBLOCKS; i++) {
-		free(blocks[i]);
-		blocks[i] = malloc(size_of(i));
-		if (blocks[i] == NULL)
-			return 0;
-		memset(blocks[i], value + i, size_of(i));
-	}
-	return 1;
-}
+	int is_good = blocks_are(before);
 
-static int
-is_all(char value)
-{
-	for (int i = 0; i < NBLOCKS; i++) {
-		for (size_t byte = 0; byte < size_of(i); byte++) {
-			if (blocks[i][byte] != (char)(value + i))
-				return 0;
-		}
-	}
-	return 1;
-}
-
-static int
-ends_good(pid_t pid)
-{
-	int status;
-
-	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+	blocks_free();
+	return is_good && blocks_write(after) && blocks_are(after);
 }
 
 static int
 child_of(char value)
 {
-	return !(is_all(value) && write_all(50) && is_all(50));
+	return !renew(value, 50);
 }
 
 static int
@@ -85,8 +46,8 @@ forks(char value)
 
 	if (pid == 0)
 		_exit(child_of(value));
-	return write_all((char)(value + 1)) && ends_good(pid) &&
-	    is_all((char)(value + 1)) && write_all(value);
+	return renew(value, (char)(value + 1)) && blocks_ends_good(pid) &&
+	    renew((char)(value + 1), value);
 }
 
 /* Handlers in the order that pthread_atfork(3) says, each allocating. */
@@ -120,7 +81,7 @@ handlers(void)
 	pid = fork();
 	if (pid == 0)
 		_exit(strcmp(order, "AacC") != 0);
-	result(ends_good(pid) && strcmp(order, "AabB") == 0,
+	blocks_result(blocks_ends_good(pid) && strcmp(order, "AabB") == 0,
 	    "handlers that allocate run in their order");
 }
 
@@ -138,7 +99,7 @@ in_signal_handler(void)
 {
 	signal(SIGUSR1, on_signal);
 	raise(SIGUSR1);
-	result(handler_result, "fork from a signal handler");
+	blocks_result(handler_result, "fork from a signal handler");
 }
 
 /* A handler that comes while another fork is under way, and forks, too. */
@@ -163,7 +124,7 @@ on_signal_too(int number)
 	(void)number;
 	if (pid == 0)
 		_exit(0);
-	if (pid > 0 && !ends_good(pid))
+	if (pid > 0 && !blocks_ends_good(pid))
 		is_bad_in_signal = 1;
 	errno = saved_errno;
 }
@@ -184,11 +145,11 @@ in_signal_handler_during_fork(void)
 
 		if (pid == 0)
 			_exit(0);
-		is_good &= ends_good(pid);
+		is_good &= blocks_ends_good(pid);
 	}
 	pthread_join(thread, NULL);
 	signal(SIGUSR2, SIG_DFL);
-	result(is_good && !is_bad_in_signal && is_all(1),
+	blocks_result(is_good && !is_bad_in_signal && blocks_are(1),
 	    "fork from a signal handler, while others fork");
 }
 
@@ -208,9 +169,9 @@ other_ways(void)
 	int terminal, status;
 	pid_t pid;
 
-	pthread_create(&thread, NULL, in_thread, blocks);
+	pthread_create(&thread, NULL, in_thread, &answer);
 	pthread_join(thread, &answer);
-	result(answer == blocks, "fork from another thread");
+	blocks_result(answer == &answer, "fork from another thread");
 
 	pid = fork();
 	if (pid == 0) {
@@ -218,23 +179,23 @@ other_ways(void)
 
 		if (grandchild == 0)
 			_exit(!forks(1));
-		_exit(!(ends_good(grandchild) && is_all(1)));
+		_exit(!(blocks_ends_good(grandchild) && blocks_are(1)));
 	}
-	result(ends_good(pid) && is_all(1), "a child inside a child inside a child");
+	blocks_result(blocks_ends_good(pid) && blocks_are(1), "a child inside a child inside a child");
 
 	pid = fork();
 	if (pid == 0) {
 		execlp("true", "true", (char *)NULL);
 		_exit(127);
 	}
-	result(ends_good(pid) && is_all(1), "fork and exec");
+	blocks_result(blocks_ends_good(pid) && blocks_are(1), "fork and exec");
 
 	pid = vfork();
 	if (pid == 0) {
 		execlp("true", "true", (char *)NULL);
 		_exit(127);
 	}
-	result(ends_good(pid) && is_all(1), "vfork and exec");
+	blocks_result(blocks_ends_good(pid) && blocks_are(1), "vfork and exec");
 
 	/* Not what vfork(2) allows, but it shares the heap, and programs do it. */
 	pid = vfork();
@@ -246,16 +207,16 @@ other_ways(void)
 		free(block);
 		_exit(block == NULL);
 	}
-	result(ends_good(pid) && is_all(1), "a child of vfork that allocates");
+	blocks_result(blocks_ends_good(pid) && blocks_are(1), "a child of vfork that allocates");
 
-	result(posix_spawnp(&pid, "true", NULL, NULL, arguments, environ) == 0 &&
-	    ends_good(pid), "posix_spawn");
-	result(system("exit 3") == 3 << 8, "system");
+	blocks_result(posix_spawnp(&pid, "true", NULL, NULL, arguments, environ) == 0 &&
+	    blocks_ends_good(pid), "posix_spawn");
+	blocks_result(system("exit 3") == 3 << 8, "system");
 
 	pid = forkpty(&terminal, NULL, NULL, NULL);
 	if (pid == 0)
 		_exit(child_of(1));
-	result(ends_good(pid) && is_all(1), "forkpty");
+	blocks_result(blocks_ends_good(pid) && blocks_are(1), "forkpty");
 	close(terminal);
 
 	pid = fork();
@@ -264,7 +225,7 @@ other_ways(void)
 			_exit(1);
 		_exit(child_of(1));
 	}
-	result(waitpid(pid, &status, 0) == pid && status == 0 && is_all(1),
+	blocks_result(waitpid(pid, &status, 0) == pid && status == 0 && blocks_are(1),
 	    "daemon");
 }
 
@@ -288,7 +249,7 @@ not_prepared(int is_clone)
 		execlp("true", "true", (char *)NULL);
 		_exit(127);
 	}
-	result(ends_good(pid), is_clone ? "clone and exec" : "_Fork and exec");
+	blocks_result(blocks_ends_good(pid), is_clone ? "clone and exec" : "_Fork and exec");
 	pid = unprepared(is_clone);
 	if (pid == 0) {
 		int fd = open("/dev/null", O_WRONLY);
@@ -302,8 +263,8 @@ not_prepared(int is_clone)
 		}
 		_exit(0);
 	}
-	result(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
-	    WTERMSIG(status) == SIGABRT && is_all(1) && forks(1),
+	blocks_result(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+	    WTERMSIG(status) == SIGABRT && blocks_are(1) && forks(1),
 	    is_clone ? "clone and malloc" : "_Fork and malloc");
 }
 
@@ -339,7 +300,7 @@ descriptors_below(int depth, int number)
 	pid = fork();
 	if (pid == 0)
 		_exit(!descriptors_below(depth - 1, number));
-	is_good &= ends_good(pid);
+	is_good &= blocks_ends_good(pid);
 	return is_good && descriptors(&own) == 1 && own == number;
 }
 
@@ -348,7 +309,7 @@ holds_one(void)
 {
 	int number = -1;
 
-	result(descriptors(&number) == 1 && descriptors_below(4, number),
+	blocks_result(descriptors(&number) == 1 && descriptors_below(4, number),
 	    "each process has one descriptor of a pool, close-on-exec");
 }
 
@@ -382,7 +343,7 @@ cancellation(void)
 
 	pthread_create(&thread, NULL, cancelled, kept);
 	pthread_join(thread, &end);
-	result(end == PTHREAD_CANCELED && kept[20] != NULL && forks(1),
+	blocks_result(end == PTHREAD_CANCELED && kept[20] != NULL && forks(1),
 	    "malloc is no cancellation point");
 	for (int i = 0; i < 20; i++)
 		free(kept[i]);
@@ -391,24 +352,25 @@ cancellation(void)
 static int
 stopped(int is_clone)
 {
+	static char *kept[1000];
 	pid_t pid = unprepared(is_clone);
 
 	if (pid == 0) {
-		write_all(2);
 		for (int i = 0; i < 1000; i++)
-			blocks[0] = malloc(100000);
-		_exit(0);
+			kept[i] = malloc(100000);
+		_exit(kept[999] == NULL);
 	}
-	return ends_good(pid) ? 0 : 1;
+	return blocks_ends_good(pid) ? 0 : 1;
 }
 
 int
 main(int argc, char **argv)
 {
-	write_all(1);
+	blocks_set(BLOCKS_MAX, BLOCK_BYTES);
+	blocks_write(1);
 	if (argc > 1)
 		return stopped(strcmp(argv[1], "clone") == 0);
-	result(forks(1), "fork");
+	blocks_result(forks(1), "fork");
 	holds_one();
 	other_ways();
 	in_signal_handler();
@@ -417,7 +379,6 @@ main(int argc, char **argv)
 	not_prepared(1);
 	cancellation();
 	handlers();
-	result(forks(1), "fork, after it all");
-	printf("1..%d\n", count);
-	return 0;
+	blocks_result(forks(1), "fork, after it all");
+	return blocks_plan();
 }

@@ -30,8 +30,10 @@ use() {
 	fork=${1#*,}
 }
 
-# preloaded COMMAND...: runs it on a pool in $pool, by way of the words in $as.
-starter= as=
+# preloaded COMMAND...: runs it on a pool in $pool, by way of the words in $as. What
+# hangs is ended.
+starter="timeout -k 10 120"
+as=""
 preloaded() {
 	# shellcheck disable=SC2086 # words
 	$starter $as env -C "$public" VMMALLOC_POOL_DIR="$pool" \
@@ -112,8 +114,8 @@ file_of() {
 		"/proc/$1/maps"
 }
 
-# on_pools PID COUNT: its heap is in a file in $pool, and so are those of its children,
-# COUNT at least: in the same file with VMMALLOC_FORK=1, else each in one of its own.
+# on_pools PID COUNT: its heap is in a file in $pool, and so are those of its
+# children, COUNT at least: in the same file with VMMALLOC_FORK=1, else in one each.
 on_pools() {
 	own=$(file_of "$1")
 	[ -n "$own" ] || { echo "$1 is on no pool"; return 1; }
@@ -174,7 +176,7 @@ same() {
 	for setting in $settings; do
 		use "$setting"
 		rm -f "$work/probe"
-		run_in pool env VMMALLOC_POOL_DIR="$pool" \
+		run_in pool timeout -k 10 120 env VMMALLOC_POOL_DIR="$pool" \
 			VMMALLOC_POOL_SIZE="$pool_size" VMMALLOC_FORK="$fork" \
 			LD_PRELOAD="$(library "$variant") $probe" \
 			PROBE_FILE="$work/probe" "$@"
@@ -187,7 +189,8 @@ declare -A table
 for i in {1..2000}; do table[$i]="value $i of many"; done
 # Substitutions in substitutions; what a subshell changes is its own.
 for i in {1..150}; do
-	x=$(table[$i]="changed $i"; echo "${table[$i]} $(echo $((i * i)) | tr 0-9 a-j)")
+	x=$(table[$i]="changed $i"
+		echo "${table[$i]} $(echo $((i * i)) | tr 0-9 a-j)")
 	table[$((i + 1))]+=" $(unset 'table[7]'; echo ${#table[@]})"
 	echo "$x: ${table[$i]}"
 done
@@ -216,15 +219,16 @@ deep 40; wait
 printf '%s\n' "${table[@]}" | cksum
 END
 
-{
-	echo "names := \$(foreach n,1 2 3 4 5 6,\$(addprefix f\$n,0 1 2 3 4 5 6 7 8 9))"
-	echo 'at := $(foreach n,$(names),$(shell echo $n | tr 0-9 a-j))'
-	echo 'all: $(names); @cat $^ && echo $(at)'
-	echo '$(names): common; @seq 300 | sed "s/^/$@ /" | sort -r | cksum >$@;' \
-		'for i in 1 2 3; do (echo $@; echo $$i) | while read x; do' \
-		'echo "$$x `cat common | tr a-z A-Z`"; done; done >>$@'
-	echo 'common:; @(echo this; echo that) | tee $@ | wc -l'
-} >"$work/Makefile"
+cat >"$work/Makefile" <<'END'
+names := $(foreach n,1 2 3 4 5 6,$(addprefix f$n,0 1 2 3 4 5 6 7 8 9))
+letters := $(foreach n,$(names),$(shell echo $n | tr 0-9 a-j))
+all: $(names); @cat $^; echo $(letters)
+$(names): common
+	@seq 300 | sed "s/^/$@ /" | sort -r | cksum >$@
+	@for i in 1 2 3; do (echo $@; echo $$i) | while read x; do \
+		echo "$$x `tr a-z A-Z <common`"; done; done >>$@
+common:; @(echo this; echo that) | tee $@ | wc -l
+END
 
 cat >"$work/forks.py" <<'END'
 import multiprocessing, os, zlib
@@ -250,6 +254,8 @@ if __name__ == "__main__":
     # New workers all the time, forked by a thread while others are at work.
     with multiprocessing.get_context("fork").Pool(4, maxtasksperchild=10) as pool:
         print(pool.map(change, range(200), chunksize=1))
+        pool.close()
+        pool.join()
     print(before == digest())
     for n in range(100):
         read, write = os.pipe()
@@ -272,7 +278,7 @@ same "make -j4" make make -s -j4 -f "$work/Makefile"
 # Small objects would otherwise be in mappings of Python's own.
 pool_size=256M
 same "python3: multiprocessing, os.fork" python3 env PYTHONMALLOC=malloc \
-	python3 "$work/forks.py"
+	python3 -W ignore "$work/forks.py"
 
 #
 # PostgreSQL
@@ -377,6 +383,7 @@ cli() {
 
 # redis_says COMMAND TEXT: it prints that, possibly among other things.
 redis_says() {
+	# shellcheck disable=SC2086 # words
 	cli $1 | tr -d '\r' | grep "$2"
 }
 
@@ -421,14 +428,14 @@ redis() {
 	expect "$what: on its pool" soon on_pools "$server" 0
 	expect "$what: the load went on" redis_loaded
 	kill "$load"
-	status_of "$load" >/dev/null
+	status_of "$load" >/dev/null 2>&1
 	expect "$what: the dumps differ" sh -c "! cmp -s $work/dump.1 $work/dump.8"
 	expect "$what: BGSAVE at rest" redis_save "$work/dump"
 	redis_sums >"$work/before"
 	cli SHUTDOWN NOSAVE
 	expect "$what: clean stop" status_of "$server"
 	expect "$what: no complaint in its log" none \
-		'BUG REPORT|rashed| failed|[Cc]an.t save|rror|libvmmalloc' \
+		'BUG REPORT|crash|ASSERT|saving error|an.t save|libvmmalloc' \
 		"$redis_dir/log"
 	# It asks its allocator for a thread that purges, which it does not get.
 	expect "$what: nor one of jemalloc's" none '<jemalloc>' "$redis_dir/log"
@@ -451,6 +458,7 @@ case $("${redis_server:-false}" --version 2>/dev/null) in
 "Redis server "*) redis_missing= ;;
 *) redis_missing="no redis server here" ;;
 esac
+command -v redis-benchmark >/dev/null 2>&1 || redis_missing="no redis-benchmark here"
 pool_size=512M
 for type in "a pool" ext4; do
 	if [ -n "$redis_missing" ]; then
