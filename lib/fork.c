@@ -9,11 +9,7 @@
 #include "os.h"
 #include "pool.h"
 
-static struct {
-	void (*prepare)(void);
-	void (*parent)(void);
-	void (*child)(void);
-} jemalloc;
+static struct vmm_fork_allocator jemalloc;
 
 /* VMMALLOC_FORK; what it is before there are handlers means that there are none. */
 static enum vmm_fork kind = VMM_FORK_NONE;
@@ -102,6 +98,8 @@ vmm_fork(void)
 	/* Without handlers, and from a handler of the program's, as libc would. */
 	if (kind == VMM_FORK_NONE || asked != NULL)
 		return vmm_os_fork();
+	if (kind != VMM_FORK_PRIVATE)
+		jemalloc.purge();
 	cancel_state = vmm_os_cancel_disable();
 	vmm_os_signals_block(&saved);
 	vmm_pool_fork_begin(&fork, kind);
@@ -117,14 +115,12 @@ vmm_fork(void)
 }
 
 int
-vmm_fork_register(enum vmm_fork fork_kind, void (*prepare)(void),
-    void (*parent)(void), void (*child)(void))
+vmm_fork_register(enum vmm_fork fork_kind,
+    const struct vmm_fork_allocator *allocator)
 {
 	extern void *__dso_handle __attribute__((visibility("hidden")));
 
-	jemalloc.prepare = prepare;
-	jemalloc.parent = parent;
-	jemalloc.child = child;
+	jemalloc = *allocator;
 	kind = fork_kind;
 	return vmm_os_atfork(before_fork, in_parent, in_child, &__dso_handle);
 }

@@ -7,15 +7,25 @@
 
 #include "settings.h"
 
+/* What fork(2) needs of the allocator above the pool. */
+struct vmm_fork_allocator {
+	/* Handlers as pthread_atfork(3) has them: its locks taken, and left. */
+	void (*prepare)(void);
+	void (*parent)(void);
+	void (*child)(void);
+	/* Gives back to the pool what is kept for later: less to copy. */
+	void (*purge)(void);
+};
+
 /*
- * Registers, as pthread_atfork(3) does, jemalloc's three handlers and the pool's,
+ * Registers, as pthread_atfork(3) does, the allocator's handlers and the pool's,
  * to run in the order of their locks. Returns 0 or an errno value. Called once,
  * before the first block is handed out. Prepare handlers run newest first, others
  * oldest first: so handlers that are registered later, as all others are (see
  * __register_atfork in entry.c), may allocate.
  */
-int vmm_fork_register(enum vmm_fork kind, void (*prepare)(void),
-    void (*parent)(void), void (*child)(void));
+int vmm_fork_register(enum vmm_fork kind,
+    const struct vmm_fork_allocator *allocator);
 
 /*
  * fork(2), for the program: -1 with errno, and the process as it was before, where

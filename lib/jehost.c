@@ -85,11 +85,14 @@ int
 vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void))
 {
+	const struct vmm_fork_allocator jemalloc = {
+		prepare, parent, child, vmm_jehost_purge_arenas
+	};
 	enum vmm_fork kind = vmm_init_start()->fork;
 
 	if (kind == VMM_FORK_NONE)
 		return 0;
-	return vmm_fork_register(kind, prepare, parent, child);
+	return vmm_fork_register(kind, &jemalloc);
 }
 
 int

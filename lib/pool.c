@@ -186,6 +186,18 @@ reserve_to(size_t end)
 	return 0;
 }
 
+/*
+ * The least that makes sense to have promised: a page cache deals in large pages as
+ * well, of up to a chunk, and on xfs a store into one needs blocks for all of it.
+ */
+static size_t
+reserve_end(size_t end)
+{
+	if (vmm_pool.file.fs.reserve_allocates)
+		return end;
+	return vmm_smaller(vmm_round_up(end, VMM_CHUNK_SIZE), vmm_pool.size);
+}
+
 /* The same, and some more ahead of use where there is room for it. */
 static bool
 reserve_ahead(size_t end)
@@ -206,7 +218,7 @@ reserve_ahead(size_t end)
 	/* A full file system takes its time to say so: ask for less from now on. */
 	if (ahead > end)
 		vmm_pool.ahead_max /= 8;
-	return reserve_to(end) == 0;
+	return reserve_to(reserve_end(end)) == 0;
 }
 
 static int

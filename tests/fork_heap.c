@@ -128,21 +128,6 @@ generation(unsigned owner, int depth)
 	return is_good && is_owned(owner);
 }
 
-/* After the first fork the file belongs to both, and nobody writes to it. */
-static void
-file_stays(void)
-{
-	uint64_t before;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(!own_all(2));
-	before = disk_pool_sum();
-	result(wait_good(pid), "a child writes");
-	result(own_all(1) && is_owned(1), "the parent writes");
-	result(before != 0 && disk_pool_sum() == before, "the file stays as it was at the fork");
-}
-
 /* Threads that allocate and free while another forks. */
 static int is_over;
 
@@ -246,8 +231,6 @@ int
 main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "plain";
-	const char *kind = getenv("VMMALLOC_FORK") ? getenv("VMMALLOC_FORK")
-						   : "1";
 	int fd = disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR"));
 	int has_grown = 1;
 
@@ -268,8 +251,6 @@ main(int argc, char **argv)
 			free(block);
 	}
 	result(has_grown && is_owned(1), "growth");
-	if (strcmp(mode, "plain") == 0 && atoi(kind) == 1)
-		file_stays();
 	result(generation(1, DEPTH), "children of children");
 	under_load();
 	from_thread();

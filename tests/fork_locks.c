@@ -36,6 +36,11 @@ unlock(void)
 	pthread_mutex_unlock(&jemallocs);
 }
 
+static void
+nothing(void)
+{
+}
+
 struct range {
 	unsigned char *data;
 	size_t size;
@@ -120,6 +125,9 @@ main(int argc, char **argv)
 		.fork = argc > 2 ? (enum vmm_fork)atoi(argv[2]) : VMM_FORK_ANY,
 		.conf = "",
 	};
+	const struct vmm_fork_allocator allocator = {
+		lock, unlock, unlock, nothing
+	};
 	struct vmm_text error;
 	pthread_t threads[NTHREADS + 2];
 	int is_good = 1;
@@ -128,7 +136,7 @@ main(int argc, char **argv)
 		fputs(error.data, stderr);
 		return 99;
 	}
-	if (vmm_fork_register(settings.fork, lock, unlock, unlock) != 0)
+	if (vmm_fork_register(settings.fork, &allocator) != 0)
 		return 99;
 	for (uintptr_t i = 0; i < NTHREADS + 2; i++)
 		pthread_create(&threads[i], NULL,
