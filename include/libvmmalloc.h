@@ -108,7 +108,8 @@ extern void cfree(void *block) VMMALLOC_NOTHROW;
 /*
  * jemalloc's extended interface, for programs written for it; <jemalloc/jemalloc.h>
  * has the flags and jemalloc(3) says what each does. Blocks of these functions and
- * of those above are of one kind.
+ * of those above are of one kind. The library creates no thread: mallctl returns
+ * EPERM where "background_thread" is written to.
  */
 extern void *mallocx(size_t size, int flags)
     VMMALLOC_ATTR(__malloc__, __alloc_size__(1));

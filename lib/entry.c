@@ -261,6 +261,9 @@ VMM_EXPORT int
 mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp,
     size_t newlen)
 {
+	/* The library creates no thread; jemalloc would try, and complain (redis). */
+	if (newp != NULL && strcmp(name, "background_thread") == 0)
+		return EPERM;
 	return je_mallctl(name, oldp, oldlenp, newp, newlen);
 }
 

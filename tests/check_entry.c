@@ -554,6 +554,9 @@ START_TEST(test_pinned_settings)
 	ck_assert_int_eq(mallctl("background_thread", &is_on, &length, NULL, 0),
 	    0);
 	ck_assert(!is_on);
+	is_on = true;
+	ck_assert_int_eq(mallctl("background_thread", NULL, NULL, &is_on,
+	    sizeof(is_on)), EPERM);
 }
 END_TEST
 
