@@ -82,6 +82,14 @@ vmm_pool_go_private(void)
 	return 0;
 }
 
+/* Whether the file is all of the heap. */
+static bool
+is_all_in_file(void)
+{
+	return !vmm_pool.is_away && vmm_pool.private_count == 0 &&
+	    vmm_os_file_is_own(&vmm_pool.file);
+}
+
 /*
  * The copy
  */
@@ -104,8 +112,7 @@ copy_written(struct vmm_pool_fork *fork, size_t begin, size_t end)
 	size_t stop;
 	int error = 0;
 
-	if (vmm_pool.is_away || vmm_pool.private_count > 0 ||
-	    !vmm_os_file_is_own(&vmm_pool.file))
+	if (!is_all_in_file())
 		return put(fork, begin, end);
 	for (; error == 0 && begin < end && vmm_os_file_next_data(
 		 &vmm_pool.file, begin, end, &begin); begin = stop) {
@@ -202,8 +209,7 @@ wants_clone(const struct vmm_os_room *room)
 {
 	size_t used = used_bytes();
 
-	return !vmm_pool.cannot_clone && !vmm_pool.is_away &&
-	    vmm_pool.private_count == 0 &&
+	return !vmm_pool.cannot_clone && is_all_in_file() &&
 	    vmm_pool.reserve == VMM_RESERVE_GROW &&
 	    vmm_pool.file.fs.has_page_cache &&
 	    room->free_bytes / ROOM_TO_SHARE >= used &&
@@ -350,6 +356,8 @@ prepare_file(struct vmm_pool_fork *fork)
 {
 	int error = 0;
 
+	/* Meanwhile another thread's fork may have taken the heap out of its file. */
+	fork->is_cloned &= is_all_in_file();
 	if (fork->is_cloned && prepare_cloned(fork) == 0)
 		return 0;
 	if (fork->window == NULL)

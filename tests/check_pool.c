@@ -286,6 +286,39 @@ START_TEST(test_fork_any)
 }
 END_TEST
 
+/* Between the beginning of one fork and its copy another has gone private. */
+START_TEST(test_fork_copy_of_private)
+{
+	static struct vmm_pool_fork other;
+	bool is_zero = false;
+	char *range;
+	int status;
+	pid_t pid;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW);
+	range = vmm_pool_take(NULL, 4 * MIB, 4096, &is_zero);
+	memset(range, 1, 4 * MIB);
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_COPY), 0);
+	ck_assert_int_eq(vmm_pool_fork_begin(&other, VMM_FORK_PRIVATE), 0);
+	memset(range, 2, 2 * MIB);
+	vmm_pool_fork_prepare(&forking);
+	ck_assert_int_eq(forking.error, 0);
+	pid = fork();
+	if (pid == 0) {
+		vmm_pool_fork_child(&forking);
+		vmm_pool_look(&figures);
+		_exit(!(range[0] == 2 && range[3 * MIB] == 1 &&
+		    !figures.is_private));
+	}
+	vmm_pool_fork_parent(&forking);
+	vmm_pool_fork_end(&forking);
+	vmm_pool_fork_end(&other);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(range[0], 2);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -305,6 +338,7 @@ make_suite(void)
 	tcase_add_test(tcase, test_fork_private);
 	tcase_add_test(tcase, test_fork_copy);
 	tcase_add_test(tcase, test_fork_any);
+	tcase_add_test(tcase, test_fork_copy_of_private);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -157,8 +157,8 @@ run_in() {
 
 # same_output NAME: and processes NAME, and all others, had their heaps on pools.
 same_output() {
-	cmp "$work/plain.out" "$work/pool.out" &&
-		cmp "$work/plain.err" "$work/pool.err" || return 1
+	diff "$work/plain.out" "$work/pool.out" &&
+		diff "$work/plain.err" "$work/pool.err" || return 1
 	grep -q "^$1[^ ]* in=yes pool=[1-9][0-9]* pool-rss=[1-9]" "$work/probe" ||
 		{ echo "no process $1 on a pool"; return 1; }
 	! grep -v ' in=yes .* brk-rss=0 ' "$work/probe"
@@ -178,7 +178,7 @@ same() {
 		rm -f "$work/probe"
 		run_in pool timeout -k 10 120 env VMMALLOC_POOL_DIR="$pool" \
 			VMMALLOC_POOL_SIZE="$pool_size" VMMALLOC_FORK="$fork" \
-			LD_PRELOAD="$(library "$variant") $probe" \
+			LD_PRELOAD="$public/$variant/libvmmalloc.so.1 $probe" \
 			PROBE_FILE="$work/probe" "$@"
 		expect "$same_what, $setting" same_output "$same_name"
 	done
