@@ -74,6 +74,9 @@ void vmm_os_signals_restore(const sigset_t *saved);
 int vmm_os_cancel_disable(void);
 void vmm_os_cancel_restore(int state);
 
+/* Time since some moment, in microseconds, that nobody sets (clock_gettime(2)). */
+uint64_t vmm_os_now_us(void);
+
 /* getpid(2). */
 pid_t vmm_os_process(void);
 

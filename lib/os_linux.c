@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os.h"
@@ -156,6 +157,15 @@ void
 vmm_os_cancel_restore(int state)
 {
 	pthread_setcancelstate(state, NULL);
+}
+
+uint64_t
+vmm_os_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 pid_t

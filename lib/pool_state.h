@@ -69,6 +69,8 @@ struct vmm_pool_state {
 	unsigned home_wait;  /* moments to let pass before the next try */
 	unsigned home_pause; /* and how many after that */
 	size_t home_next;    /* the first chunk that has not been tried */
+	uint64_t home_us;    /* how long the way back has taken so far */
+	uint64_t home_not_before_us; /* when the next may begin */
 };
 
 extern struct vmm_pool_state vmm_pool;
