@@ -24,9 +24,8 @@ for type in tmpfs ext4 xfs btrfs; do
 	for variant in $(variants); do
 		for fork in 1 2 3; do
 			settle "$mounted"
-			VMMALLOC_FORK=$fork on_pool "$variant" \
-				"$programs/fork_fails" "$mounted" \
-				>"$work/tap" 2>&1
+			VMMALLOC_FORK=$fork full_on $type "$variant" \
+				"$programs/fork_fails" "$mounted"
 			tap "$work/tap" "$type, fork $fork, $variant"
 		done
 	done

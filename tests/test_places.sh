@@ -47,9 +47,9 @@ fills_up() {
 full, which takes too long on a disk: needs 2 GiB in /dev/shm for its image"
 		return
 	fi
-	on_pool release "$programs/full_disk" "$mounted" >"$work/tap" 2>&1
+	full_on "$1" release "$programs/full_disk" "$mounted"
 	tap "$work/tap" "$1, fills up"
-	on_pool release "$programs/holes" "$mounted" >"$work/tap" 2>&1
+	full_on "$1" release "$programs/holes" "$mounted"
 	tap "$work/tap" "$1, gives back"
 }
 
