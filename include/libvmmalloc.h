@@ -18,6 +18,7 @@
 
 #include <malloc.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #ifdef __cplusplus
@@ -104,6 +105,27 @@ extern size_t malloc_usable_size(void *block) VMMALLOC_NOTHROW;
 
 /* The same as free. */
 extern void cfree(void *block) VMMALLOC_NOTHROW;
+
+#ifdef __GLIBC__
+/*
+ * glibc's questions about the heap (mallinfo(3), malloc_info(3), malloc_stats(3)),
+ * answered for the pool: `arena` is what it has handed out, `ordblks` its free ranges,
+ * `uordblks` what is allocated, `fordblks` the rest, `keepcost` what malloc_trim can
+ * give back. mallinfo has INT_MAX where a number is larger; malloc_info has no sizes.
+ */
+extern struct mallinfo mallinfo(void) VMMALLOC_NOTHROW;
+#if __GLIBC_PREREQ(2, 33)
+extern struct mallinfo2 mallinfo2(void) VMMALLOC_NOTHROW;
+#endif
+extern int malloc_info(int options, FILE *stream) VMMALLOC_NOTHROW;
+extern void malloc_stats(void) VMMALLOC_NOTHROW;
+
+/* Gives back what is kept for later; 1 if that was anything. `pad` means nothing. */
+extern int malloc_trim(size_t pad) VMMALLOC_NOTHROW;
+
+/* Accepts everything, and changes nothing: 1. */
+extern int mallopt(int parameter, int value) VMMALLOC_NOTHROW;
+#endif
 
 /*
  * jemalloc's extended interface, for programs written for it; <jemalloc/jemalloc.h>

@@ -6,8 +6,8 @@
 #include <errno.h>
 
 #include "alloc.h"
+#include "block.h"
 #include "jehost.h"
-#include "jemalloc_private.h"
 #include "log.h"
 #include "pool.h"
 
@@ -17,9 +17,19 @@ static struct {
 	size_t (*usable_size)(void *);
 } libc;
 
+static size_t failures;
+
+size_t
+vmm_alloc_failures(void)
+{
+	VMM_LOG_ENTER();
+	return __atomic_load_n(&failures, __ATOMIC_RELAXED);
+}
+
 bool
 vmm_alloc_make_room(size_t size)
 {
+	VMM_LOG_ENTER();
 	int saved_errno = errno;
 
 	/* Before there is a pool this is 0: jemalloc itself could not start. */
@@ -31,11 +41,21 @@ vmm_alloc_make_room(size_t size)
 	return true;
 }
 
+void *
+vmm_alloc_refuse(int error)
+{
+	VMM_LOG_ENTER();
+	VMM_LOG(VMM_LOG_ERRORS, vmm_text_errno(line, error));
+	errno = error;
+	return NULL;
+}
+
 static void *
 or_enomem(void *block, size_t size)
 {
 	if (block == NULL) {
 		errno = ENOMEM;
+		__atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
 		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "no room for "),
 		    vmm_text_uint(line, size), vmm_text_str(line, " bytes"));
 	}
@@ -46,38 +66,47 @@ or_enomem(void *block, size_t size)
 void *
 vmm_alloc_malloc(size_t size)
 {
-	return or_enomem(vmm_alloc_make_room(size) ? je_malloc(size) : NULL,
+	VMM_LOG_ENTER();
+	return or_enomem(vmm_alloc_make_room(size) ? vmm_block_malloc(size) : NULL,
 	    size);
 }
 
 void *
 vmm_alloc_calloc(size_t size)
 {
-	return or_enomem(vmm_alloc_make_room(size) ? je_calloc(1, size) : NULL,
+	VMM_LOG_ENTER();
+	return or_enomem(vmm_alloc_make_room(size) ? vmm_block_calloc(1, size) : NULL,
 	    size);
 }
 
 void *
 vmm_alloc_realloc(void *block, size_t size)
 {
-	return or_enomem(vmm_alloc_make_room(size) ? je_rallocx(block, size, 0)
+	VMM_LOG_ENTER();
+	return or_enomem(vmm_alloc_make_room(size) ? vmm_block_rallocx(block, size, 0)
 						   : NULL, size);
 }
 
 void *
 vmm_alloc_aligned(size_t alignment, size_t size)
 {
+	VMM_LOG_ENTER();
 	return or_enomem(alignment < vmm_pool_span.size &&
 		    vmm_alloc_make_room(size)
-		? je_aligned_alloc(alignment, size)
+		? vmm_block_aligned_alloc(alignment, size)
 		: NULL, size);
 }
 
 void
 vmm_alloc_other_free(void *block)
 {
+	VMM_LOG_ENTER();
 	int saved_errno = errno;
 
+	if (block != NULL)
+		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "free of "),
+		    vmm_text_pointer(line, block), vmm_text_str(line,
+			": not of the pool, left to libc"));
 	if (block != NULL && libc.free != NULL)
 		libc.free(block);
 	errno = saved_errno;
@@ -86,6 +115,7 @@ vmm_alloc_other_free(void *block)
 void *
 vmm_alloc_other_realloc(void *block, size_t size)
 {
+	VMM_LOG_ENTER();
 	if (libc.realloc != NULL)
 		return libc.realloc(block, size);
 	return or_enomem(NULL, size);
@@ -94,6 +124,7 @@ vmm_alloc_other_realloc(void *block, size_t size)
 size_t
 vmm_alloc_other_usable_size(void *block)
 {
+	VMM_LOG_ENTER();
 	return block != NULL && libc.usable_size != NULL
 	    ? libc.usable_size(block)
 	    : 0;
@@ -102,6 +133,7 @@ vmm_alloc_other_usable_size(void *block)
 void
 vmm_alloc_find_others(void)
 {
+	VMM_LOG_ENTER();
 	*(void **)&libc.free = dlsym(RTLD_NEXT, "free");
 	*(void **)&libc.realloc = dlsym(RTLD_NEXT, "realloc");
 	*(void **)&libc.usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");

@@ -11,15 +11,18 @@
  * path has failed: jemalloc returned NULL, or a pointer is not the pool's.
  */
 
-/* Alignment of every block, as glibc's manual promises ("Basic Allocation"). */
-#define VMM_ALLOC_ALIGNMENT 16
-
 /*
  * The pool had no room for `size` bytes: gives back to it what this thread and
  * the arenas cache. True if that can have helped, so that one more try makes
  * sense. Keeps errno.
  */
 bool vmm_alloc_make_room(size_t size);
+
+/* How many allocations have failed for want of room. */
+size_t vmm_alloc_failures(void);
+
+/* Returns NULL, with errno set to that. */
+void *vmm_alloc_refuse(int error);
 
 /* Second tries; each returns NULL with errno ENOMEM if there is no room. */
 void *vmm_alloc_malloc(size_t size);

@@ -10,9 +10,9 @@
 
 #include "entry.h"
 #include "fork.h"
+#include "init.h"
 #include "libvmmalloc.h"
 #include "os.h"
-#include "pool.h"
 
 /* In no header of glibc's. */
 int __register_atfork(void (*prepare)(void), void (*parent)(void),
@@ -26,10 +26,68 @@ start(void)
 	vmm_alloc_find_others();
 }
 
+#ifdef VMMALLOC_DEBUG
+/*
+ * At exit(3), wherever it was called, and when the last of several threads ends
+ * (pthread_exit(3)). The pool stays: other destructors may follow.
+ */
+static void __attribute__((destructor))
+stop(void)
+{
+	vmm_init_stop();
+}
+#endif
+
 static bool
 is_power_of_two(size_t number)
 {
 	return number != 0 && (number & (number - 1)) == 0;
+}
+
+static inline void *
+reallocate(void *block, size_t size)
+{
+	void *moved;
+
+	if (VMM_UNLIKELY(!vmm_pool_has(block)))
+		return block == NULL ? vmm_entry_get(size)
+				     : vmm_alloc_other_realloc(block, size);
+	if (VMM_UNLIKELY(size == 0)) {
+		vmm_block_free(block);
+		return NULL;
+	}
+	/* Its realloc does the same after 38 instructions for other cases. */
+	moved = vmm_block_rallocx(block, vmm_entry_size(size), 0);
+	if (VMM_LIKELY(moved != NULL))
+		return moved;
+	return vmm_alloc_realloc(block, vmm_entry_size(size));
+}
+
+/* Where jemalloc may know of zeroes. */
+static __attribute__((noinline)) void *
+zeroed_large(size_t bytes)
+{
+	void *block = vmm_block_calloc(1, bytes);
+
+	return block != NULL ? block : vmm_alloc_calloc(bytes);
+}
+
+static inline void *
+zeroed(size_t count, size_t size)
+{
+	size_t bytes;
+	void *block;
+
+	if (VMM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+		return vmm_alloc_refuse(ENOMEM);
+	bytes = vmm_entry_size(bytes);
+	/* jemalloc's calloc has no fast path. */
+	if (VMM_UNLIKELY(bytes > VMM_ENTRY_SMALL_SIZE))
+		return zeroed_large(bytes);
+	block = vmm_block_malloc(bytes);
+	if (VMM_UNLIKELY(block == NULL))
+		return vmm_alloc_calloc(bytes);
+	return memset(block, 0, bytes);
 }
 
 /* C standard. What each returns, and when it fails, is said in libvmmalloc.h. */
@@ -37,90 +95,66 @@ is_power_of_two(size_t number)
 VMM_EXPORT void *
 malloc(size_t size)
 {
-	void *block = je_malloc(vmm_entry_size(size));
+	void *block = vmm_entry_get(size);
 
-	if (VMM_LIKELY(block != NULL))
-		return block;
-	return vmm_alloc_malloc(vmm_entry_size(size));
+	VMM_LOG_CALL(VMM_RESULT_POINTER(block), VMM_NUMBER(size));
+	return block;
 }
 
 VMM_EXPORT void
 free(void *block)
 {
-	if (VMM_LIKELY(vmm_pool_has(block)))
-		je_free(block);
-	else
-		vmm_alloc_other_free(block);
+	VMM_LOG_GIVEN(VMM_POINTER(block));
+	vmm_entry_give(block);
 }
 
 VMM_EXPORT void *
 calloc(size_t count, size_t size)
 {
-	size_t bytes;
-	void *block;
+	void *block = zeroed(count, size);
 
-	if (VMM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	bytes = vmm_entry_size(bytes);
-	/* jemalloc's calloc has no fast path; above that it may know of zeroes. */
-	if (VMM_LIKELY(bytes <= VMM_ENTRY_SMALL_SIZE)) {
-		block = je_malloc(bytes);
-		if (VMM_LIKELY(block != NULL))
-			return memset(block, 0, bytes);
-	} else {
-		block = je_calloc(1, bytes);
-		if (VMM_LIKELY(block != NULL))
-			return block;
-	}
-	return vmm_alloc_calloc(bytes);
+	VMM_LOG_CALL(VMM_RESULT_POINTER(block), VMM_NUMBER(count),
+	    VMM_NUMBER(size));
+	return block;
 }
 
 VMM_EXPORT void *
 realloc(void *block, size_t size)
 {
-	void *moved;
+	void *moved = reallocate(block, size);
 
-	if (VMM_UNLIKELY(!vmm_pool_has(block)))
-		return block == NULL ? malloc(size)
-				     : vmm_alloc_other_realloc(block, size);
-	if (VMM_UNLIKELY(size == 0)) {
-		je_free(block);
-		return NULL;
-	}
-	/* Its realloc does the same after 38 instructions for other cases. */
-	moved = je_rallocx(block, vmm_entry_size(size), 0);
-	if (VMM_LIKELY(moved != NULL))
-		return moved;
-	return vmm_alloc_realloc(block, vmm_entry_size(size));
+	VMM_LOG_CALL(VMM_RESULT_POINTER(moved), VMM_POINTER(block),
+	    VMM_NUMBER(size));
+	return moved;
 }
 
 VMM_EXPORT void *
 aligned_alloc(size_t alignment, size_t size)
 {
-	if (VMM_UNLIKELY(!is_power_of_two(alignment))) {
-		errno = EINVAL;
-		return NULL;
-	}
-	return vmm_entry_aligned(alignment, size);
+	void *block = VMM_LIKELY(is_power_of_two(alignment))
+	    ? vmm_entry_aligned(alignment, size)
+	    : vmm_alloc_refuse(EINVAL);
+
+	VMM_LOG_CALL(VMM_RESULT_POINTER(block), VMM_NUMBER(alignment),
+	    VMM_NUMBER(size));
+	return block;
 }
 
 VMM_EXPORT void
 free_sized(void *block, size_t size)
 {
-	if (VMM_LIKELY(vmm_pool_has(block)))
-		je_sdallocx(block, vmm_entry_size(size), 0);
-	else
-		vmm_alloc_other_free(block);
+	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(size));
+	vmm_entry_give_sized(block, size);
 }
 
 VMM_EXPORT void
 free_aligned_sized(void *block, size_t alignment, size_t size)
 {
+	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(alignment),
+	    VMM_NUMBER(size));
 	(void)alignment;
 	(void)size;
-	free(block);
+	vmm_entry_give(block);
 }
 
 /* POSIX. */
@@ -129,16 +163,17 @@ VMM_EXPORT int
 posix_memalign(void **block, size_t alignment, size_t size)
 {
 	int saved_errno = errno;
-	void *aligned;
+	bool is_fit = is_power_of_two(alignment) &&
+	    alignment % sizeof(void *) == 0;
+	void *aligned = VMM_LIKELY(is_fit) ? vmm_entry_aligned(alignment, size)
+					   : vmm_alloc_refuse(EINVAL);
 
-	if (VMM_UNLIKELY(!is_power_of_two(alignment) ||
-		alignment % sizeof(void *) != 0))
-		return EINVAL;
-	aligned = vmm_entry_aligned(alignment, size);
 	/* A second try may have had success, and left what the first one set. */
 	errno = saved_errno;
+	VMM_LOG_CALL(VMM_RESULT_POINTER(aligned), VMM_POINTER(block),
+	    VMM_NUMBER(alignment), VMM_NUMBER(size));
 	if (VMM_UNLIKELY(aligned == NULL))
-		return ENOMEM;
+		return is_fit ? ENOMEM : EINVAL;
 	*block = aligned;
 	return 0;
 }
@@ -149,32 +184,42 @@ VMM_EXPORT void *
 reallocarray(void *block, size_t count, size_t size)
 {
 	size_t bytes;
+	void *moved;
 
-	if (VMM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return realloc(block, bytes);
+	if (VMM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+		moved = vmm_alloc_refuse(ENOMEM);
+	else
+		moved = reallocate(block, bytes);
+	VMM_LOG_CALL(VMM_RESULT_POINTER(moved), VMM_POINTER(block),
+	    VMM_NUMBER(count), VMM_NUMBER(size));
+	return moved;
 }
 
 VMM_EXPORT void *
 memalign(size_t alignment, size_t size)
 {
-	size_t power = VMM_ALLOC_ALIGNMENT;
+	size_t power = VMM_BLOCK_ALIGNMENT;
+	void *block;
 
 	if (VMM_UNLIKELY(alignment > SIZE_MAX / 2 + 1)) {
-		errno = EINVAL;
-		return NULL;
+		block = vmm_alloc_refuse(EINVAL);
+	} else {
+		while (power < alignment)
+			power *= 2;
+		block = vmm_entry_aligned(power, size);
 	}
-	while (power < alignment)
-		power *= 2;
-	return vmm_entry_aligned(power, size);
+	VMM_LOG_CALL(VMM_RESULT_POINTER(block), VMM_NUMBER(alignment),
+	    VMM_NUMBER(size));
+	return block;
 }
 
 VMM_EXPORT void *
 valloc(size_t size)
 {
-	return vmm_entry_aligned(vmm_os_page_size(), size);
+	void *block = vmm_entry_aligned(vmm_os_page_size(), size);
+
+	VMM_LOG_CALL(VMM_RESULT_POINTER(block), VMM_NUMBER(size));
+	return block;
 }
 
 VMM_EXPORT void *
@@ -182,27 +227,32 @@ pvalloc(size_t size)
 {
 	size_t page_size = vmm_os_page_size();
 	size_t rounded;
+	void *block;
 
 	if (VMM_UNLIKELY(
-		__builtin_add_overflow(size, page_size - 1, &rounded))) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return vmm_entry_aligned(page_size, rounded & ~(page_size - 1));
+		__builtin_add_overflow(size, page_size - 1, &rounded)))
+		block = vmm_alloc_refuse(ENOMEM);
+	else
+		block = vmm_entry_aligned(page_size,
+		    rounded & ~(page_size - 1));
+	VMM_LOG_CALL(VMM_RESULT_POINTER(block), VMM_NUMBER(size));
+	return block;
 }
 
 VMM_EXPORT size_t
 malloc_usable_size(void *block)
 {
+	VMM_LOG_ENTER();
 	if (VMM_LIKELY(vmm_pool_has(block)))
-		return je_malloc_usable_size(block);
+		return vmm_block_malloc_usable_size(block);
 	return vmm_alloc_other_usable_size(block);
 }
 
 VMM_EXPORT void
 cfree(void *block)
 {
-	free(block);
+	VMM_LOG_GIVEN(VMM_POINTER(block));
+	vmm_entry_give(block);
 }
 
 /* jemalloc's extended interface: see jemalloc(3). */
@@ -210,57 +260,70 @@ cfree(void *block)
 VMM_EXPORT void *
 mallocx(size_t size, int flags)
 {
-	void *block = je_mallocx(size, flags);
+	void *block = vmm_block_mallocx(size, flags);
 
 	if (VMM_UNLIKELY(block == NULL) && vmm_alloc_make_room(size))
-		block = je_mallocx(size, flags);
+		block = vmm_block_mallocx(size, flags);
+	VMM_LOG_CALL(VMM_RESULT_POINTER(block), VMM_NUMBER(size),
+	    VMM_NUMBER(flags));
 	return block;
 }
 
 VMM_EXPORT void *
 rallocx(void *block, size_t size, int flags)
 {
-	void *moved = je_rallocx(block, size, flags);
+	void *moved = vmm_block_rallocx(block, size, flags);
 
 	if (VMM_UNLIKELY(moved == NULL) && vmm_alloc_make_room(size))
-		moved = je_rallocx(block, size, flags);
+		moved = vmm_block_rallocx(block, size, flags);
+	VMM_LOG_CALL(VMM_RESULT_POINTER(moved), VMM_POINTER(block),
+	    VMM_NUMBER(size), VMM_NUMBER(flags));
 	return moved;
 }
 
 VMM_EXPORT size_t
 xallocx(void *block, size_t size, size_t extra, int flags)
 {
-	return je_xallocx(block, size, extra, flags);
+	size_t usable = vmm_block_xallocx(block, size, extra, flags);
+
+	VMM_LOG_CALL(VMM_RESULT(usable), VMM_POINTER(block), VMM_NUMBER(size),
+	    VMM_NUMBER(extra), VMM_NUMBER(flags));
+	return usable;
 }
 
 VMM_EXPORT size_t
 sallocx(const void *block, int flags)
 {
-	return je_sallocx(block, flags);
+	VMM_LOG_ENTER();
+	return vmm_block_sallocx(block, flags);
 }
 
 VMM_EXPORT void
 dallocx(void *block, int flags)
 {
-	je_dallocx(block, flags);
+	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(flags));
+	vmm_block_dallocx(block, flags);
 }
 
 VMM_EXPORT void
 sdallocx(void *block, size_t size, int flags)
 {
-	je_sdallocx(block, size, flags);
+	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(size), VMM_NUMBER(flags));
+	vmm_block_sdallocx(block, size, flags);
 }
 
 VMM_EXPORT size_t
 nallocx(size_t size, int flags)
 {
-	return je_nallocx(size, flags);
+	VMM_LOG_ENTER();
+	return vmm_block_nallocx(size, flags);
 }
 
 VMM_EXPORT int
 mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp,
     size_t newlen)
 {
+	VMM_LOG_ENTER();
 	/* The library creates no thread; jemalloc would try, and complain (redis). */
 	if (newp != NULL && strcmp(name, "background_thread") == 0)
 		return EPERM;
@@ -270,6 +333,7 @@ mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp,
 VMM_EXPORT int
 mallctlnametomib(const char *name, size_t *mibp, size_t *miblenp)
 {
+	VMM_LOG_ENTER();
 	return je_mallctlnametomib(name, mibp, miblenp);
 }
 
@@ -277,6 +341,7 @@ VMM_EXPORT int
 mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp,
     void *newp, size_t newlen)
 {
+	VMM_LOG_ENTER();
 	return je_mallctlbymib(mib, miblen, oldp, oldlenp, newp, newlen);
 }
 
@@ -284,6 +349,7 @@ VMM_EXPORT void
 malloc_stats_print(void (*write_cb)(void *, const char *), void *cbopaque,
     const char *opts)
 {
+	VMM_LOG_ENTER();
 	je_malloc_stats_print(write_cb, cbopaque, opts);
 }
 
@@ -292,6 +358,7 @@ malloc_stats_print(void (*write_cb)(void *, const char *), void *cbopaque,
 VMM_EXPORT pid_t
 fork(void)
 {
+	VMM_LOG_ENTER();
 	return vmm_fork();
 }
 
@@ -305,6 +372,7 @@ VMM_EXPORT int
 __register_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void), void *library)
 {
+	VMM_LOG_ENTER();
 	je_free(je_malloc(1));
 	return vmm_os_atfork(prepare, parent, child, library);
 }

@@ -6,7 +6,9 @@
 #include <stddef.h>
 
 #include "alloc.h"
-#include "jemalloc_private.h"
+#include "block.h"
+#include "log.h"
+#include "pool.h"
 
 /* The library is built with hidden visibility; these functions are its surface. */
 #define VMM_EXPORT __attribute__((visibility("default")))
@@ -16,21 +18,60 @@
 
 /*
  * jemalloc's smallest class, 8 bytes, is aligned to 8 bytes only, and its next
- * one to 16: so ask for more than 8.
+ * one to 16: so ask for more than 8. A guarded block is larger anyway.
  */
 static inline size_t
 vmm_entry_size(size_t size)
 {
-	return size > VMM_ALLOC_ALIGNMENT / 2 ? size : VMM_ALLOC_ALIGNMENT;
+#ifdef VMMALLOC_DEBUG
+	return size;
+#else
+	return size > VMM_BLOCK_ALIGNMENT / 2 ? size : VMM_BLOCK_ALIGNMENT;
+#endif
 }
 
 /*
  * Up to these bounds every size class that is a multiple of an alignment is
  * aligned to it (the smallest page is 4 KiB, and slabs begin at pages), so that
- * jemalloc's malloc, which has a fast path, can do for its aligned_alloc.
+ * jemalloc's malloc, which has a fast path, can do for its aligned_alloc. No
+ * longer with a guard behind.
  */
+#ifdef VMMALLOC_DEBUG
+#define VMM_ENTRY_SMALL_ALIGNMENT ((size_t)0)
+#else
 #define VMM_ENTRY_SMALL_ALIGNMENT ((size_t)4096)
+#endif
 #define VMM_ENTRY_SMALL_SIZE ((size_t)14336)
+
+/* What malloc, free and operators do, but for the trace. */
+
+static inline void *
+vmm_entry_get(size_t size)
+{
+	void *block = vmm_block_malloc(vmm_entry_size(size));
+
+	if (VMM_LIKELY(block != NULL))
+		return block;
+	return vmm_alloc_malloc(vmm_entry_size(size));
+}
+
+static inline void
+vmm_entry_give(void *block)
+{
+	if (VMM_LIKELY(vmm_pool_has(block)))
+		vmm_block_free(block);
+	else
+		vmm_alloc_other_free(block);
+}
+
+static inline void
+vmm_entry_give_sized(void *block, size_t size)
+{
+	if (VMM_LIKELY(vmm_pool_has(block)))
+		vmm_block_sdallocx(block, vmm_entry_size(size), 0);
+	else
+		vmm_alloc_other_free(block);
+}
 
 /* A block of `size` bytes at a multiple of `alignment`, a power of two. */
 static inline void *
@@ -45,12 +86,12 @@ vmm_entry_aligned(size_t alignment, size_t size)
 		size_t rounded = (size + alignment - 1) & ~(alignment - 1);
 
 		if (VMM_LIKELY(rounded <= VMM_ENTRY_SMALL_SIZE)) {
-			block = je_malloc(vmm_entry_size(rounded));
+			block = vmm_block_malloc(vmm_entry_size(rounded));
 			if (VMM_LIKELY(block != NULL))
 				return block;
 		}
 	}
-	block = je_aligned_alloc(alignment, size);
+	block = vmm_block_aligned_alloc(alignment, size);
 	if (VMM_LIKELY(block != NULL))
 		return block;
 	return vmm_alloc_aligned(alignment, size);

@@ -3,12 +3,20 @@
 #include "config.h"
 
 #include "fatal.h"
+#include "log.h"
 #include "os.h"
+
+static void
+say(const struct vmm_text *message)
+{
+	vmm_os_write_error(message->data, message->length);
+	vmm_log_copy(message->data, message->length);
+}
 
 _Noreturn void
 vmm_fatal_setup(const struct vmm_text *message)
 {
-	vmm_os_write_error(message->data, message->length);
+	say(message);
 	vmm_os_exit(1);
 }
 
@@ -21,6 +29,6 @@ vmm_fatal_abort(const char *what)
 	vmm_text_str(&message, "Error (libvmmalloc): ");
 	vmm_text_str(&message, what);
 	vmm_text_str(&message, "\n");
-	vmm_os_write_error(message.data, message.length);
+	say(&message);
 	vmm_os_abort();
 }

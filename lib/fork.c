@@ -6,6 +6,7 @@
 
 #include "fatal.h"
 #include "fork.h"
+#include "log.h"
 #include "os.h"
 #include "pool.h"
 
@@ -90,6 +91,7 @@ fork_begun(struct vmm_pool_fork *fork)
 pid_t
 vmm_fork(void)
 {
+	VMM_LOG_ENTER();
 	struct vmm_pool_fork fork;
 	sigset_t saved;
 	int cancel_state;
@@ -118,6 +120,7 @@ int
 vmm_fork_register(enum vmm_fork fork_kind,
     const struct vmm_fork_allocator *allocator)
 {
+	VMM_LOG_ENTER();
 	extern void *__dso_handle __attribute__((visibility("hidden")));
 
 	jemalloc = *allocator;

@@ -2,16 +2,88 @@
 /* init.c: the one-time start, at the first allocation, whenever that comes. */
 #include "config.h"
 
+#include <errno.h>
+#include <string.h>
+
+#include "block.h"
 #include "fatal.h"
 #include "init.h"
 #include "log.h"
 #include "os.h"
 #include "pool.h"
+#include "stats.h"
+
+static struct vmm_settings settings;
+
+#ifdef VMMALLOC_DEBUG
+static void
+start_log(void)
+{
+	struct vmm_text error;
+	int errnum;
+
+	vmm_log_level = settings.log_level;
+	if (settings.log_file[0] == '\0')
+		return;
+	errnum = vmm_log_open(settings.log_file);
+	if (errnum == 0)
+		return;
+	vmm_text_clear(&error);
+	vmm_text_str(&error, "Error (libvmmalloc): VMMALLOC_LOG_FILE=");
+	vmm_text_quote(&error, settings.log_file);
+	vmm_text_str(&error, ": ");
+	vmm_text_errno(&error, errnum);
+	vmm_text_str(&error, "\nlibvmmalloc: VMMALLOC_LOG_FILE is ");
+	vmm_text_quote(&error, settings.log_file);
+	vmm_text_str(&error, "; a file that this user owns, or can make, is"
+	    " needed, by no other user's symbolic link\n");
+	vmm_fatal_setup(&error);
+}
+
+static void
+start_guard(void)
+{
+	struct vmm_text error;
+	int errnum = vmm_block_open();
+
+	if (errnum == 0)
+		return;
+	vmm_text_clear(&error);
+	vmm_text_str(&error, "Error (libvmmalloc): no memory for the debug"
+	    " variant's records: ");
+	vmm_text_errno(&error, errnum);
+	vmm_text_str(&error, "\nlibvmmalloc: they take a sixty-fourth of"
+	    " VMMALLOC_POOL_SIZE in address space\n");
+	vmm_fatal_setup(&error);
+}
+
+static void
+write_text(void *argument, const char *text)
+{
+	(void)argument;
+	vmm_log_write(text, strlen(text));
+}
+
+void
+vmm_init_stop(void)
+{
+	VMM_LOG_ENTER();
+	int saved_errno = errno;
+
+	if (settings.log_stats)
+		vmm_stats_report(write_text, NULL);
+	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool closed"));
+	errno = saved_errno;
+}
+#else
+#define start_log() ((void)0)
+#define start_guard() ((void)0)
+#endif
 
 const struct vmm_settings *
 vmm_init_start(void)
 {
-	static struct vmm_settings settings;
+	VMM_LOG_ENTER();
 	static bool is_started;
 	struct vmm_text error;
 
@@ -19,11 +91,10 @@ vmm_init_start(void)
 		return &settings;
 	if (!vmm_settings_read(&settings, vmm_os_getenv, &error))
 		vmm_fatal_setup(&error);
-#ifdef VMMALLOC_DEBUG
-	vmm_log_level = settings.log_level;
-#endif
+	start_log();
 	if (!vmm_pool_open(&settings, &error))
 		vmm_fatal_setup(&error);
+	start_guard();
 	is_started = true;
 	return &settings;
 }

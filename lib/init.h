@@ -13,4 +13,9 @@
  */
 const struct vmm_settings *vmm_init_start(void);
 
+#ifdef VMMALLOC_DEBUG
+/* The end of the trace, and the statistics, if they are wanted. Keeps errno. */
+void vmm_init_stop(void);
+#endif
+
 #endif

@@ -9,6 +9,7 @@
 #include "init.h"
 #include "jehost.h"
 #include "jemalloc_private.h"
+#include "log.h"
 #include "os.h"
 #include "pool.h"
 #include "text.h"
@@ -58,6 +59,7 @@ arena_count(void)
 ssize_t
 vmm_jehost_readlink(const char *path, char *buffer, size_t size)
 {
+	VMM_LOG_ENTER();
 	struct vmm_text conf;
 
 	(void)path;
@@ -74,6 +76,7 @@ vmm_jehost_readlink(const char *path, char *buffer, size_t size)
 char *
 vmm_jehost_secure_getenv(const char *name)
 {
+	VMM_LOG_ENTER();
 	const struct vmm_settings *settings = vmm_init_start();
 
 	if (strcmp(name, "MALLOC_CONF") != 0 || *settings->conf == '\0')
@@ -85,6 +88,7 @@ int
 vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void))
 {
+	VMM_LOG_ENTER();
 	const struct vmm_fork_allocator jemalloc = {
 		prepare, parent, child, vmm_jehost_purge_arenas
 	};
@@ -99,6 +103,7 @@ int
 vmm_jehost_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
     void *(*start)(void *), void *argument)
 {
+	VMM_LOG_ENTER();
 	(void)thread;
 	(void)attr;
 	(void)start;
@@ -109,6 +114,7 @@ vmm_jehost_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 void *
 vmm_jehost_dlsym(void *handle, const char *name)
 {
+	VMM_LOG_ENTER();
 	(void)handle;
 	(void)name;
 	return NULL;
@@ -117,6 +123,7 @@ vmm_jehost_dlsym(void *handle, const char *name)
 void *
 vmm_jehost_sbrk(intptr_t increment)
 {
+	VMM_LOG_ENTER();
 	(void)increment;
 	return (void *)-1;
 }
@@ -125,6 +132,7 @@ void *
 vmm_jehost_extent_alloc(void *wanted, size_t size, size_t alignment,
     bool *is_zero, bool *is_committed)
 {
+	VMM_LOG_ENTER();
 	void *range = vmm_pool_take(wanted, size, alignment, is_zero);
 
 	if (range != NULL)
@@ -136,6 +144,7 @@ void *
 vmm_jehost_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
     void *expanded, size_t size, size_t alignment, bool is_zero, bool is_guarded)
 {
+	VMM_LOG_ENTER();
 	if (vmm_pool_come_home())
 		vmm_jehost_purge_arenas();
 	return je_ecache_alloc(tsdn, pac, ehooks, ecache, expanded, size,
@@ -145,6 +154,7 @@ vmm_jehost_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
 bool
 vmm_jehost_extent_dalloc(void *address, size_t size)
 {
+	VMM_LOG_ENTER();
 	vmm_pool_give(address, size);
 	return false;
 }
@@ -152,12 +162,14 @@ vmm_jehost_extent_dalloc(void *address, size_t size)
 void
 vmm_jehost_extent_destroy(void *address, size_t size)
 {
+	VMM_LOG_ENTER();
 	vmm_pool_give(address, size);
 }
 
 bool
 vmm_jehost_pages_commit(void *address, size_t size)
 {
+	VMM_LOG_ENTER();
 	(void)address;
 	(void)size;
 	return false;
@@ -166,6 +178,7 @@ vmm_jehost_pages_commit(void *address, size_t size)
 bool
 vmm_jehost_pages_decommit(void *address, size_t size)
 {
+	VMM_LOG_ENTER();
 	(void)address;
 	(void)size;
 	return true;
@@ -178,6 +191,7 @@ vmm_jehost_pages_decommit(void *address, size_t size)
 bool
 vmm_jehost_pages_purge_lazy(void *address, size_t size)
 {
+	VMM_LOG_ENTER();
 	(void)address;
 	(void)size;
 	return true;
@@ -186,6 +200,7 @@ vmm_jehost_pages_purge_lazy(void *address, size_t size)
 bool
 vmm_jehost_pages_purge_forced(void *address, size_t size)
 {
+	VMM_LOG_ENTER();
 	(void)address;
 	(void)size;
 	return true;
@@ -194,10 +209,22 @@ vmm_jehost_pages_purge_forced(void *address, size_t size)
 void
 vmm_jehost_purge_arenas(void)
 {
+	VMM_LOG_ENTER();
 	vmm_pool_keep_begin();
 	/* 4096 stands for all arenas (jemalloc(3), MALLCTL_ARENAS_ALL). */
 	je_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
 	vmm_pool_keep_end();
+}
+
+void
+vmm_jehost_trim(void)
+{
+	VMM_LOG_ENTER();
+	int saved_errno = errno;
+
+	je_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+	je_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	errno = saved_errno;
 }
 
 /* Between the two functions below, which call each other through jemalloc. */
@@ -207,6 +234,7 @@ void *
 vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
     size_t alignment, bool is_zero, void *tcache)
 {
+	VMM_LOG_ENTER();
 	void *block = je_arena_palloc(tsdn, arena, size, alignment, is_zero,
 	    tcache);
 
@@ -222,6 +250,7 @@ vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
 bool
 vmm_jehost_tcache_init(void *tsd)
 {
+	VMM_LOG_ENTER();
 	bool failed;
 
 	has_no_tcache = false;

@@ -68,4 +68,10 @@ bool vmm_jehost_tcache_init(void *tsd);
  */
 void vmm_jehost_purge_arenas(void);
 
+/*
+ * The same, and what this thread caches, for good: the pool returns to the system
+ * what it can. Keeps errno.
+ */
+void vmm_jehost_trim(void);
+
 #endif

@@ -6,7 +6,6 @@
 
 #include "fatal.h"
 #include "operators.h"
-#include "pool.h"
 
 void *
 vmm_operators_runtime(const char *name)
@@ -30,35 +29,36 @@ vmm_operators_runtime(const char *name)
 	return function;
 }
 
+void *
+vmm_operators_new(size_t size)
+{
+	return ((void *(*)(size_t))vmm_operators_runtime(
+	    VMM_CXX(_Znw, )))(size);
+}
+
+void *
+vmm_operators_new_aligned(size_t size, size_t alignment)
+{
+	return ((void *(*)(size_t, size_t))vmm_operators_runtime(
+	    VMM_CXX(_Znw, St11align_val_t)))(size, alignment);
+}
+
 VMM_EXPORT void *
 vmm_new(size_t size)
 {
-	void *block = je_malloc(vmm_entry_size(size));
-
-	if (VMM_LIKELY(block != NULL))
-		return block;
-	return ((void *(*)(size_t))vmm_operators_runtime(
-	    VMM_CXX(_Znw, )))(size);
+	return vmm_operators_get("operator new", size);
 }
 
 VMM_EXPORT void *
 vmm_new_aligned(size_t size, size_t alignment)
 {
-	void *block = vmm_entry_aligned(alignment, size);
-
-	if (VMM_LIKELY(block != NULL))
-		return block;
-	return ((void *(*)(size_t, size_t))vmm_operators_runtime(
-	    VMM_CXX(_Znw, St11align_val_t)))(size, alignment);
+	return vmm_operators_get_aligned("operator new", size, alignment);
 }
 
 VMM_EXPORT void
 vmm_delete(void *block)
 {
-	if (VMM_LIKELY(vmm_pool_has(block)))
-		je_free(block);
-	else
-		vmm_alloc_other_free(block);
+	vmm_operators_give("operator delete", block);
 }
 
 VMM_EXPORT void

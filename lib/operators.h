@@ -49,4 +49,54 @@ void vmm_own_delete_array(void *block);
  */
 void *vmm_operators_runtime(const char *name);
 
+/* The same, of operator new alone, called. */
+void *vmm_operators_new(size_t size);
+void *vmm_operators_new_aligned(size_t size, size_t alignment);
+
+/*
+ * What the operators do by themselves. `name` is for the trace, which has no line for
+ * a block that the runtime had to find: there is one for the malloc that it called.
+ */
+
+static inline void *
+vmm_operators_get(const char *name, size_t size)
+{
+	void *block = vmm_block_malloc(vmm_entry_size(size));
+
+	(void)name;
+	if (VMM_UNLIKELY(block == NULL))
+		return vmm_operators_new(size);
+	VMM_LOG_CALL_AS(name, VMM_RESULT_POINTER(block), VMM_NUMBER(size));
+	return block;
+}
+
+static inline void *
+vmm_operators_get_aligned(const char *name, size_t size, size_t alignment)
+{
+	void *block = vmm_entry_aligned(alignment, size);
+
+	(void)name;
+	if (VMM_UNLIKELY(block == NULL))
+		return vmm_operators_new_aligned(size, alignment);
+	VMM_LOG_CALL_AS(name, VMM_RESULT_POINTER(block), VMM_NUMBER(size),
+	    VMM_NUMBER(alignment));
+	return block;
+}
+
+static inline void
+vmm_operators_give(const char *name, void *block)
+{
+	(void)name;
+	VMM_LOG_GIVEN_AS(name, VMM_POINTER(block));
+	vmm_entry_give(block);
+}
+
+static inline void
+vmm_operators_give_sized(const char *name, void *block, size_t size)
+{
+	(void)name;
+	VMM_LOG_GIVEN_AS(name, VMM_POINTER(block), VMM_NUMBER(size));
+	vmm_entry_give_sized(block, size);
+}
+
 #endif

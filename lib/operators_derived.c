@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include "operators.h"
-#include "pool.h"
 
 /*
  * In a file of their own, so that the calls go through the dynamic linker and
@@ -14,6 +13,8 @@ VMM_EXPORT void *vmm_new_array(size_t size) __asm__(VMM_CXX(_Zna, ));
 VMM_EXPORT void *
 vmm_new_array(size_t size)
 {
+	if (VMM_LIKELY(vmm_new == vmm_own_new))
+		return vmm_operators_get("operator new[]", size);
 	return vmm_new(size);
 }
 
@@ -22,6 +23,9 @@ VMM_EXPORT void *vmm_new_array_aligned(size_t size, size_t alignment)
 VMM_EXPORT void *
 vmm_new_array_aligned(size_t size, size_t alignment)
 {
+	if (VMM_LIKELY(vmm_new_aligned == vmm_own_new_aligned))
+		return vmm_operators_get_aligned("operator new[]", size,
+		    alignment);
 	return vmm_new_aligned(size, alignment);
 }
 
@@ -31,62 +35,73 @@ vmm_new_array_aligned(size_t size, size_t alignment)
  * called, the C++ runtime knows how.
  */
 
-static void *
-new_nothrow(size_t size, const struct nothrow *tag, const char *name)
-{
-	void *block = NULL;
-
-	if (VMM_LIKELY(vmm_new == vmm_own_new))
-		block = je_malloc(vmm_entry_size(size));
-	if (VMM_LIKELY(block != NULL))
-		return block;
-	return ((void *(*)(size_t, const struct nothrow *))
-		vmm_operators_runtime(name))(size, tag);
-}
-
-static void *
-new_aligned_nothrow(size_t size, size_t alignment, const struct nothrow *tag,
+static inline void *
+new_nothrow(size_t size, const struct nothrow *tag, const char *symbol,
     const char *name)
 {
 	void *block = NULL;
 
-	if (VMM_LIKELY(vmm_new_aligned == vmm_own_new_aligned))
-		block = vmm_entry_aligned(alignment, size);
-	if (VMM_LIKELY(block != NULL))
-		return block;
-	return ((void *(*)(size_t, size_t, const struct nothrow *))
-		vmm_operators_runtime(name))(size, alignment, tag);
+	(void)name;
+	if (VMM_LIKELY(vmm_new == vmm_own_new))
+		block = vmm_block_malloc(vmm_entry_size(size));
+	if (VMM_UNLIKELY(block == NULL))
+		return ((void *(*)(size_t, const struct nothrow *))
+			vmm_operators_runtime(symbol))(size, tag);
+	VMM_LOG_CALL_AS(name, VMM_RESULT_POINTER(block), VMM_NUMBER(size));
+	return block;
 }
 
-#define NEW_NOTHROW(function, name)                                            \
+static inline void *
+new_aligned_nothrow(size_t size, size_t alignment, const struct nothrow *tag,
+    const char *symbol, const char *name)
+{
+	void *block = NULL;
+
+	(void)name;
+	if (VMM_LIKELY(vmm_new_aligned == vmm_own_new_aligned))
+		block = vmm_entry_aligned(alignment, size);
+	if (VMM_UNLIKELY(block == NULL))
+		return ((void *(*)(size_t, size_t, const struct nothrow *))
+			vmm_operators_runtime(symbol))(size, alignment, tag);
+	VMM_LOG_CALL_AS(name, VMM_RESULT_POINTER(block), VMM_NUMBER(size),
+	    VMM_NUMBER(alignment));
+	return block;
+}
+
+#define NEW_NOTHROW(function, symbol, name)                                    \
 	VMM_EXPORT void *function(size_t size, const struct nothrow *tag)      \
-	    __asm__(name);                                                     \
+	    __asm__(symbol);                                                   \
 	VMM_EXPORT void *function(size_t size, const struct nothrow *tag)      \
 	{                                                                      \
-		return new_nothrow(size, tag, name);                           \
+		return new_nothrow(size, tag, symbol, name);                   \
 	}
 
-NEW_NOTHROW(vmm_new_nothrow, VMM_CXX(_Znw, RKSt9nothrow_t))
-NEW_NOTHROW(vmm_new_array_nothrow, VMM_CXX(_Zna, RKSt9nothrow_t))
+NEW_NOTHROW(vmm_new_nothrow, VMM_CXX(_Znw, RKSt9nothrow_t), "operator new")
+NEW_NOTHROW(vmm_new_array_nothrow, VMM_CXX(_Zna, RKSt9nothrow_t),
+    "operator new[]")
 
-#define NEW_ALIGNED_NOTHROW(function, name)                                    \
+#define NEW_ALIGNED_NOTHROW(function, symbol, name)                            \
 	VMM_EXPORT void *function(size_t size, size_t alignment,               \
-	    const struct nothrow *tag) __asm__(name);                          \
+	    const struct nothrow *tag) __asm__(symbol);                        \
 	VMM_EXPORT void *function(size_t size, size_t alignment,               \
 	    const struct nothrow *tag)                                         \
 	{                                                                      \
-		return new_aligned_nothrow(size, alignment, tag, name);        \
+		return new_aligned_nothrow(size, alignment, tag, symbol,       \
+		    name);                                                     \
 	}
 
 NEW_ALIGNED_NOTHROW(vmm_new_aligned_nothrow,
-    VMM_CXX(_Znw, St11align_val_tRKSt9nothrow_t))
+    VMM_CXX(_Znw, St11align_val_tRKSt9nothrow_t), "operator new")
 NEW_ALIGNED_NOTHROW(vmm_new_array_aligned_nothrow,
-    VMM_CXX(_Zna, St11align_val_tRKSt9nothrow_t))
+    VMM_CXX(_Zna, St11align_val_tRKSt9nothrow_t), "operator new[]")
 
 VMM_EXPORT void
 vmm_delete_array(void *block)
 {
-	vmm_delete(block);
+	if (VMM_LIKELY(vmm_delete == vmm_own_delete))
+		vmm_operators_give("operator delete[]", block);
+	else
+		vmm_delete(block);
 }
 extern void vmm_own_delete_array(void *block)
     __attribute__((alias("_ZdaPv"), visibility("hidden")));
@@ -96,22 +111,13 @@ extern void vmm_own_delete_array(void *block)
  * the short way is open only while both operators are ours.
  */
 
-static inline void
-delete_sized(void *block, size_t size)
-{
-	if (VMM_LIKELY(vmm_pool_has(block)))
-		je_sdallocx(block, vmm_entry_size(size), 0);
-	else
-		vmm_alloc_other_free(block);
-}
-
 VMM_EXPORT void vmm_delete_sized(void *block, size_t size)
     __asm__(VMM_CXX(_ZdlPv, ));
 VMM_EXPORT void
 vmm_delete_sized(void *block, size_t size)
 {
 	if (VMM_LIKELY(vmm_delete == vmm_own_delete))
-		delete_sized(block, size);
+		vmm_operators_give_sized("operator delete", block, size);
 	else
 		vmm_delete(block);
 }
@@ -123,7 +129,7 @@ vmm_delete_array_sized(void *block, size_t size)
 {
 	if (VMM_LIKELY(vmm_delete == vmm_own_delete &&
 		vmm_delete_array == vmm_own_delete_array))
-		delete_sized(block, size);
+		vmm_operators_give_sized("operator delete[]", block, size);
 	else
 		vmm_delete_array(block);
 }

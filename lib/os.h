@@ -18,9 +18,11 @@
 
 /* What a file system can and cannot do, as far as a pool is concerned. */
 struct vmm_os_fs {
+	const char *name;       /* as in mount(8); "another kind" where not known */
 	size_t page_size;       /* of its mappings: more than the system's on hugetlbfs */
 	bool maps_reserve;      /* mmap(2) itself promises the pages (hugetlbfs) */
 	bool reserve_allocates; /* reserving costs memory and time by the byte (tmpfs) */
+	bool is_dax;            /* its pages are the device's own */
 	bool has_page_cache;    /* so that unused pages are worth returning; not DAX */
 };
 
@@ -80,6 +82,9 @@ uint64_t vmm_os_now_us(void);
 /* getpid(2). */
 pid_t vmm_os_process(void);
 
+/* Lets other threads run (sched_yield(2)). */
+void vmm_os_yield(void);
+
 /* Whether the process has one thread alone, by the kernel's count (/proc). */
 bool vmm_os_is_single_threaded(void);
 
@@ -113,8 +118,32 @@ int vmm_os_map_plain(size_t size, void **address);
  */
 int vmm_os_file_create(const char *dir, struct vmm_os_file *file);
 
+/*
+ * Has a descriptor that the program does not know out of its way: *fd becomes another,
+ * close-on-exec. EMFILE, and nothing changed.
+ */
+int vmm_os_fd_move_high(int *fd);
+
+/*
+ * Opens the file of that absolute path for appending, or makes it, mode 0600. Follows
+ * symbolic links of the superuser's and this user's alone (ELOOP), and takes no file
+ * of another user's (EPERM), nor one with several names (EMLINK). EACCES, ENOENT, ...
+ * as open(2) says. One caller at a time.
+ */
+int vmm_os_log_open(const char *path, struct vmm_os_file *file);
+
+/*
+ * Appends, with one write(2): whole, whatever other processes append. Lost, if there
+ * is no room or the limit of file sizes is reached.
+ */
+void vmm_os_log_write(const struct vmm_os_file *file, const char *data,
+    size_t length);
+
 /* Whether the descriptor still is the file: the program may have closed it. */
 bool vmm_os_file_is_own(const struct vmm_os_file *file);
+
+/* How much of the file has blocks, in bytes (stat(2)). EBADF. */
+int vmm_os_file_blocks(const struct vmm_os_file *file, uint64_t *bytes);
 
 /* How large the new file may become. */
 void vmm_os_file_room(const struct vmm_os_file *file, struct vmm_os_room *room);

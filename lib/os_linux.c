@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "os.h"
 
 size_t
@@ -27,6 +28,7 @@ vmm_os_page_size(void)
 unsigned
 vmm_os_cpu_count(void)
 {
+	VMM_LOG_ENTER();
 	cpu_set_t set;
 
 	/* More CPUs than the set holds: EINVAL, and the exact number hardly matters. */
@@ -100,6 +102,7 @@ vmm_os_abort(void)
 int
 vmm_os_map_plain(size_t size, void **address)
 {
+	VMM_LOG_ENTER();
 	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -132,6 +135,7 @@ vmm_os_path_absolute(const char *path, char *absolute, size_t size)
 void
 vmm_os_signals_block(sigset_t *saved)
 {
+	VMM_LOG_ENTER();
 	sigset_t all;
 
 	sigfillset(&all);
@@ -141,6 +145,7 @@ vmm_os_signals_block(sigset_t *saved)
 void
 vmm_os_signals_restore(const sigset_t *saved)
 {
+	VMM_LOG_ENTER();
 	pthread_sigmask(SIG_SETMASK, saved, NULL);
 }
 
@@ -162,6 +167,7 @@ vmm_os_cancel_restore(int state)
 uint64_t
 vmm_os_now_us(void)
 {
+	VMM_LOG_ENTER();
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
@@ -174,9 +180,16 @@ vmm_os_process(void)
 	return getpid();
 }
 
+void
+vmm_os_yield(void)
+{
+	sched_yield();
+}
+
 bool
 vmm_os_is_single_threaded(void)
 {
+	VMM_LOG_ENTER();
 	struct stat stat_of_tasks;
 
 	/* One link for each thread, besides the two of every directory. */
@@ -187,6 +200,7 @@ vmm_os_is_single_threaded(void)
 int
 vmm_os_own_make(volatile unsigned char **own)
 {
+	VMM_LOG_ENTER();
 	size_t size = vmm_os_page_size();
 	void *page = NULL;
 	int error = vmm_os_map_plain(size, &page);
@@ -219,6 +233,7 @@ int
 vmm_os_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
     void *library)
 {
+	VMM_LOG_ENTER();
 	static void *known;
 	int (*next)(void (*)(void), void (*)(void), void (*)(void), void *);
 
@@ -229,6 +244,7 @@ vmm_os_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
 pid_t
 vmm_os_fork(void)
 {
+	VMM_LOG_ENTER();
 	static void *known;
 	pid_t (*next)(void);
 
@@ -244,6 +260,7 @@ vmm_os_fork(void)
 void
 vmm_os_reap(pid_t child)
 {
+	VMM_LOG_ENTER();
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		;
 }

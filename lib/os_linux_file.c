@@ -16,8 +16,12 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "os.h"
 
+#ifndef F2FS_SUPER_MAGIC
+#define F2FS_SUPER_MAGIC 0xf2f52010
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14, glibc 2.35 */
 #endif
@@ -84,8 +88,8 @@ open_unlinked(const char *dir)
  * stdout or stderr can be mistaken for; and not so high that the kernel has to
  * enlarge every child's table.
  */
-static int
-move_high(int fd)
+int
+vmm_os_fd_move_high(int *fd)
 {
 	struct rlimit limit;
 	int floor = FD_HIGH;
@@ -93,18 +97,19 @@ move_high(int fd)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= FD_HIGH)
 		floor = limit.rlim_cur > 8 ? (int)limit.rlim_cur - 4 : 3;
-	high = fcntl(fd, F_DUPFD_CLOEXEC, floor);
+	high = fcntl(*fd, F_DUPFD_CLOEXEC, floor);
 	if (high < 0)
-		high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		high = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
 	if (high < 0)
-		return -1;
-	close(fd);
-	return high;
+		return errno;
+	close(*fd);
+	*fd = high;
+	return 0;
 }
 
 /* Whether a file's pages are the device itself: statx(2), Linux 5.8. */
 static bool
-is_dax(int fd)
+is_dax_file(int fd)
 {
 #ifdef STATX_ATTR_DAX
 	struct statx stat;
@@ -117,67 +122,84 @@ is_dax(int fd)
 #endif
 }
 
+/* The names that mount(8) has for them; statfs(2) has the numbers. */
+static const char *
+name_of_fs(unsigned long type)
+{
+	static const struct {
+		unsigned long type;
+		const char *name;
+	} names[] = {
+		{ TMPFS_MAGIC, "tmpfs" }, { HUGETLBFS_MAGIC, "hugetlbfs" },
+		{ EXT4_SUPER_MAGIC, "ext4" }, { XFS_SUPER_MAGIC, "xfs" },
+		{ BTRFS_SUPER_MAGIC, "btrfs" }, { F2FS_SUPER_MAGIC, "f2fs" },
+		{ OVERLAYFS_SUPER_MAGIC, "overlay" }, { NFS_SUPER_MAGIC, "nfs" },
+		{ 0x2fc12fc1, "zfs" }, { 0x65735546, "fuse" },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (names[i].type == type)
+			return names[i].name;
+	}
+	return "another kind";
+}
+
+/* Copy-on-write would need new blocks, and fail, at a rewrite. */
+static void
+forbid_cow(int fd)
+{
+	int flags = 0;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+		flags |= FS_NOCOW_FL;
+		ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+}
+
 static void
 learn_fs(int fd, struct vmm_os_fs *fs)
 {
-	struct statfs stat;
+	struct statfs stat = { 0 };
+	unsigned long type = fstatfs(fd, &stat) == 0
+	    ? (unsigned long)stat.f_type : 0;
+	bool is_dax = is_dax_file(fd);
 
 	*fs = (struct vmm_os_fs){
+		.name = name_of_fs(type),
 		.page_size = vmm_os_page_size(),
-		.has_page_cache = !is_dax(fd),
+		.maps_reserve = type == HUGETLBFS_MAGIC,
+		.reserve_allocates = type == TMPFS_MAGIC,
+		.is_dax = is_dax,
+		.has_page_cache = !is_dax && type != HUGETLBFS_MAGIC,
 	};
-	if (fstatfs(fd, &stat) != 0)
-		return;
-	switch ((unsigned long)stat.f_type) {
-	case HUGETLBFS_MAGIC:
+	if (fs->maps_reserve)
 		fs->page_size = (size_t)stat.f_bsize;
-		fs->maps_reserve = true;
-		fs->has_page_cache = false;
-		break;
-	case TMPFS_MAGIC:
-		fs->reserve_allocates = true;
-		break;
-	case BTRFS_SUPER_MAGIC: {
-		/* Copy-on-write would need new blocks, and fail, at a rewrite. */
-		int flags = 0;
-
-		if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
-			flags |= FS_NOCOW_FL;
-			ioctl(fd, FS_IOC_SETFLAGS, &flags);
-		}
-		break;
-	}
-	default:
-		break;
-	}
+	if (type == BTRFS_SUPER_MAGIC)
+		forbid_cow(fd);
 }
 
 int
 vmm_os_file_create(const char *dir, struct vmm_os_file *file)
 {
+	VMM_LOG_ENTER();
 	struct stat stat;
-	int high;
 	int fd = open_unlinked(dir);
 	int error;
 
 	if (fd < 0)
 		return errno;
-	high = move_high(fd);
-	if (high < 0)
-		goto failed;
-	fd = high;
-	if (fstat(fd, &stat) != 0)
-		goto failed;
+	error = vmm_os_fd_move_high(&fd);
+	if (error == 0 && fstat(fd, &stat) != 0)
+		error = errno;
+	if (error != 0) {
+		close(fd);
+		return error;
+	}
 	*file = (struct vmm_os_file){
 		.fd = fd, .device = stat.st_dev, .inode = stat.st_ino
 	};
 	learn_fs(fd, &file->fs);
 	return 0;
-
-failed:
-	error = errno;
-	close(fd);
-	return error;
 }
 
 bool
@@ -189,9 +211,22 @@ vmm_os_file_is_own(const struct vmm_os_file *file)
 	    stat.st_ino == file->inode;
 }
 
+int
+vmm_os_file_blocks(const struct vmm_os_file *file, uint64_t *bytes)
+{
+	VMM_LOG_ENTER();
+	struct stat stat;
+
+	if (!vmm_os_file_is_own(file) || fstat(file->fd, &stat) != 0)
+		return EBADF;
+	*bytes = (uint64_t)stat.st_blocks * 512;
+	return 0;
+}
+
 void
 vmm_os_file_room(const struct vmm_os_file *file, struct vmm_os_room *room)
 {
+	VMM_LOG_ENTER();
 	struct rlimit limit;
 	struct statfs stat;
 
@@ -208,6 +243,7 @@ vmm_os_file_room(const struct vmm_os_file *file, struct vmm_os_room *room)
 int
 vmm_os_file_resize(const struct vmm_os_file *file, size_t size)
 {
+	VMM_LOG_ENTER();
 	return ftruncate(file->fd, (off_t)size) == 0 ? 0 : errno;
 }
 
@@ -238,6 +274,7 @@ int
 vmm_os_file_map(const struct vmm_os_file *file, size_t size, size_t alignment,
     void **address)
 {
+	VMM_LOG_ENTER();
 	char *place = map_nothing(size, alignment);
 
 	if (place == NULL)
@@ -257,6 +294,7 @@ int
 vmm_os_file_map_at(const struct vmm_os_file *file, void *address, size_t offset,
     size_t length)
 {
+	VMM_LOG_ENTER();
 	void *map = mmap((char *)address + offset, length,
 	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd,
 	    (off_t)offset);
@@ -267,6 +305,7 @@ vmm_os_file_map_at(const struct vmm_os_file *file, void *address, size_t offset,
 int
 vmm_os_populate(void *address, size_t length)
 {
+	VMM_LOG_ENTER();
 	int result;
 
 	do {
@@ -296,6 +335,7 @@ int
 vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length)
 {
+	VMM_LOG_ENTER();
 	if (file->fs.maps_reserve)
 		return 0;
 	while (length > 0) {
@@ -314,12 +354,14 @@ vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
 int
 vmm_os_file_remove(void *address, size_t length)
 {
+	VMM_LOG_ENTER();
 	return madvise(address, length, MADV_REMOVE) == 0 ? 0 : errno;
 }
 
 void
 vmm_os_dump_set(void *address, size_t size, bool is_dumped)
 {
+	VMM_LOG_ENTER();
 	if (size > 0)
 		madvise(address, size, is_dumped ? MADV_DODUMP : MADV_DONTDUMP);
 }

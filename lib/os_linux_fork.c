@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "os.h"
 #include "text.h"
 
@@ -23,6 +24,7 @@
 int
 vmm_os_file_can_be_private(const struct vmm_os_file *file)
 {
+	VMM_LOG_ENTER();
 	if (file->fs.maps_reserve)
 		return EOPNOTSUPP;
 	return vmm_os_file_is_own(file) ? 0 : EBADF;
@@ -32,6 +34,7 @@ int
 vmm_os_file_map_private(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length)
 {
+	VMM_LOG_ENTER();
 	/* Without MAP_NORESERVE a large pool would not fit beside itself. */
 	void *map = mmap((char *)address + offset, length,
 	    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
@@ -43,6 +46,7 @@ vmm_os_file_map_private(const struct vmm_os_file *file, void *address,
 int
 vmm_os_map_fresh(void *address, size_t length)
 {
+	VMM_LOG_ENTER();
 	void *map = mmap(address, length, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 
@@ -52,6 +56,7 @@ vmm_os_map_fresh(void *address, size_t length)
 int
 vmm_os_map_move(void *from, size_t length, void *to, size_t size)
 {
+	VMM_LOG_ENTER();
 	/* The first call replaces all of it, so that nothing stays shared. */
 	int error = vmm_os_map_fresh(to, size);
 
@@ -66,12 +71,14 @@ vmm_os_map_move(void *from, size_t length, void *to, size_t size)
 void
 vmm_os_unmap(void *address, size_t length)
 {
+	VMM_LOG_ENTER();
 	munmap(address, length);
 }
 
 void
 vmm_os_discard(void *address, size_t length)
 {
+	VMM_LOG_ENTER();
 	madvise(address, length, MADV_DONTNEED);
 }
 
@@ -79,6 +86,7 @@ int
 vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
     const void *data, size_t length)
 {
+	VMM_LOG_ENTER();
 	while (length > 0) {
 		ssize_t written = pwrite(file->fd, data, length, (off_t)offset);
 
@@ -97,6 +105,7 @@ bool
 vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t end,
     size_t *begin)
 {
+	VMM_LOG_ENTER();
 	off_t data = lseek(file->fd, (off_t)from, SEEK_DATA);
 
 	if (data < 0 && errno == ENXIO)
@@ -110,6 +119,7 @@ int
 vmm_os_file_clone(const struct vmm_os_file *to, const struct vmm_os_file *from,
     size_t offset, size_t length)
 {
+	VMM_LOG_ENTER();
 	struct file_clone_range range = {
 		.src_fd = from->fd, .src_offset = offset,
 		.src_length = length, .dest_offset = offset,
@@ -121,6 +131,7 @@ vmm_os_file_clone(const struct vmm_os_file *to, const struct vmm_os_file *from,
 uint64_t
 vmm_os_file_unwritten(const struct vmm_os_file *file, size_t length)
 {
+	VMM_LOG_ENTER();
 #ifdef SYS_cachestat
 	long number = SYS_cachestat;
 #else
@@ -141,12 +152,14 @@ vmm_os_file_unwritten(const struct vmm_os_file *file, size_t length)
 void
 vmm_os_file_write_out(const struct vmm_os_file *file)
 {
+	VMM_LOG_ENTER();
 	sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 void
 vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by)
 {
+	VMM_LOG_ENTER();
 	int number = file->fd;
 	bool is_own = vmm_os_file_is_own(file);
 
@@ -180,6 +193,7 @@ reopen(const struct vmm_os_file *file)
 int
 vmm_os_file_hold(const struct vmm_os_file *file, void **holder, bool *is_alone)
 {
+	VMM_LOG_ENTER();
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET,
 		.l_start = 0, .l_len = 1 };
 	size_t size = vmm_os_page_size();
@@ -215,6 +229,7 @@ failed:
 void
 vmm_os_file_release(void **holder)
 {
+	VMM_LOG_ENTER();
 	if (*holder != NULL)
 		munmap(*holder, vmm_os_page_size());
 	*holder = NULL;
@@ -224,6 +239,7 @@ void
 vmm_os_private_pages(const void *address, size_t npages,
     unsigned char *is_private)
 {
+	VMM_LOG_ENTER();
 	uint64_t entries[PAGEMAP_STEP];
 	uintptr_t first = (uintptr_t)address / vmm_os_page_size();
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);

@@ -9,6 +9,7 @@
 #include "fatal.h"
 #include "log.h"
 #include "pool_state.h"
+#include "probe.h"
 
 /* 1 GiB and 2 MiB: what DAX and huge page file systems can map in one piece. */
 #define ALIGNMENT_GIANT ((size_t)1 << 30)
@@ -33,6 +34,7 @@ struct vmm_pool_state vmm_pool = {
 void
 vmm_pool_lock(void)
 {
+	VMM_LOG_ENTER();
 	int cancel_state;
 
 	if (vmm_pool.own != NULL && *vmm_pool.own == 0)
@@ -47,6 +49,7 @@ vmm_pool_lock(void)
 void
 vmm_pool_unlock(void)
 {
+	VMM_LOG_ENTER();
 	int cancel_state = vmm_pool.cancel_state;
 
 	pthread_mutex_unlock(&vmm_pool.lock);
@@ -63,6 +66,7 @@ count_of(enum vmm_chunk kind)
 void
 vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind)
 {
+	VMM_LOG_ENTER();
 	for (; begin < end; begin += VMM_CHUNK_SIZE) {
 		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
 
@@ -74,6 +78,7 @@ vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind)
 void
 vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind)
 {
+	VMM_LOG_ENTER();
 	for (; begin < end; begin += VMM_CHUNK_SIZE) {
 		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
 
@@ -85,6 +90,7 @@ vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind)
 size_t
 vmm_pool_chunks_end(void)
 {
+	VMM_LOG_ENTER();
 	size_t end = vmm_larger(vmm_pool.high_water, vmm_pool.reserved);
 
 	if (vmm_pool.private_from < vmm_pool.size)
@@ -95,6 +101,7 @@ vmm_pool_chunks_end(void)
 bool
 vmm_pool_next_used_chunks(size_t at, size_t *begin, size_t *end)
 {
+	VMM_LOG_ENTER();
 	size_t first, npages;
 	size_t next = at;
 
@@ -177,11 +184,19 @@ reserve_to(size_t end)
 	int error = vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, vmm_pool.reserved,
 	    more);
 
-	if (error != 0)
+	if (error != 0) {
+		VMM_LOG(VMM_LOG_ERRORS,
+		    vmm_text_str(line, "no blocks for bytes "),
+		    vmm_text_uint(line, vmm_pool.reserved),
+		    vmm_text_str(line, " to "), vmm_text_uint(line, end),
+		    vmm_text_str(line, " of the file: "),
+		    vmm_text_errno(line, error));
 		return error;
+	}
 	vmm_os_dump_set(vmm_pool.base + vmm_pool.reserved, more, true);
 	vmm_pool.reserved = end;
-	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "reserved "),
+	VMM_PROBE(grow, end, more);
+	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool grown: reserved "),
 	    vmm_text_uint(line, end));
 	return 0;
 }
@@ -278,18 +293,37 @@ set_up_fork(const struct vmm_settings *settings)
 	vmm_pool.reserve = settings->reserve;
 	vmm_pool.private_from = vmm_pool.size;
 	vmm_pool.owner = vmm_os_process();
-	if (vmm_pool.fork == VMM_FORK_NONE)
-		return 0;
 	/* A path too long for a child's file is said when that is made. */
 	if (vmm_os_path_absolute(settings->pool_dir, vmm_pool.dir,
 		sizeof(vmm_pool.dir)) != 0)
 		vmm_pool.dir[0] = '\0';
-	return vmm_os_own_make(&vmm_pool.own);
+	return vmm_pool.fork == VMM_FORK_NONE ? 0
+					      : vmm_os_own_make(&vmm_pool.own);
+}
+
+/* The trace's line, by which one sees whether it is the pool that was meant. */
+static void
+say_opened(void)
+{
+	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool opened in "),
+	    vmm_text_quote(line, vmm_pool.dir),
+	    vmm_text_str(line, ": file system "),
+	    vmm_text_str(line, vmm_pool.file.fs.name),
+	    vmm_text_str(line, vmm_pool.file.fs.is_dax ? ", DAX" : ", no DAX"),
+	    vmm_text_str(line, ", page size "),
+	    vmm_text_uint(line, vmm_pool.file.fs.page_size),
+	    vmm_text_str(line, ", size "), vmm_text_uint(line, vmm_pool.size),
+	    vmm_text_str(line, ", reserve "),
+	    vmm_text_str(line, vmm_pool.reserve == VMM_RESERVE_FULL ? "full"
+								    : "grow"),
+	    vmm_text_str(line, ", at address "),
+	    vmm_text_pointer(line, vmm_pool.base));
 }
 
 bool
 vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
 {
+	VMM_LOG_ENTER();
 	struct vmm_os_room room;
 	int errnum = vmm_os_file_create(settings->pool_dir, &vmm_pool.file);
 
@@ -321,11 +355,8 @@ vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
 	    settings->reserve == VMM_RESERVE_GROW;
 	vmm_pool_span.base = (uintptr_t)vmm_pool.base;
 	vmm_pool_span.size = vmm_pool.size;
-	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool opened in "),
-	    vmm_text_quote(line, settings->pool_dir),
-	    vmm_text_str(line, ", bytes "), vmm_text_uint(line, vmm_pool.size),
-	    vmm_text_str(line, ", reserved "),
-	    vmm_text_uint(line, vmm_pool.reserved));
+	VMM_PROBE(open, vmm_pool.size, vmm_pool.reserved);
+	say_opened();
 	return true;
 
 failed:
@@ -368,8 +399,10 @@ return_chunk(size_t begin)
 	if (is_private)
 		vmm_os_discard(vmm_pool.base + begin, VMM_CHUNK_SIZE);
 	else if (vmm_pool.chunks[begin / VMM_CHUNK_SIZE] == 0 &&
-	    vmm_os_file_remove(vmm_pool.base + begin, VMM_CHUNK_SIZE) == 0)
+	    vmm_os_file_remove(vmm_pool.base + begin, VMM_CHUNK_SIZE) == 0) {
 		vmm_pool_chunks_add(begin, end, VMM_CHUNK_HOLE);
+		VMM_PROBE(give_back, begin, VMM_CHUNK_SIZE);
+	}
 }
 
 /*
@@ -406,6 +439,29 @@ take_range(const char *wanted, size_t npages, size_t alignment, size_t *first)
 	return vmm_ranges_take_at(&vmm_pool.ranges, *first, npages);
 }
 
+static void
+say_exhausted(size_t size)
+{
+	size_t longest = vmm_ranges_longest(&vmm_pool.ranges) *
+	    vmm_pool.page_size;
+
+	VMM_PROBE(exhausted, size, longest);
+	VMM_LOG(VMM_LOG_OPERATIONS,
+	    vmm_text_str(line, "exhausted: no range of "),
+	    vmm_text_uint(line, size),
+	    vmm_text_str(line, ", the longest free one is "),
+	    vmm_text_uint(line, longest));
+	(void)size;
+	(void)longest;
+}
+
+/* What is handed out. */
+static size_t
+in_use(void)
+{
+	return vmm_pool.size - vmm_pool.ranges.free_npages * vmm_pool.page_size;
+}
+
 static char *
 take_locked(const char *wanted, size_t size, size_t alignment,
     size_t *dirty_size)
@@ -415,13 +471,7 @@ take_locked(const char *wanted, size_t size, size_t alignment,
 
 	if (!take_range(wanted, npages, alignment, &first)) {
 		if (wanted == NULL)
-			VMM_LOG(VMM_LOG_OPERATIONS,
-			    vmm_text_str(line, "exhausted: no range of "),
-			    vmm_text_uint(line, size),
-			    vmm_text_str(line, ", the longest free one is "),
-			    vmm_text_uint(line,
-				vmm_ranges_longest(&vmm_pool.ranges) *
-				    vmm_pool.page_size));
+			say_exhausted(size);
 		return NULL;
 	}
 	offset = first * vmm_pool.page_size;
@@ -436,12 +486,14 @@ take_locked(const char *wanted, size_t size, size_t alignment,
 	    : 0;
 	vmm_pool.high_water = vmm_larger(vmm_pool.high_water, offset + size);
 	vmm_pool.takes++;
+	vmm_pool.peak = vmm_larger(vmm_pool.peak, in_use());
 	return vmm_pool.base + offset;
 }
 
 void *
 vmm_pool_take(void *wanted, size_t size, size_t alignment, bool *is_zero)
 {
+	VMM_LOG_ENTER();
 	int saved_errno = errno;
 	size_t dirty_size = 0;
 	char *range;
@@ -462,6 +514,7 @@ vmm_pool_take(void *wanted, size_t size, size_t alignment, bool *is_zero)
 void
 vmm_pool_give(void *address, size_t size)
 {
+	VMM_LOG_ENTER();
 	int saved_errno = errno;
 	size_t offset = (size_t)((char *)address - vmm_pool.base);
 
@@ -477,6 +530,7 @@ vmm_pool_give(void *address, size_t size)
 void
 vmm_pool_keep_begin(void)
 {
+	VMM_LOG_ENTER();
 	vmm_pool_lock();
 	vmm_pool.keepers++;
 	vmm_pool_unlock();
@@ -485,25 +539,52 @@ vmm_pool_keep_begin(void)
 void
 vmm_pool_keep_end(void)
 {
+	VMM_LOG_ENTER();
 	vmm_pool_lock();
 	vmm_pool.keepers--;
 	vmm_pool_unlock();
 }
 
+size_t
+vmm_pool_in_use(void)
+{
+	VMM_LOG_ENTER();
+	size_t bytes;
+
+	vmm_pool_lock();
+	bytes = in_use();
+	vmm_pool_unlock();
+	return bytes;
+}
+
 void
 vmm_pool_look(struct vmm_pool_figures *figures)
 {
+	VMM_LOG_ENTER();
+	int saved_errno = errno;
+
 	vmm_pool_lock();
 	*figures = (struct vmm_pool_figures){
+		.dir = vmm_pool.dir,
+		.fs = vmm_pool.file.fs.name,
 		.size = vmm_pool.size,
-		.in_use = vmm_pool.size - vmm_pool.ranges.free_npages * vmm_pool.page_size,
+		.in_use = in_use(),
+		.peak = vmm_pool.peak,
 		.high_water = vmm_pool.high_water,
 		.reserved = vmm_pool.reserved,
 		.returned = vmm_pool.hole_count * VMM_CHUNK_SIZE,
+		.free_ranges = vmm_ranges_count(&vmm_pool.ranges),
 		.longest_free = vmm_ranges_longest(&vmm_pool.ranges) *
 		    vmm_pool.page_size,
+		.forks = vmm_pool.forks_done,
+		.failed_forks = vmm_pool.forks_failed,
+		.forks_us = vmm_pool.forks_us,
+		.longest_fork_us = vmm_pool.longest_fork_us,
 		.is_away = vmm_pool.is_away,
 		.is_private = vmm_pool.is_away || vmm_pool.private_count > 0,
 	};
+	figures->has_blocks = vmm_os_file_blocks(&vmm_pool.file,
+	    &figures->blocks) == 0;
 	vmm_pool_unlock();
+	errno = saved_errno;
 }

@@ -26,14 +26,24 @@ vmm_pool_has(const void *address)
 	return (uintptr_t)address - vmm_pool_span.base < vmm_pool_span.size;
 }
 
-/* Figures about the pool, in bytes, for messages and tests. */
+/* Figures about the pool, in bytes unless said otherwise, for people and tests. */
 struct vmm_pool_figures {
+	const char *dir;    /* where its file is, absolute; "" if that is not known */
+	const char *fs;     /* the file system's name */
 	size_t size;
 	size_t in_use;      /* handed out */
+	size_t peak;        /* the most that ever was */
 	size_t high_water;  /* end of the highest range ever handed out */
 	size_t reserved;    /* promised by the file system at some time */
 	size_t returned;    /* of it, given back to the system since */
+	size_t free_ranges; /* how many */
 	size_t longest_free;
+	bool has_blocks;    /* whether the next is known */
+	uint64_t blocks;    /* of the file, as the file system counts them */
+	size_t forks;       /* how often this process has forked */
+	size_t failed_forks;
+	uint64_t forks_us;  /* what the pool has added to them, in microseconds */
+	uint64_t longest_fork_us;
 	bool is_private;    /* some of it is no longer the file's: after fork(2) */
 	bool is_away;       /* nor may it be, for another process needs the file */
 };
@@ -76,8 +86,14 @@ void vmm_pool_keep_end(void);
  */
 bool vmm_pool_come_home(void);
 
-/* Reads the figures. Thread-safe. */
+/* Reads the figures. Looks at each free range. Thread-safe; keeps errno. */
 void vmm_pool_look(struct vmm_pool_figures *figures);
+
+/*
+ * What is handed out at this moment, in bytes: of all figures the one that costs
+ * next to nothing. Thread-safe.
+ */
+size_t vmm_pool_in_use(void);
 
 /* One fork(2), from its beginning to its end; the members are pool_fork.c's. */
 struct vmm_pool_fork {
@@ -94,6 +110,7 @@ struct vmm_pool_fork {
 	void *window;        /* where the copy is written to memory */
 	size_t window_size;
 	size_t takes;        /* the pool's, when blocks were reserved */
+	uint64_t begin_us;   /* when it began */
 };
 
 /*

@@ -8,6 +8,7 @@
 #include "fatal.h"
 #include "log.h"
 #include "pool_state.h"
+#include "probe.h"
 
 /* Free pages up to this size between others are copied with them: fewer calls. */
 #define COPY_OVER ((size_t)64 << 10)
@@ -56,6 +57,7 @@ make_private(size_t begin, size_t end)
 int
 vmm_pool_go_private(void)
 {
+	VMM_LOG_ENTER();
 	size_t limit = vmm_pool.reserved;
 	bool is_alone;
 	int error;
@@ -228,11 +230,14 @@ drop_window(struct vmm_pool_fork *fork)
 void
 vmm_pool_fork_end(struct vmm_pool_fork *fork)
 {
+	VMM_LOG_ENTER();
 	int saved_errno = errno;
 
 	drop_window(fork);
 	if (fork->file.fd >= 0)
 		vmm_os_file_close(&fork->file, NULL, 0);
+	if (fork->error != 0)
+		__atomic_add_fetch(&vmm_pool.forks_failed, 1, __ATOMIC_RELAXED);
 	__atomic_sub_fetch(&vmm_pool.forks, 1, __ATOMIC_RELAXED);
 	errno = saved_errno;
 }
@@ -322,16 +327,21 @@ begin(struct vmm_pool_fork *fork, enum vmm_fork kind)
 int
 vmm_pool_fork_begin(struct vmm_pool_fork *fork, enum vmm_fork kind)
 {
+	VMM_LOG_ENTER();
 	int saved_errno = errno;
 
 	*fork = (struct vmm_pool_fork){
 		.may_go_private = kind != VMM_FORK_COPY,
 		.takes = SIZE_MAX, .file = { .fd = -1 },
+		.begin_us = vmm_os_now_us(),
 	};
 	__atomic_add_fetch(&vmm_pool.forks, 1, __ATOMIC_RELAXED);
 	vmm_pool_lock();
 	fork->error = begin(fork, kind);
 	vmm_pool_unlock();
+	if (fork->error != 0)
+		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "no fork: "),
+		    vmm_text_errno(line, fork->error));
 	errno = saved_errno;
 	return fork->error;
 }
@@ -395,6 +405,7 @@ prepare(struct vmm_pool_fork *fork)
 void
 vmm_pool_fork_prepare(struct vmm_pool_fork *fork)
 {
+	VMM_LOG_ENTER();
 	static const char *const what[] = {
 		[VMM_POOL_CHILD_AS_IS] = "forking: memory is private already",
 		[VMM_POOL_CHILD_PRIVATE] = "forking: both sides go private",
@@ -407,6 +418,7 @@ vmm_pool_fork_prepare(struct vmm_pool_fork *fork)
 	vmm_pool_lock();
 	if (fork->error == 0)
 		fork->error = prepare(fork);
+	VMM_PROBE(fork, fork->child, fork->error);
 	VMM_LOG(VMM_LOG_OPERATIONS,
 	    vmm_text_str(line, fork->error != 0 ? "forking: no child"
 						: what[fork->child]),
@@ -418,7 +430,15 @@ vmm_pool_fork_prepare(struct vmm_pool_fork *fork)
 void
 vmm_pool_fork_parent(struct vmm_pool_fork *fork)
 {
-	(void)fork;
+	VMM_LOG_ENTER();
+	uint64_t took_us = vmm_os_now_us() - fork->begin_us;
+
+	if (fork->error == 0) {
+		vmm_pool.forks_done++;
+		vmm_pool.forks_us += took_us;
+		if (took_us > vmm_pool.longest_fork_us)
+			vmm_pool.longest_fork_us = took_us;
+	}
 	vmm_pool_unlock();
 }
 
@@ -515,6 +535,7 @@ adopt_file(struct vmm_pool_fork *fork)
 void
 vmm_pool_fork_child(struct vmm_pool_fork *fork)
 {
+	VMM_LOG_ENTER();
 	int saved_errno = errno;
 	int error = fork->error;
 
@@ -529,6 +550,8 @@ vmm_pool_fork_child(struct vmm_pool_fork *fork)
 		*vmm_pool.own = 1;
 	vmm_pool.owner = vmm_os_process();
 	vmm_pool.forks = 0;
+	vmm_pool.forks_done = vmm_pool.forks_failed = 0;
+	vmm_pool.forks_us = vmm_pool.longest_fork_us = 0;
 	vmm_pool.keepers = 0;
 	if (vmm_pool.is_home_pending)
 		vmm_pool_home_wanted();

@@ -46,6 +46,7 @@ set_pending(bool is_pending)
 void
 vmm_pool_home_wanted(void)
 {
+	VMM_LOG_ENTER();
 	set_pending(vmm_pool.holder != NULL);
 	vmm_pool.home_wait = vmm_pool.home_pause = 1;
 	vmm_pool.home_next = 0;
@@ -54,6 +55,7 @@ vmm_pool_home_wanted(void)
 bool
 vmm_pool_home_free(size_t begin, size_t end)
 {
+	VMM_LOG_ENTER();
 	if (parted >= PARTED_MAX || !vmm_os_file_is_own(&vmm_pool.file) ||
 	    vmm_os_file_map_at(&vmm_pool.file, vmm_pool.base, begin,
 		end - begin) != 0)
@@ -250,6 +252,7 @@ come_home(void)
 bool
 vmm_pool_come_home(void)
 {
+	VMM_LOG_ENTER();
 	int saved_errno;
 	bool is_back;
 

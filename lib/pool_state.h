@@ -44,6 +44,7 @@ struct vmm_pool_state {
 	size_t reserved;
 	size_t ahead_max;   /* less where the file system has refused more */
 	size_t takes;       /* how often a range was handed out */
+	size_t peak;        /* the most that was handed out at a time */
 	bool returns_chunks; /* to the system, when nobody needs them */
 	unsigned keepers;    /* who is between vmm_pool_keep_begin and _end */
 	unsigned char *chunks; /* enum vmm_chunk, of each */
@@ -60,6 +61,10 @@ struct vmm_pool_state {
 	bool is_away;
 	size_t private_from;
 	unsigned forks;     /* between vmm_pool_fork_begin and _end */
+	size_t forks_done;
+	size_t forks_failed;
+	uint64_t forks_us;  /* what those that were done have taken, all together */
+	uint64_t longest_fork_us;
 	pid_t owner;        /* this process */
 	volatile unsigned char *own; /* 0 in a child that nobody prepared */
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "fatal.h"
+#include "log.h"
 #include "ranges.h"
 
 /*
@@ -290,6 +291,7 @@ void
 vmm_ranges_init(struct vmm_ranges *ranges, struct vmm_range *pages,
     size_t npages, size_t origin)
 {
+	VMM_LOG_ENTER();
 	*ranges = (struct vmm_ranges){
 		.pages = pages, .npages = npages, .origin = origin,
 		.free_npages = npages,
@@ -301,6 +303,7 @@ bool
 vmm_ranges_take(struct vmm_ranges *ranges, size_t npages, size_t alignment,
     size_t *first)
 {
+	VMM_LOG_ENTER();
 	size_t node = find_fit(ranges, npages, alignment);
 
 	if (node == 0)
@@ -313,6 +316,7 @@ vmm_ranges_take(struct vmm_ranges *ranges, size_t npages, size_t alignment,
 bool
 vmm_ranges_take_at(struct vmm_ranges *ranges, size_t first, size_t npages)
 {
+	VMM_LOG_ENTER();
 	size_t node = node_at(ranges, first);
 
 	if (node == 0 || node_of(ranges, node)->npages < npages)
@@ -324,6 +328,7 @@ vmm_ranges_take_at(struct vmm_ranges *ranges, size_t first, size_t npages)
 void
 vmm_ranges_give(struct vmm_ranges *ranges, size_t first, size_t npages)
 {
+	VMM_LOG_ENTER();
 	size_t end = first + npages;
 	size_t above = node_at(ranges, end);
 
@@ -342,6 +347,7 @@ void
 vmm_ranges_around(const struct vmm_ranges *ranges, size_t page, size_t *first,
     size_t *npages)
 {
+	VMM_LOG_ENTER();
 	size_t node = node_behind(ranges, page);
 
 	VMM_ASSERT(node != 0 && first_of(ranges, node) <= page);
@@ -353,6 +359,7 @@ bool
 vmm_ranges_next_used(const struct vmm_ranges *ranges, size_t page, size_t *first,
     size_t *npages)
 {
+	VMM_LOG_ENTER();
 	size_t node = node_behind(ranges, page);
 
 	/* Free ranges never touch: behind one is what is in use. */
@@ -365,8 +372,26 @@ vmm_ranges_next_used(const struct vmm_ranges *ranges, size_t page, size_t *first
 	return page < ranges->npages;
 }
 
+static size_t
+count_below(const struct vmm_ranges *ranges, size_t node)
+{
+	size_t count = 0;
+
+	for (; node != 0; node = node_of(ranges, node)->right)
+		count += 1 + count_below(ranges, node_of(ranges, node)->left);
+	return count;
+}
+
+size_t
+vmm_ranges_count(const struct vmm_ranges *ranges)
+{
+	VMM_LOG_ENTER();
+	return count_below(ranges, ranges->root);
+}
+
 size_t
 vmm_ranges_longest(const struct vmm_ranges *ranges)
 {
+	VMM_LOG_ENTER();
 	return max_below(ranges, ranges->root);
 }

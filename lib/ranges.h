@@ -65,6 +65,9 @@ void vmm_ranges_around(const struct vmm_ranges *ranges, size_t page,
 bool vmm_ranges_next_used(const struct vmm_ranges *ranges, size_t page,
     size_t *first, size_t *npages);
 
+/* How many free ranges there are; looks at each. */
+size_t vmm_ranges_count(const struct vmm_ranges *ranges);
+
 /* Length of the longest free range in pages, 0 if nothing is free. */
 size_t vmm_ranges_longest(const struct vmm_ranges *ranges);
 

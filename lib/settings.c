@@ -133,15 +133,26 @@ parse_pool_size(const struct vmm_setting *setting, const char *value,
 	return true;
 }
 
+/* Reads a number that is at most `max`. */
+static bool
+parse_choice(const struct vmm_setting *setting, const char *value, uint64_t max,
+    uint64_t *number, struct vmm_text *error)
+{
+	const char *rest = read_number(value, number);
+
+	if (rest == NULL || *rest != '\0' || *number > max)
+		return refuse(setting, value, "not supported", error);
+	return true;
+}
+
 static bool
 parse_fork(const struct vmm_setting *setting, const char *value,
     struct vmm_settings *settings, struct vmm_text *error)
 {
 	uint64_t number;
-	const char *rest = read_number(value, &number);
 
-	if (rest == NULL || *rest != '\0' || number > VMM_FORK_ANY)
-		return refuse(setting, value, "not supported", error);
+	if (!parse_choice(setting, value, VMM_FORK_ANY, &number, error))
+		return false;
 	settings->fork = (enum vmm_fork)number;
 	return true;
 }
@@ -176,11 +187,33 @@ parse_log_level(const struct vmm_setting *setting, const char *value,
     struct vmm_settings *settings, struct vmm_text *error)
 {
 	uint64_t number;
-	const char *rest = read_number(value, &number);
 
-	if (rest == NULL || *rest != '\0' || number > VMM_LOG_MAX)
-		return refuse(setting, value, "not supported", error);
+	if (!parse_choice(setting, value, VMM_LOG_MAX, &number, error))
+		return false;
 	settings->log_level = (int)number;
+	return true;
+}
+
+static bool
+parse_log_file(const struct vmm_setting *setting, const char *value,
+    struct vmm_settings *settings, struct vmm_text *error)
+{
+	(void)setting;
+	(void)error;
+	/* Whether it can be written shows when it is opened. */
+	settings->log_file = value;
+	return true;
+}
+
+static bool
+parse_log_stats(const struct vmm_setting *setting, const char *value,
+    struct vmm_settings *settings, struct vmm_text *error)
+{
+	uint64_t number;
+
+	if (!parse_choice(setting, value, 1, &number, error))
+		return false;
+	settings->log_stats = number != 0;
 	return true;
 }
 #endif
@@ -198,8 +231,13 @@ const struct vmm_setting vmm_settings_table[] = {
 	{ "VMMALLOC_CONF", "", "what jemalloc(3) has under TUNING",
 	    "settings for jemalloc, as in MALLOC_CONF", parse_conf },
 #ifdef VMMALLOC_DEBUG
-	{ "VMMALLOC_LOG_LEVEL", "0", "0, 1, 2",
-	    "how much the debug variant says on stderr", parse_log_level },
+	{ "VMMALLOC_LOG_LEVEL", "0", "0, 1, 2, 3, 4",
+	    "how much the debug variant says", parse_log_level },
+	{ "VMMALLOC_LOG_FILE", "",
+	    "the name of a file; one that ends in - gets the process ID",
+	    "where the debug variant says it; stderr", parse_log_file },
+	{ "VMMALLOC_LOG_STATS", "0", "0, 1",
+	    "statistics from the debug variant at exit", parse_log_stats },
 #endif
 };
 

@@ -29,7 +29,11 @@ struct vmm_settings {
 	enum vmm_fork fork;
 	enum vmm_reserve reserve;
 	const char *conf; /* jemalloc's, "" if none */
-	int log_level;    /* debug variant only; see log.h */
+
+	/* In the debug variant only; see log.h. */
+	int log_level;
+	const char *log_file; /* "" for stderr */
+	bool log_stats;       /* statistics at exit */
 };
 
 /* One variable of the environment: the row of a table that documents itself. */

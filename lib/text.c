@@ -57,6 +57,24 @@ vmm_text_uint(struct vmm_text *text, uint64_t value)
 }
 
 void
+vmm_text_pointer(struct vmm_text *text, const void *pointer)
+{
+	char digits[2 + 2 * sizeof(pointer)];
+	size_t at = sizeof(digits);
+	uintptr_t value = (uintptr_t)pointer;
+
+	if (pointer == NULL) {
+		vmm_text_str(text, "NULL");
+		return;
+	}
+	for (; value != 0; value /= 16)
+		digits[--at] = "0123456789abcdef"[value % 16];
+	digits[--at] = 'x';
+	digits[--at] = '0';
+	append(text, digits + at, sizeof(digits) - at);
+}
+
+void
 vmm_text_errno(struct vmm_text *text, int errnum)
 {
 	const char *description = NULL;

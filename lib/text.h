@@ -32,6 +32,9 @@ void vmm_text_quote(struct vmm_text *text, const char *str);
 /* Appends a number in decimal. */
 void vmm_text_uint(struct vmm_text *text, uint64_t value);
 
+/* Appends an address in hexadecimal, or "NULL". */
+void vmm_text_pointer(struct vmm_text *text, const void *pointer);
+
 /* Appends what `errnum` (an errno value) means, in English whatever the locale is. */
 void vmm_text_errno(struct vmm_text *text, int errnum);
 

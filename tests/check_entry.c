@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -461,6 +462,119 @@ START_TEST(test_pages)
 }
 END_TEST
 
+/* What glibc's functions about the heap say follows what is allocated. */
+START_TEST(test_mallinfo)
+{
+	size_t size = 5 << 20;
+	struct mallinfo2 before = mallinfo2();
+	char *block = malloc(size);
+	struct mallinfo2 during = mallinfo2();
+	struct mallinfo small = mallinfo();
+
+	ck_assert_ptr_nonnull(block);
+	ck_assert_uint_ge(before.arena, before.uordblks);
+	ck_assert_uint_ge(during.uordblks, before.uordblks + size);
+	ck_assert_uint_ge(during.arena, size);
+	ck_assert_uint_eq(during.arena, during.uordblks + during.fordblks);
+	ck_assert_uint_ge(during.ordblks, 1);
+	ck_assert_uint_eq(during.hblks + during.hblkhd + during.usmblks, 0);
+	ck_assert_int_ge(small.uordblks, (int)size);
+	ck_assert_int_eq(small.arena, small.uordblks + small.fordblks);
+	free(block);
+	ck_assert_uint_lt(mallinfo2().uordblks, during.uordblks - size + 1);
+	/* Arenas keep it, so that it could be trimmed. */
+	ck_assert_uint_ge(mallinfo2().keepcost, size);
+}
+END_TEST
+
+START_TEST(test_trim)
+{
+	size_t size = 5 << 20;
+	char *block = malloc(size);
+	size_t arena;
+
+	memset(block, 1, size);
+	free(block);
+	arena = mallinfo2().arena;
+	errno = 77;
+	ck_assert_int_eq(malloc_trim(0), 1);
+	ck_assert_int_eq(errno, 77);
+	ck_assert_uint_le(mallinfo2().arena, arena - size);
+	ck_assert_uint_eq(mallinfo2().keepcost, 0);
+	/* Twice, since what looks may itself have freed something. */
+	malloc_trim(0);
+	ck_assert_int_eq(malloc_trim(SIZE_MAX), 0);
+}
+END_TEST
+
+START_TEST(test_mallopt)
+{
+	size_t arena = mallinfo2().arena;
+
+	ck_assert_int_eq(mallopt(M_MMAP_THRESHOLD, 1), 1);
+	ck_assert_int_eq(mallopt(M_ARENA_MAX, 1), 1);
+	ck_assert_int_eq(mallopt(12345, -1), 1);
+	ck_assert_uint_eq(mallinfo2().arena, arena);
+}
+END_TEST
+
+/* The number behind the last `name` in `text`. */
+static size_t
+number_behind(const char *text, const char *name)
+{
+	const char *at, *found = NULL;
+
+	for (at = text; (at = strstr(at, name)) != NULL; at++)
+		found = at;
+	ck_assert_msg(found != NULL, "%s in %s", name, text);
+	return strtoul(found + strlen(name), NULL, 10);
+}
+
+START_TEST(test_malloc_info)
+{
+	static char text[4096];
+	FILE *stream = fmemopen(text, sizeof(text), "w");
+	size_t arena;
+
+	ck_assert_int_eq(malloc_info(1, stream), EINVAL);
+	setvbuf(stream, NULL, _IONBF, 0);
+	arena = mallinfo2().arena;
+	ck_assert_int_eq(malloc_info(0, stream), 0);
+	fclose(stream);
+	ck_assert(strncmp(text, "<malloc version=\"1\">\n", 21) == 0);
+	ck_assert_ptr_nonnull(strstr(text, "</malloc>\n"));
+	ck_assert_uint_eq(number_behind(text,
+	    "<system type=\"current\" size=\""), arena);
+	ck_assert_uint_ge(number_behind(text,
+	    "<aspace type=\"total\" size=\""), arena);
+}
+END_TEST
+
+START_TEST(test_malloc_stats)
+{
+	static char text[4096];
+	struct mallinfo2 info;
+	int ends[2];
+	int saved = dup(STDERR_FILENO);
+	ssize_t length;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	info = mallinfo2();
+	errno = 77;
+	malloc_stats();
+	ck_assert_int_eq(errno, 77);
+	dup2(saved, STDERR_FILENO);
+	length = read(ends[0], text, sizeof(text) - 1);
+	ck_assert_int_gt(length, 0);
+	text[length] = '\0';
+	ck_assert_uint_eq(number_behind(text, "system bytes     = "), info.arena);
+	ck_assert_uint_eq(number_behind(text, "in use bytes     = "),
+	    info.uordblks);
+	ck_assert_uint_ge(number_behind(text, "pool bytes       = "), info.arena);
+}
+END_TEST
+
 START_TEST(test_usable_size)
 {
 	void *block = malloc(100);
@@ -509,11 +623,24 @@ START_TEST(test_extended_interface)
 	ck_assert(is_aligned(block, 4096));
 	dallocx(block, 0);
 	ck_assert_ptr_null(mallocx((size_t)1 << 40, 0));
+	length = sizeof(narenas);
 	ck_assert_int_eq(mallctl("opt.narenas", &narenas, &length, NULL, 0), 0);
 	ck_assert_uint_ge(narenas, 1);
 	ck_assert_int_eq(mallctlnametomib("opt.narenas", mib, &mib_length), 0);
 	ck_assert_int_eq(mallctlbymib(mib, mib_length, &narenas, &length, NULL,
 	    0), 0);
+	/* What a zeroed block grows by is zero, in place and elsewhere. */
+	block = rallocx(mallocx(100, 0x40), 3000, 0x40);
+	ck_assert(is_zero(block, 3000));
+	dallocx(block, 0);
+	block = mallocx(100000, 0x40);
+	length = xallocx(block, 100000, 1000000, 0x40);
+	ck_assert_uint_ge(length, 100000);
+	ck_assert_uint_eq(sallocx(block, 0), length);
+	ck_assert(is_zero(block, length));
+	length = xallocx(block, 40000, 0, 0);
+	ck_assert_uint_eq(sallocx(block, 0), length);
+	sdallocx(block, length, 0);
 	/* Blocks of both kinds of functions are of one kind. */
 	free(mallocx(77, 0));
 	dallocx(malloc(77), 0);
@@ -613,6 +740,11 @@ make_suite(void)
 	tcase_add_test(tcase, test_alignments);
 	tcase_add_test(tcase, test_pages);
 	tcase_add_test(tcase, test_usable_size);
+	tcase_add_test(tcase, test_mallinfo);
+	tcase_add_test(tcase, test_trim);
+	tcase_add_test(tcase, test_mallopt);
+	tcase_add_test(tcase, test_malloc_info);
+	tcase_add_test(tcase, test_malloc_stats);
 	tcase_add_test(tcase, test_sized_free);
 	tcase_add_test(tcase, test_extended_interface);
 	tcase_add_test(tcase, test_stats_print);

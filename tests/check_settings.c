@@ -196,14 +196,24 @@ START_TEST(test_conf)
 }
 END_TEST
 
-START_TEST(test_log_level)
+START_TEST(test_log)
 {
-	ck_assert(read_with("VMMALLOC_LOG_LEVEL", "2"));
-	ck_assert_int_eq(settings.log_level, 2);
+	for (char level[] = "0"; level[0] <= '4'; level[0]++) {
+		ck_assert(read_with("VMMALLOC_LOG_LEVEL", level));
+		ck_assert_int_eq(settings.log_level, level[0] - '0');
+	}
 	refuses("VMMALLOC_LOG_LEVEL", "5",
 	    "Error (libvmmalloc): incorrect VMMALLOC_LOG_LEVEL value (5)");
 	refuses("VMMALLOC_LOG_LEVEL", "x",
 	    "Error (libvmmalloc): incorrect VMMALLOC_LOG_LEVEL value (x)");
+	ck_assert_str_eq(settings.log_file, "");
+	ck_assert(read_with("VMMALLOC_LOG_FILE", "/a/b-"));
+	ck_assert_str_eq(settings.log_file, "/a/b-");
+	ck_assert(!settings.log_stats);
+	ck_assert(read_with("VMMALLOC_LOG_STATS", "1"));
+	ck_assert(settings.log_stats);
+	refuses("VMMALLOC_LOG_STATS", "2",
+	    "Error (libvmmalloc): incorrect VMMALLOC_LOG_STATS value (2)");
 }
 END_TEST
 
@@ -240,7 +250,7 @@ make_suite(void)
 	tcase_add_test(tcase, test_long_value);
 	/* A setting of the debug variant's table alone. */
 	if (vmm_settings_count > 5)
-		tcase_add_test(tcase, test_log_level);
+		tcase_add_test(tcase, test_log);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -108,34 +108,39 @@ for variant in $(variants); do
 	expect "$variant: rounded up to a page" grep -q \
 		"^size $(((20000001 / 1024 / page_kb + 1) * page_kb)) KiB\$" "$work/out"
 
-	# Tracing is the debug variant's; the release variant has not a word of it.
-	on_pool "$variant" env VMMALLOC_LOG_LEVEL=2 \
-		"$programs/fork_heap" >"$work/out" 2>"$work/err"
+	# Tracing is the debug variant's (test_trace.sh); the release variant has not
+	# a word of it.
 	if [ "$variant" = debug ]; then
-		line='^<libvmmalloc>: <[12]> \[[a-z_]*\.c:[0-9]* [a-z_]*\] '
-		expect "debug: lines have the form" \
-			sh -c "! grep -v '$line' '$work/err'"
-		for message in 'pool opened in .*bytes 67108864' reserved \
-			'forking: both sides go private'; do
-			expect "debug: $message" grep -q "<2>.*$message" "$work/err"
+		for value in 5 -1 x ""; do
+			refused "log level '$value'" \
+				"$E incorrect VMMALLOC_LOG_LEVEL value ($value)" \
+				"VMMALLOC_LOG_LEVEL is $value, .*accepted: 0, 1, 2, 3, 4" \
+				on_pool debug env VMMALLOC_LOG_LEVEL="$value" /bin/true
 		done
-		on_pool "$variant" env VMMALLOC_LOG_LEVEL=2 \
-			"$programs/bookkeeping" 2>"$work/err"
-		expect "debug: exhausted" grep -q \
-			'<2>.*exhausted: no range of [0-9]*, the longest.* [0-9]*$' \
-			"$work/err"
-		expect "debug: an error" \
-			grep -q '<1> .*no room for 64 bytes' "$work/err"
-		refused "log level" \
-			"$E incorrect VMMALLOC_LOG_LEVEL value (9)" \
-			"VMMALLOC_LOG_LEVEL is 9.*accepted: 0, 1, 2" \
-			on_pool debug env VMMALLOC_LOG_LEVEL=9 /bin/true
+		for value in 2 -1 yes; do
+			refused "log stats '$value'" \
+				"$E incorrect VMMALLOC_LOG_STATS value ($value)" \
+				"VMMALLOC_LOG_STATS is $value, .*accepted: 0, 1" \
+				on_pool debug env VMMALLOC_LOG_STATS="$value" /bin/true
+		done
+		refused "log file that cannot be" \
+			"$E VMMALLOC_LOG_FILE=$work/none/log: No such file or directory" \
+			"VMMALLOC_LOG_FILE is $work/none/log; a file that this user owns" \
+			on_pool debug env VMMALLOC_LOG_FILE="$work/none/log" /bin/true
 	else
-		expect "release: VMMALLOC_LOG_LEVEL is nothing to it" \
-			test ! -s "$work/err"
+		on_pool release env VMMALLOC_LOG_LEVEL=4 VMMALLOC_LOG_STATS=1 \
+			VMMALLOC_LOG_FILE="$work/log" "$programs/fork_heap" \
+			>"$work/out" 2>"$work/err"
+		expect "release: VMMALLOC_LOG_... is nothing to it" \
+			test ! -s "$work/err" -a ! -e "$work/log"
+		strip --strip-debug -o "$work/stripped" "$(library release)"
 		expect "release: no trace strings" sh -c "
-			! strings '$(library release)' |
-				grep -e '<libvmmalloc>' -e 'pool opened' -e LOG_LEVEL"
+			! strings '$work/stripped' | grep -e '<libvmmalloc>' \
+				-e 'pool opened' -e 'pool closed' -e 'pool grown' \
+				-e 'exhausted: ' -e 'forking: ' -e '^entered' \
+				-e '^operator new' -e ' -> ' -e 'no room for' \
+				-e 'LOG_' -e 'statistics of process' -e 'freed before' \
+				-e '/lib/[a-z_]*\.[ch]'"
 	fi
 
 	# jemalloc's settings reach it, and it names what it cannot read.
@@ -144,27 +149,6 @@ for variant in $(variants); do
 	expect "$variant: VMMALLOC_CONF is jemalloc's" \
 		grep -q 'Invalid conf pair: nonsense:1' "$work/out"
 done
-
-# README.md and the source have the same variables; what is the debug variant's
-# alone is in the text and not in the table.
-sed -n 's/^	{ "\(VMMALLOC_[A-Z_]*\)".*/\1/p' "$top_srcdir/lib/settings.c" |
-	sort >"$work/source"
-grep -o 'VMMALLOC_[A-Z_]*' "$top_srcdir/README.md" | sort -u >"$work/readme"
-expect "README.md has the variables of the source" \
-	diff "$work/source" "$work/readme"
-
-# So has the manual; what is the debug variant's alone comes with the rest of it.
-grep -o 'VMMALLOC_[A-Z_]*' "$top_srcdir/man/libvmmalloc.7" | sort -u |
-	sed '/LOG_LEVEL/d' >"$work/manual"
-sed -i '/LOG_LEVEL/d' "$work/source"
-expect "libvmmalloc.7 has the variables of the source" \
-	diff "$work/source" "$work/manual"
-if command -v groff >/dev/null 2>&1; then
-	expect "libvmmalloc.7 is formatted without a warning" test -z "$(
-		groff -man -Tutf8 -ww -z "$top_srcdir/man/libvmmalloc.7" 2>&1)"
-else
-	skip "libvmmalloc.7 is formatted without a warning" "no groff here"
-fi
 
 # A directory without permission, as a user who minds.
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null 2>&1; then

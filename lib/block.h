@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* block.h: blocks as programs have them: jemalloc's; the debug variant guards them. */
+#ifndef VMM_BLOCK_H
+#define VMM_BLOCK_H
+
+#include <stddef.h>
+
+#include "jemalloc_private.h"
+
+/* Alignment of every block, as glibc's manual promises ("Basic Allocation"). */
+#define VMM_BLOCK_ALIGNMENT 16
+
+/*
+ * Entry points and what lies behind them ask for blocks by these names. Each has the
+ * prototype, and does what jemalloc(3) says, of the name with `je_`. In the debug
+ * variant a block has in addition, behind the size that was asked for, a tail that
+ * nobody else writes to, and a record of where it begins. Whatever takes a block
+ * aborts, with a message, if no live one begins there, or if it was written to
+ * behind its end; all may be called by any thread.
+ */
+#ifdef VMMALLOC_DEBUG
+
+/* Makes room for the records, once the pool is open. ENOMEM. */
+int vmm_block_open(void);
+
+void *vmm_block_malloc(size_t size);
+void *vmm_block_calloc(size_t count, size_t size);
+void *vmm_block_aligned_alloc(size_t alignment, size_t size);
+void vmm_block_free(void *block);
+/* The size that was asked for; 0, and a line of the trace, for what does not live. */
+size_t vmm_block_malloc_usable_size(const void *block);
+
+void *vmm_block_mallocx(size_t size, int flags);
+void *vmm_block_rallocx(void *block, size_t size, int flags);
+size_t vmm_block_xallocx(void *block, size_t size, size_t extra, int flags);
+size_t vmm_block_sallocx(const void *block, int flags);
+void vmm_block_dallocx(void *block, int flags);
+/* A size that is not the block's is said in the trace, and does no harm. */
+void vmm_block_sdallocx(void *block, size_t size, int flags);
+size_t vmm_block_nallocx(size_t size, int flags);
+
+#else
+
+#define vmm_block_malloc je_malloc
+#define vmm_block_calloc je_calloc
+#define vmm_block_aligned_alloc je_aligned_alloc
+#define vmm_block_free je_free
+#define vmm_block_malloc_usable_size je_malloc_usable_size
+#define vmm_block_mallocx je_mallocx
+#define vmm_block_rallocx je_rallocx
+#define vmm_block_xallocx je_xallocx
+#define vmm_block_sallocx je_sallocx
+#define vmm_block_dallocx je_dallocx
+#define vmm_block_sdallocx je_sdallocx
+#define vmm_block_nallocx je_nallocx
+
+#endif
+
+#endif

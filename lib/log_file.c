@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* log_file.c: where the debug variant's lines go: to stderr, or to a file. */
+#include "config.h"
+
+#include "log.h"
+
+#ifdef VMMALLOC_DEBUG
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "os.h"
+
+#define PROCESS_DIGITS 20
+
+/*
+ * The file. A child made by fork(2) opens one of its own, if the name has the process
+ * ID in it; and who has closed the descriptor, as daemons do, has it opened again.
+ * Both are looked at before each line, since not everything that makes a child runs
+ * handlers.
+ */
+static struct {
+	char path[PATH_MAX + PROCESS_DIGITS]; /* absolute; "" is stderr */
+	size_t length;     /* of it, without a process ID */
+	bool has_process;  /* a process ID belongs behind that */
+	pid_t process;     /* whose file is open */
+	pid_t locker;      /* the process that has the lock, 0 for none */
+	struct vmm_os_file file;
+} target = { .file = { .fd = -1 } };
+
+/*
+ * Not a mutex, since a child may be born while another thread of its parent has it:
+ * the lock of a process that this one is not is nobody's any more.
+ */
+static int
+lock(void)
+{
+	int cancel_state = vmm_os_cancel_disable();
+	pid_t self = vmm_os_process();
+	pid_t seen = 0;
+
+	while (!__atomic_compare_exchange_n(&target.locker, &seen, self, false,
+	    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+		if (seen == self) {
+			seen = 0;
+			vmm_os_yield();
+		}
+	}
+	return cancel_state;
+}
+
+static void
+unlock(int cancel_state)
+{
+	__atomic_store_n(&target.locker, 0, __ATOMIC_RELEASE);
+	vmm_os_cancel_restore(cancel_state);
+}
+
+static int
+open_file(void)
+{
+	struct vmm_text process;
+
+	target.process = vmm_os_process();
+	vmm_text_clear(&process);
+	if (target.has_process)
+		vmm_text_uint(&process, (uint64_t)target.process);
+	strcpy(target.path + target.length, process.data);
+	return vmm_os_log_open(target.path, &target.file);
+}
+
+/* Has the file opened that the next line belongs in. False if that cannot be. */
+static bool
+is_open(void)
+{
+	bool is_own = vmm_os_file_is_own(&target.file);
+
+	if (is_own && (!target.has_process || target.process == vmm_os_process()))
+		return true;
+	/* Closes what came from the parent, and nothing else. */
+	vmm_os_file_close(&target.file, NULL, 0);
+	return open_file() == 0;
+}
+
+int
+vmm_log_open(const char *name)
+{
+	int error = vmm_os_path_absolute(name, target.path, PATH_MAX);
+
+	if (error == 0) {
+		target.length = strlen(target.path);
+		target.has_process = target.path[target.length - 1] == '-';
+		error = open_file();
+	}
+	if (error != 0)
+		target.length = 0;
+	return error;
+}
+
+void
+vmm_log_copy(const char *data, size_t length)
+{
+	int cancel_state;
+
+	if (target.length == 0)
+		return;
+	cancel_state = lock();
+	if (is_open())
+		vmm_os_log_write(&target.file, data, length);
+	unlock(cancel_state);
+}
+
+void
+vmm_log_write(const char *data, size_t length)
+{
+	int cancel_state;
+
+	if (target.length != 0) {
+		vmm_log_copy(data, length);
+		return;
+	}
+	cancel_state = vmm_os_cancel_disable();
+	vmm_os_write_error(data, length);
+	vmm_os_cancel_restore(cancel_state);
+}
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* trace.c: what the debug variant is to trace: each function once, threads, forks. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "libvmmalloc.h"
+
+/* What libc has not: found in the library, where the program is preloaded. */
+#pragma weak cfree
+#pragma weak free_sized
+#pragma weak free_aligned_sized
+#pragma weak mallocx
+#pragma weak rallocx
+#pragma weak xallocx
+#pragma weak dallocx
+#pragma weak sdallocx
+
+static void
+fail(const char *what)
+{
+	fprintf(stderr, "trace: %s: %s\n", what, strerror(errno));
+	_exit(2);
+}
+
+static void
+each_function_once(void)
+{
+	void *block = malloc(4321);
+	void *aligned = NULL;
+
+	block = realloc(block, 5432);
+	block = reallocarray(block, 3, 1111);
+	free(block);
+	free(calloc(7, 13));
+	cfree(aligned_alloc(64, 640));
+	if (posix_memalign(&aligned, 128, 1280) != 0)
+		fail("posix_memalign");
+	free_aligned_sized(aligned, 128, 1280);
+	free(memalign(256, 2560));
+	free(valloc(77));
+	free(pvalloc(88));
+	free_sized(malloc(99), 99);
+	block = mallocx(1234, 0);
+	block = rallocx(block, 2345, 0);
+	xallocx(block, 2346, 0, 0);
+	dallocx(block, 0);
+	sdallocx(mallocx(555, 0), 555, 0);
+	free(NULL);
+}
+
+/* Each of its lines is known by its size. */
+static void *
+churn(void *argument)
+{
+	size_t count = *(size_t *)argument;
+
+	for (size_t i = 0; i < count; i++)
+		free(malloc(24 + i % 1000));
+	return NULL;
+}
+
+static void
+run_threads(size_t nthreads, size_t count)
+{
+	pthread_t threads[64];
+
+	for (size_t i = 0; i < nthreads; i++) {
+		if (pthread_create(&threads[i], NULL, churn, &count) != 0)
+			fail("pthread_create");
+	}
+	for (size_t i = 0; i < nthreads; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* While threads allocate, children are born that do the same, and are waited for. */
+static void
+run_forks(size_t nforks, size_t count)
+{
+	pthread_t thread;
+	int status;
+
+	if (pthread_create(&thread, NULL, churn, &count) != 0)
+		fail("pthread_create");
+	for (size_t i = 0; i < nforks; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			fail("fork");
+		if (pid == 0) {
+			run_threads(2, count / 10);
+			exit(0);
+		}
+		if (waitpid(pid, &status, 0) != pid || status != 0)
+			fail("child");
+		printf("%ld\n", (long)pid);
+	}
+	pthread_join(thread, NULL);
+}
+
+/* As a daemon does: all descriptors closed, and numbers given to something else. */
+static void
+close_all(const char *path)
+{
+	for (int fd = 3; fd < 2000; fd++)
+		close(fd);
+	for (int i = 0; i < 1100; i++) {
+		if (open(path, O_WRONLY | O_CREAT | O_APPEND, 0600) < 0)
+			fail(path);
+	}
+	free(malloc(2718));
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	size_t first = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+	size_t second = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
+
+	/* No output of its own between the lines. */
+	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+	if (strcmp(what, "each") == 0)
+		each_function_once();
+	else if (strcmp(what, "threads") == 0)
+		run_threads(first, second);
+	else if (strcmp(what, "forks") == 0)
+		run_forks(first, second);
+	else if (strcmp(what, "close") == 0)
+		close_all(argv[2]);
+	else if (strcmp(what, "chdir") == 0 && chdir("/") == 0)
+		run_forks(1, 10);
+	else if (strcmp(what, "errors") == 0)
+		return malloc(SIZE_MAX / 4) != NULL ||
+		    aligned_alloc(3, 3) != NULL;
+	else
+		return 2;
+	return 0;
+}
