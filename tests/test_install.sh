@@ -24,6 +24,7 @@ expect "configure and make -j, out of tree" built b --prefix="$prefix" \
 lib=$prefix/lib
 so=libvmmalloc.so
 cat >"$work/list" <<END
+bin/vmmalloc
 include/libvmmalloc.h
 lib/$so
 lib/$so.1
@@ -33,6 +34,8 @@ lib/pkgconfig/vmmalloc.pc
 lib/vmmalloc_debug/$so
 lib/vmmalloc_debug/$so.1
 lib/vmmalloc_debug/$so.1.1.0
+share/bash-completion/completions/vmmalloc
+share/man/man1/vmmalloc.1
 share/man/man7/libvmmalloc.7
 END
 installed() {

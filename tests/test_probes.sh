@@ -24,6 +24,12 @@ for variant in $(variants); do
 		'Arguments: -\{0,1\}[48]@[%$]*[-a-z0-9]* -\{0,1\}[48]@[%$]*[-a-z0-9]*$')"
 done
 
+expect "libvmmalloc.7 lists them" sh -c "
+	for name in $probes; do
+		grep -q \"^\\.B.* \$name\" '$top_srcdir/man/libvmmalloc.7' ||
+			{ echo \"no \$name\"; exit 1; }
+	done"
+
 # bpftrace looks at all of them, while programs run that come by, until it has seen each
 # or a minute has passed: when it has begun it does not say.
 if ! command -v bpftrace >/dev/null 2>&1; then
