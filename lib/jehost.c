@@ -84,19 +84,54 @@ vmm_jehost_secure_getenv(const char *name)
 	return (char *)(uintptr_t)settings->conf;
 }
 
+/*
+ * Whoever gives a thread its cache has this, since for a moment there may be none for
+ * any: see vmm_jehost_tcache_init. Comes before jemalloc's locks.
+ */
+static pthread_mutex_t tcache_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* jemalloc's handlers for fork(2). */
+static struct vmm_fork_allocator own_handlers;
+
+static void
+before_fork(void)
+{
+	/* This thread is to have its cache, or to go without, when it takes the lock. */
+	je_free(je_malloc(1));
+	pthread_mutex_lock(&tcache_lock);
+	own_handlers.prepare();
+}
+
+static void
+in_parent(void)
+{
+	own_handlers.parent();
+	pthread_mutex_unlock(&tcache_lock);
+}
+
+static void
+in_child(void)
+{
+	own_handlers.child();
+	pthread_mutex_unlock(&tcache_lock);
+}
+
 int
 vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void))
 {
 	VMM_LOG_ENTER();
-	const struct vmm_fork_allocator jemalloc = {
-		prepare, parent, child, vmm_jehost_purge_arenas
+	const struct vmm_fork_allocator with_lock = {
+		before_fork, in_parent, in_child, vmm_jehost_purge_arenas
 	};
 	enum vmm_fork kind = vmm_init_start()->fork;
 
+	own_handlers = (struct vmm_fork_allocator){
+		prepare, parent, child, NULL
+	};
 	if (kind == VMM_FORK_NONE)
 		return 0;
-	return vmm_fork_register(kind, &jemalloc);
+	return vmm_fork_register(kind, &with_lock);
 }
 
 int
@@ -253,18 +288,16 @@ vmm_jehost_tcache_init(void *tsd)
 	VMM_LOG_ENTER();
 	bool failed;
 
+	/* jemalloc reads je_opt_tcache twice, and must find the same both times. */
+	pthread_mutex_lock(&tcache_lock);
 	has_no_tcache = false;
 	failed = je_tsd_tcache_enabled_data_init(tsd);
-	/*
-	 * Again, with caches off. They were on, or none would have been asked for. A
-	 * thread that starts at this moment may go without one as well, which is
-	 * slower and no worse; or two threads may cross, and one tries once more.
-	 */
-	while (has_no_tcache) {
-		has_no_tcache = false;
-		__atomic_store_n(&je_opt_tcache, false, __ATOMIC_RELAXED);
+	if (has_no_tcache) {
+		/* Again, with caches off. They were on, or none would have been asked for. */
+		je_opt_tcache = false;
 		failed = je_tsd_tcache_enabled_data_init(tsd);
-		__atomic_store_n(&je_opt_tcache, true, __ATOMIC_RELAXED);
+		je_opt_tcache = true;
 	}
+	pthread_mutex_unlock(&tcache_lock);
 	return failed;
 }

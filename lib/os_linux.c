@@ -87,24 +87,15 @@ vmm_os_write_error(const char *data, size_t length)
 	}
 }
 
-/* What gcov has counted it writes at exit(3), which is not how these end. */
-#ifdef VMM_COVERAGE
-void __gcov_dump(void);
-#else
-#define __gcov_dump() ((void)0)
-#endif
-
 _Noreturn void
 vmm_os_exit(int status)
 {
-	__gcov_dump();
 	_exit(status);
 }
 
 _Noreturn void
 vmm_os_abort(void)
 {
-	__gcov_dump();
 	abort();
 }
 

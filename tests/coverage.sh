@@ -16,7 +16,7 @@ shift 2
 mkdir -p "$dir"
 cd "$dir"
 # The counters are in the library alone; whatever has it in it needs their code.
-flags="-g -O0 --coverage -fprofile-update=atomic -DVMM_COVERAGE"
+flags="-g -O0 --coverage -fprofile-update=atomic"
 [ -e Makefile ] || "$source/configure" --quiet CC="$CC" CFLAGS="-g -O0" \
 	LDFLAGS=--coverage
 $MAKE -s CFLAGS="$flags" lib/libvmmalloc.la lib/debug/libvmmalloc.la
@@ -59,11 +59,12 @@ done | awk '
 			} else
 				print line >"not-run"
 		}
+		by_name = "sort -k 5"
 		for (file in lines)
-			printf "%6.1f %%  %4d lines  %s\n",
-			    100 * run[file] / lines[file], lines[file], file |
-			    "sort -k 4"
-		close("sort -k 4")
+			printf("%6.1f %%  %4d lines  %s\n",
+				100 * run[file] / lines[file], lines[file],
+				file) | by_name
+		close(by_name)
 		if (all == 0)
 			exit 1
 		printf "%6.1f %%  %4d lines  lib/\n", 100 * all_run / all, all
