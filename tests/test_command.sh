@@ -249,6 +249,8 @@ place tmpfs 64M huge=always 0 "huge pages:  *always" "advice:  *good: memory"
 place tmpfs 10M "" 1 "advice:  *too little room"
 place ext4 300M "" 0 "file system:  *ext4" "memory: .*written back" \
 	"shares blocks:  *no" "advice:  *works"
+place ext3 200M "" 1 "reserves:  *Operation not supported" \
+	"advice:  *no pool can be here"
 place xfs 400M "" 0 "file system:  *xfs" "shares blocks:  *yes" \
 	"advice:  *good for large heaps on a disk"
 place btrfs 400M "" 0 "file system:  *btrfs" "advice:  *works, slowly"

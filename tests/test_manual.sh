@@ -103,6 +103,30 @@ expect "an executed program has a pool of its own" test "$(
 		awk '{ print $1 }' | sort -u | wc -l)" -eq 2
 expect "and none without the preload" test "$(sed -n 3p "$work/out")" = 0
 
+# mlockall(2), and dlopen(3) of the library.
+if command -v python3 >/dev/null 2>&1; then
+	on_pool release python3 -c '
+import ctypes
+error = ctypes.CDLL(None).mlockall(3)
+print(error, *[line.split()[1] for line in open("/proc/self/status")
+    if line.startswith("VmLck")])' >"$work/out" 2>&1
+	if grep -q '^0 ' "$work/out"; then
+		expect "mlockall locks all of the pool" \
+			test "$(cut -d ' ' -f 2 "$work/out")" -ge 65536
+	else
+		skip "mlockall locks all of the pool" "this user may not lock as much"
+	fi
+	for variant in $(variants); do
+		python3 -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' \
+			"$(library "$variant")" >"$work/out" 2>&1
+		status=$?
+		expect "$variant: dlopen refuses the library" sh -c "
+			test $status -ne 0 && grep -q 'static TLS' '$work/out'"
+	done
+else
+	skip "mlockall locks all of the pool" "no python3 here"
+fi
+
 # CXL memory, and other nodes: a policy of the file system counts for the pool.
 if file_system tmpfs 64M mpol=bind:0; then
 	VMMALLOC_POOL_DIR=$mounted VMMALLOC_POOL_SIZE=32M on_pool release \

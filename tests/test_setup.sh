@@ -85,6 +85,15 @@ for variant in $(variants); do
 		"67108864 bytes needed, 1048576 allowed" \
 		sh -c "ulimit -f 2048; VMMALLOC_POOL_SIZE=64M \
 			LD_PRELOAD=$(library "$variant") exec /bin/true"
+	if file_system ext3 200M; then
+		refused "a file system that cannot reserve blocks" \
+			"$E vmem pool creation failed: Operation not supported" \
+			"VMMALLOC_POOL_DIR is $mounted.*cannot reserve blocks" \
+			run VMMALLOC_POOL_DIR="$mounted" /bin/true
+		take_down
+	else
+		skip "a file system that cannot reserve blocks" "$mounted_not"
+	fi
 	unset VMMALLOC_POOL_DIR VMMALLOC_POOL_SIZE
 
 	# No core dump, although the shell would allow one.
