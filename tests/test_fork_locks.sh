@@ -4,8 +4,9 @@
 . "${top_srcdir:-..}/tests/lib.sh"
 
 # What lies below jemalloc.
-sources="fatal fork log os_linux os_linux_file os_linux_fork pool pool_fork
-	pool_home ranges settings text"
+sources="fatal fork log log_file os_linux os_linux_file os_linux_fork
+	os_linux_log pool pool_fork pool_home ranges settings text"
+: "${CC:=cc}"
 
 files=
 for name in $sources; do

@@ -154,7 +154,7 @@ expect "and all of those of a child" sh -c "
 		test \"\$(grep -c 'malloc\] size' '$work/own-'\$pid)\" -ge 400 || exit 1
 	done"
 rm -f "$work"/own-*
-traced 4 env VMMALLOC_FORK=0 "$programs/trace" forks 3 20
+traced 4 env VMMALLOC_FORK=0 "$programs/trace" silent-forks 3
 expect "VMMALLOC_FORK=0: a file for each process" \
 	test "$(ls "$work" | grep -c '^own-')" -eq 4
 rm -f "$work"/own-*

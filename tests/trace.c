@@ -107,6 +107,22 @@ run_forks(size_t nforks, size_t count)
 	pthread_join(thread, NULL);
 }
 
+/* Children that only make lines, and leave the heap alone. */
+static void
+run_silent_forks(size_t nforks)
+{
+	for (size_t i = 0; i < nforks; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			free(NULL);
+			_exit(0);
+		}
+		if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+			fail("fork");
+	}
+}
+
 /* As a daemon does: all descriptors closed, and numbers given to something else. */
 static void
 close_all(const char *path)
@@ -135,6 +151,8 @@ main(int argc, char **argv)
 		run_threads(first, second);
 	else if (strcmp(what, "forks") == 0)
 		run_forks(first, second);
+	else if (strcmp(what, "silent-forks") == 0)
+		run_silent_forks(first);
 	else if (strcmp(what, "close") == 0)
 		close_all(argv[2]);
 	else if (strcmp(what, "chdir") == 0 && chdir("/") == 0)
