@@ -465,9 +465,7 @@ may_be_pool(const struct mapping *mapping)
 {
 	const char *slash = strrchr(mapping->path, '/');
 
-	/* What only holds on to the file may not be read. */
-	return slash != NULL && mapping->permissions[0] == 'r' &&
-	    strstr(slash, " (deleted)") != NULL &&
+	return slash != NULL && strstr(slash, " (deleted)") != NULL &&
 	    (slash[1] == '#' || strncmp(slash, "/.vmmalloc.", 11) == 0);
 }
 
