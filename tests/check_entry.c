@@ -182,7 +182,7 @@ START_TEST(test_good_sizes)
 		ck_assert_uint_ge(malloc_usable_size(block), size);
 		if (way->allocate == by_calloc)
 			ck_assert(is_zero(block, size));
-		memset(block, 0xa5, malloc_usable_size(block));
+		memset(opaque(block), 0xa5, malloc_usable_size(block));
 		free(block);
 	}
 }
@@ -577,7 +577,7 @@ END_TEST
 
 START_TEST(test_usable_size)
 {
-	void *block = malloc(100);
+	void *block = opaque(malloc(100));
 	size_t usable = malloc_usable_size(block);
 
 	ck_assert_uint_eq(malloc_usable_size(NULL), 0);
