@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fork_order.c: fork(2) at odd moments, in odd ways, and with handlers; run with the
  * library preloaded. Prints TAP. fork_order [WAY]: `_Fork` or `clone`, a child that
- * nobody prepared, which allocates and is to be stopped. */
+ * nobody prepared, which allocates and is to be stopped; `handlers`, where somebody
+ * else's handlers allocate at each fork: no signal may come between. */
 #include "config.h"
 
 #include <errno.h>
@@ -366,15 +367,18 @@ stopped(int is_clone)
 int
 main(int argc, char **argv)
 {
+	int has_handlers = argc > 1 && strcmp(argv[1], "handlers") == 0;
+
 	blocks_set(BLOCKS_MAX, BLOCK_BYTES);
 	blocks_write(1);
-	if (argc > 1)
+	if (argc > 1 && !has_handlers)
 		return stopped(strcmp(argv[1], "clone") == 0);
 	blocks_result(forks(1), "fork");
 	holds_one();
 	other_ways();
 	in_signal_handler();
-	in_signal_handler_during_fork();
+	if (!has_handlers)
+		in_signal_handler_during_fork();
 	not_prepared(0);
 	not_prepared(1);
 	cancellation();

@@ -19,7 +19,8 @@ for variant in $(variants); do
 	# Registered before the process has allocated anything: still in order.
 	on_pool "$variant" env \
 		LD_PRELOAD="$(library "$variant") $programs/.libs/handlers.so" \
-		timeout -s KILL 100 "$programs/fork_order" >"$work/out" 2>&1 </dev/null
+		timeout -s KILL 100 "$programs/fork_order" handlers \
+		>"$work/out" 2>&1 </dev/null
 	expect "$variant: handlers from before the first allocation" \
 		grep -q '^ok [0-9]* - fork, after it all$' "$work/out"
 
