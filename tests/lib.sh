@@ -183,6 +183,68 @@ full_on() {
  btrfs, without an end in a minute" >"$work/tap"
 }
 
+# The archive that this machine installs from; nothing where there is none.
+debian_archive() {
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		2>/dev/null | grep -m 1 '/debian/\{0,1\}$'
+}
+
+# jemalloc_release: upstream's, from that archive, as $work/jemalloc.tar.bz2.
+jemalloc_release() {
+	jemalloc_from=$(debian_archive)
+	[ -n "$jemalloc_from" ] && /usr/lib/apt/apt-helper download-file \
+		"${jemalloc_from}pool/main/j/jemalloc/jemalloc_5.3.0.orig.tar.bz2" \
+		"$work/jemalloc.tar.bz2" >"$work/fetch" 2>&1
+}
+
+# fresh_system SUITE NAME: a fresh Debian, of the base alone, in $root; or says in
+# $fresh_not why there is none. What debootstrap has made is kept for a week, in
+# $VMM_TEST_CACHE, for the next run.
+fresh_not=
+fresh_system() {
+	root=$work/$2
+	fresh_kept=${VMM_TEST_CACHE:-/var/cache/vmmalloc-tests}/$1.tar
+	fresh_mirror=$(debian_archive)
+	if [ "${CI_FULL-}" != 1 ]; then
+		fresh_not="takes long: set CI_FULL=1"
+	elif [ "$(id -u)" -ne 0 ]; then
+		fresh_not="needs root for debootstrap"
+	elif ! command -v debootstrap >/dev/null 2>&1; then
+		fresh_not="needs debootstrap"
+	elif [ -z "$fresh_mirror" ]; then
+		fresh_not="knows no Debian archive"
+	fi
+	[ -z "$fresh_not" ] || return 1
+	mkdir -p "$root" "${fresh_kept%/*}"
+	if [ -n "$(find "$fresh_kept" -mtime -7 2>/dev/null)" ]; then
+		tar -C "$root" -xpf "$fresh_kept"
+	elif debootstrap --variant=minbase --include=ca-certificates "$1" "$root" \
+		"$fresh_mirror" >"$work/log" 2>&1; then
+		tar -C "$root" --one-file-system -cpf "$fresh_kept.$$" . &&
+			mv "$fresh_kept.$$" "$fresh_kept"
+	else
+		fresh_not="debootstrap $1 failed"
+		comment "$work/log"
+		return 1
+	fi
+	for place in proc sys dev; do
+		mount --rbind "/$place" "$root/$place" &&
+			mount --make-rslave "$root/$place" &&
+			mounts="$root/$place $mounts"
+	done
+	# No server that a package brings is to start.
+	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+	chmod +x "$root/usr/sbin/policy-rc.d"
+}
+
+# inside COMMAND...: in $root, in $inside_dir, as its superuser would.
+inside_dir=/root
+inside() {
+	chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+		DEBIAN_FRONTEND=noninteractive \
+		sh -c 'cd "$0" && exec "$@"' "$inside_dir" "$@" </dev/null
+}
+
 # tap FILE WHAT: right behind the program that wrote FILE, passes its TAP on, numbered
 # anew. A program that printed less than its plan, or did not end well, has failed.
 tap() {

@@ -156,6 +156,28 @@ expect "and what it lacks is said" \
 built none --with-jemalloc="$work/none.a" >"$work/none.log" 2>&1
 expect "an archive that is not there is named" \
 	grep -q "no $work/none.a" "$work/none.log"
+
+# jemalloc from an upstream release, which may not be written to: what this machine's
+# archive has, if it can be had.
+if jemalloc_release &&
+	tar -C "$work" -xf "$work/jemalloc.tar.bz2" 2>>"$work/fetch"; then
+	chmod -R a-w "$work/jemalloc-5.3.0"
+	: >"$work/mark"
+	expect "--with-jemalloc-source=DIR" built source \
+		--with-jemalloc-source="$work/jemalloc-5.3.0"
+	expect "leaves the source alone" test -z "$(
+		find "$work/jemalloc-5.3.0" -newer "$work/mark")"
+	expect "its library runs a program" env \
+		LD_PRELOAD="$work/source/lib/.libs/libvmmalloc.so.1" \
+		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
+		"$programs/churn" 100000
+	chmod -R u+w "$work/jemalloc-5.3.0"
+else
+	skip "--with-jemalloc-source=DIR" "no archive within reach has the source"
+fi
+built nosource --with-jemalloc-source="$work/none" >"$work/nosource.log" 2>&1
+expect "a source that is not there is named" \
+	grep -q "no $work/none/configure" "$work/nosource.log"
 if command -v clang >/dev/null 2>&1 && command -v clang++ >/dev/null 2>&1; then
 	expect "clang, without a warning" built clang CC=clang CXX=clang++
 	expect "clang's library runs a program" env LD_PRELOAD="$work/clang/lib/.libs/libvmmalloc.so.1" \
