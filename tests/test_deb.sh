@@ -1,0 +1,145 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_deb.sh: Debian packages, made from the tarball alone, here and in fresh Debian
+# systems, where they are installed, tested and purged: some 4 minutes each, CI_FULL=1.
+. "${top_srcdir:-..}/tests/lib.sh"
+
+: "${MAKE:=make}"
+
+# made DIR: configures in $work/DIR and makes the packages there; without their own
+# tests, which ran before this.
+made() {
+	mkdir -p "$work/$1"
+	(cd "$work/$1" && "$top_srcdir/configure" --quiet &&
+		DEB_BUILD_OPTIONS=nocheck $MAKE -s deb)
+}
+
+if ! command -v dpkg-buildpackage >/dev/null 2>&1 ||
+	! command -v dh >/dev/null 2>&1; then
+	skip "make deb" "no dpkg-buildpackage or no debhelper here"
+	plan
+	exit
+fi
+expect "make deb" made a
+packages=$work/a/deb
+
+# Names, and what is in them.
+ls "$packages" | sed -n 's/_.*\.deb$//p' | grep -v dbgsym | sort | tr '\n' ' ' \
+	>"$work/names"
+expect "four packages" test "$(cat "$work/names")" = \
+	"libvmmalloc-dev libvmmalloc1 libvmmalloc1-debug vmmalloc "
+# has PACKAGE PATTERN...: files.
+has() {
+	package=$1
+	shift
+	dpkg-deb -c "$packages/$package"_*.deb | awk '{ print $6 }' >"$work/files"
+	for pattern in "$@"; do
+		expect "$package: $pattern" grep -q "$pattern\$" "$work/files"
+	done
+}
+has libvmmalloc1 'lib/[^/]*/libvmmalloc\.so\.1' 'man7/libvmmalloc\.7\.gz'
+has libvmmalloc1-debug 'lib/[^/]*/vmmalloc_debug/libvmmalloc\.so\.1'
+has libvmmalloc-dev 'include/libvmmalloc\.h' 'lib/[^/]*/libvmmalloc\.so' \
+	'pkgconfig/vmmalloc\.pc' 'pkgconfig/libvmmalloc\.pc'
+has vmmalloc 'bin/vmmalloc' 'man1/vmmalloc\.1\.gz' 'completions/vmmalloc'
+expect "jemalloc is named as what was built with" sh -c "
+	dpkg-deb -f '$packages'/libvmmalloc1_*.deb Static-Built-Using |
+		grep '^jemalloc (= '"
+
+# The symbols file has what the map has.
+letter=m
+[ "$(getconf LONG_BIT)" = 64 ] || letter=j
+dpkg-deb -R "$packages"/libvmmalloc1_*.deb "$work/unpacked"
+sed -n 's/^ \(.*\)@Base.*/\1/p' "$work/unpacked/DEBIAN/symbols" | sort >"$work/has"
+sed -n -e 's/#.*//' -e '/^local:/q' -e 's/^[[:space:]]*\([A-Za-z_].*\);$/\1/p' \
+	"$top_srcdir/lib/libvmmalloc.map" | sed "s/\[jm\]/$letter/" |
+	sort >"$work/map"
+expect "symbols: every exported function" diff "$work/map" "$work/has"
+
+# Hardening: as the ELF files say.
+dpkg-deb -x "$packages"/libvmmalloc1-debug_*.deb "$work/unpacked"
+dpkg-deb -x "$packages"/vmmalloc_*.deb "$work/unpacked"
+for file in $(find "$work/unpacked" -type f -name 'libvmmalloc.so.*') \
+	"$work/unpacked/usr/bin/vmmalloc"; do
+	name=${file#"$work/unpacked/"}
+	readelf -ldW "$file" >"$work/elf"
+	expect "$name: RELRO" grep -q GNU_RELRO "$work/elf"
+	expect "$name: bound at start" grep -q 'BIND_NOW\|FLAGS.*NOW' "$work/elf"
+	expect "$name: no executable stack" grep -q 'GNU_STACK.* RW ' "$work/elf"
+	expect "$name: no text relocations" sh -c "! grep -q TEXTREL '$work/elf'"
+	expect "$name: stripped" sh -c "! readelf -SW '$file' | grep -q '\.symtab'"
+	if command -v hardening-check >/dev/null 2>&1; then
+		# Debian 12 does not ask for control flow protection.
+		expect "$name: hardening-check" hardening-check --nocfprotection \
+			"$file"
+	fi
+done
+
+if command -v lintian >/dev/null 2>&1; then
+	# What is new to an older lintian it does not know; Debian 13's does.
+	lintian --allow-root --pedantic -EviIL +pedantic \
+		"$packages"/*.changes 2>"$work/err" | grep '^[EWIP]:' |
+		grep -v 'unknown-field Static-Built-Using' >"$work/lintian"
+	expect "lintian" test ! -s "$work/lintian"
+	comment "$work/lintian"
+else
+	skip "lintian" "no lintian here"
+fi
+
+# Again, elsewhere and later: the same, byte by byte.
+expect "make deb, in another directory" made another/one/below
+for file in "$packages"/*.deb; do
+	expect "reproducible: ${file##*/}" cmp "$file" \
+		"$work/another/one/below/deb/${file##*/}"
+done
+
+# In fresh systems: built with what debian/control declares, installed from a
+# repository, tested there, and purged.
+version=$(dpkg-deb -f "$packages"/vmmalloc_*.deb Version)
+source=libvmmalloc-${version%%-*}
+for suite in bookworm trixie; do
+	if ! fresh_system $suite "build-$suite"; then
+		skip "$suite: packages" "$fresh_not"
+		continue
+	fi
+	mkdir "$root/root/deb"
+	cp "$packages"/*.orig.tar.xz "$root/root/deb"
+	inside_dir=/root/deb
+	expect "$suite: build dependencies, the declared ones alone" inside sh -c "
+		apt-get -q update && apt-get -qy install build-essential &&
+			tar xf *.orig.tar.xz && apt-get -qy build-dep ./$source"
+	inside_dir=/root/deb/$source
+	expect "$suite: builds, and passes its tests" inside dpkg-buildpackage -us -uc
+	inside_dir=/root/deb
+	expect "$suite: a repository" inside sh -c "dpkg-scanpackages . >Packages"
+	built=$root/root/deb
+	fresh_system $suite "install-$suite" || continue
+	mkdir "$root/repository" "$root/tests"
+	cp "$built"/*.deb "$built"/Packages "$root/repository"
+	cp -r "$built/$source/debian/tests" "$root/tests/debian"
+	echo "deb [trusted=yes] file:/repository ./" \
+		>"$root/etc/apt/sources.list.d/local.list"
+	inside_dir=/tmp
+	expect "$suite: apt-get install" inside sh -c "
+		apt-get -q update &&
+			apt-get -qy install libvmmalloc1 libvmmalloc1-debug vmmalloc"
+	# What autopkgtest does, for tests that need no more than their dependencies.
+	sed -n 's/^Tests: //p' "$root/tests/debian/control" >"$work/names"
+	while read -r name; do
+		depends=$(sed -n "/^Tests: $name\$/,/^\$/s/^Depends: //p" \
+			"$root/tests/debian/control" | tr -d ,)
+		# shellcheck disable=SC2086 # names of packages
+		expect "$suite: what the test $name depends on" inside \
+			apt-get -qy install $depends
+		mkdir "$root/tmp/$name"
+		expect "$suite: the test $name" inside env \
+			AUTOPKGTEST_TMP="/tmp/$name" "/tests/debian/$name"
+	done <"$work/names"
+	expect "$suite: purges" inside apt-get -qy purge libvmmalloc1 \
+		libvmmalloc1-debug libvmmalloc-dev vmmalloc
+	rm -rf "$root/repository" "$root/tests" "$root"/tmp/*
+	expect "$suite: leaves nothing" test -z "$(find "$root" -xdev \
+		-path "$root/var/lib/apt" -prune -o -path "$root/var/log" -prune -o \
+		-path "$root/var/cache" -prune -o -name '*vmmalloc*' -print)"
+done
+plan
