@@ -330,7 +330,8 @@ vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
 	vmm_text_clear(error);
 	if (errnum != 0)
 		return refuse(settings, errnum, NULL, error);
-	vmm_pool.page_size = vmm_os_page_size();
+	vmm_pool.page_size = vmm_larger(vmm_os_page_size(),
+	    settings->page_size_bytes);
 	vmm_pool.size = vmm_round_up(settings->pool_size_bytes,
 	    vmm_pool.file.fs.page_size);
 	errnum = size_file(&room);

@@ -131,7 +131,7 @@ static int
 write_back(size_t begin, size_t end, size_t *written)
 {
 	unsigned char is_private[VMM_CHUNK_SIZE / 4096];
-	size_t page_size = vmm_pool.page_size;
+	size_t page_size = vmm_os_page_size(); /* what the kernel copies by */
 	size_t npages = (end - begin) / page_size;
 	int error = 0;
 

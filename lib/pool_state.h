@@ -39,7 +39,7 @@ struct vmm_pool_state {
 	int cancel_state; /* of the thread that has the lock */
 	char *base;
 	size_t size;
-	size_t page_size;
+	size_t page_size; /* of page ranges: the system's, or a multiple of it */
 	size_t high_water;
 	size_t reserved;
 	size_t ahead_max;   /* less where the file system has refused more */

@@ -30,6 +30,9 @@ struct vmm_settings {
 	enum vmm_reserve reserve;
 	const char *conf; /* jemalloc's, "" if none */
 
+	/* What page ranges are counted in: 0, the system's pages; tests take larger. */
+	size_t page_size_bytes;
+
 	/* In the debug variant only; see log.h. */
 	int log_level;
 	const char *log_file; /* "" for stderr */

@@ -17,14 +17,26 @@
 
 static struct vmm_pool_figures figures;
 
+/* Each test runs with pages of these sizes; 0 is the system's. */
+static const size_t page_sizes[] = { 0, 16384, 65536 };
+#define NPAGE_SIZES ((int)(sizeof(page_sizes) / sizeof(page_sizes[0])))
+
+/* The least that a range is aligned to. */
+static size_t page_size;
+
+/* With pages of the size that has that number. */
 static void
-open_pool(const char *dir, enum vmm_reserve reserve)
+open_pool(const char *dir, enum vmm_reserve reserve, int number)
 {
 	struct vmm_settings settings = {
 		.pool_dir = dir, .pool_size_bytes = POOL_SIZE,
 		.fork = VMM_FORK_PRIVATE, .reserve = reserve, .conf = "",
+		.page_size_bytes = page_sizes[number],
 	};
 	struct vmm_text error;
+
+	page_size = page_sizes[number] != 0 ? page_sizes[number]
+					    : (size_t)sysconf(_SC_PAGESIZE);
 
 	ck_assert_msg(vmm_pool_open(&settings, &error), "%s", error.data);
 }
@@ -40,7 +52,7 @@ START_TEST(test_open)
 {
 	ck_assert(!vmm_pool_has(&figures));
 	ck_assert(!vmm_pool_has(NULL));
-	open_pool(pool_dir(), VMM_RESERVE_GROW);
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
 	vmm_pool_look(&figures);
 	ck_assert_uint_eq(figures.size, POOL_SIZE);
 	ck_assert_uint_eq(figures.in_use, 0);
@@ -91,10 +103,10 @@ START_TEST(test_reserve_grows)
 {
 	bool is_zero = false;
 
-	open_pool(pool_dir(), VMM_RESERVE_GROW);
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
 	vmm_pool_look(&figures);
 	ck_assert_uint_lt(figures.reserved, POOL_SIZE);
-	ck_assert_ptr_nonnull(vmm_pool_take(NULL, 8 * MIB, 4096, &is_zero));
+	ck_assert_ptr_nonnull(vmm_pool_take(NULL, 8 * MIB, page_size, &is_zero));
 	vmm_pool_look(&figures);
 	ck_assert_uint_ge(figures.reserved, 8 * MIB);
 	ck_assert_uint_eq(figures.high_water, 8 * MIB);
@@ -103,7 +115,7 @@ END_TEST
 
 START_TEST(test_reserve_full)
 {
-	open_pool(pool_dir(), VMM_RESERVE_FULL);
+	open_pool(pool_dir(), VMM_RESERVE_FULL, _i);
 	vmm_pool_look(&figures);
 	ck_assert_uint_eq(figures.reserved, POOL_SIZE);
 }
@@ -114,18 +126,18 @@ START_TEST(test_zero)
 	bool is_zero = false;
 	char *range;
 
-	open_pool(pool_dir(), VMM_RESERVE_GROW);
-	range = vmm_pool_take(NULL, MIB, 4096, &is_zero);
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	range = vmm_pool_take(NULL, MIB, page_size, &is_zero);
 	ck_assert_msg(is_zero, "space that was never used is zero");
 	memset(range, 1, MIB);
 	vmm_pool_give(range, MIB);
 	is_zero = false;
-	ck_assert_ptr_eq(vmm_pool_take(NULL, MIB, 4096, &is_zero), range);
+	ck_assert_ptr_eq(vmm_pool_take(NULL, MIB, page_size, &is_zero), range);
 	ck_assert_msg(!is_zero, "space that was used may be anything");
 	vmm_pool_give(range, MIB);
 	/* Half of it was used, half was not. */
 	is_zero = true;
-	ck_assert_ptr_eq(vmm_pool_take(NULL, 2 * MIB, 4096, &is_zero), range);
+	ck_assert_ptr_eq(vmm_pool_take(NULL, 2 * MIB, page_size, &is_zero), range);
 	ck_assert(is_zero);
 	for (size_t i = 0; i < 2 * MIB; i += 512)
 		ck_assert_int_eq(range[i], 0);
@@ -137,16 +149,31 @@ START_TEST(test_wanted)
 	bool is_zero = false;
 	char *range;
 
-	open_pool(pool_dir(), VMM_RESERVE_GROW);
-	range = vmm_pool_take(NULL, MIB, 4096, &is_zero);
-	ck_assert_ptr_eq(vmm_pool_take(range + MIB, MIB, 4096, &is_zero),
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	range = vmm_pool_take(NULL, MIB, page_size, &is_zero);
+	ck_assert_ptr_eq(vmm_pool_take(range + MIB, MIB, page_size, &is_zero),
 	    range + MIB);
-	ck_assert_ptr_null(vmm_pool_take(range + MIB, MIB, 4096, &is_zero));
+	ck_assert_ptr_null(vmm_pool_take(range + MIB, MIB, page_size, &is_zero));
 	/* At the pool's end, and beyond it. */
-	ck_assert_ptr_null(vmm_pool_take(range + 2 * MIB, POOL_SIZE, 4096,
+	ck_assert_ptr_null(vmm_pool_take(range + 2 * MIB, POOL_SIZE, page_size,
 	    &is_zero));
-	ck_assert_ptr_null(vmm_pool_take(range + POOL_SIZE, MIB, 4096,
+	ck_assert_ptr_null(vmm_pool_take(range + POOL_SIZE, MIB, page_size,
 	    &is_zero));
+}
+END_TEST
+
+START_TEST(test_aligned)
+{
+	bool is_zero = false;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	ck_assert_ptr_nonnull(vmm_pool_take(NULL, page_size, page_size, &is_zero));
+	for (size_t alignment = page_size; alignment <= 4 * MIB; alignment *= 2) {
+		char *range = vmm_pool_take(NULL, page_size, alignment, &is_zero);
+
+		ck_assert_ptr_nonnull(range);
+		ck_assert_uint_eq((uintptr_t)range % alignment, 0);
+	}
 }
 END_TEST
 
@@ -155,13 +182,13 @@ START_TEST(test_full)
 	bool is_zero = false;
 	char *range;
 
-	open_pool(pool_dir(), VMM_RESERVE_GROW);
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
 	errno = 4711;
-	range = vmm_pool_take(NULL, POOL_SIZE, 4096, &is_zero);
+	range = vmm_pool_take(NULL, POOL_SIZE, page_size, &is_zero);
 	ck_assert_ptr_nonnull(range);
-	ck_assert_ptr_null(vmm_pool_take(NULL, 4096, 4096, &is_zero));
-	vmm_pool_give(range + MIB, 4096);
-	ck_assert_ptr_eq(vmm_pool_take(NULL, 4096, 4096, &is_zero),
+	ck_assert_ptr_null(vmm_pool_take(NULL, page_size, page_size, &is_zero));
+	vmm_pool_give(range + MIB, page_size);
+	ck_assert_ptr_eq(vmm_pool_take(NULL, page_size, page_size, &is_zero),
 	    range + MIB);
 	ck_assert_int_eq(errno, 4711);
 }
@@ -172,8 +199,8 @@ START_TEST(test_returns_chunks)
 	bool is_zero = false;
 	char *range;
 
-	open_pool(pool_dir(), VMM_RESERVE_GROW);
-	range = vmm_pool_take(NULL, 8 * MIB, 4096, &is_zero);
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	range = vmm_pool_take(NULL, 8 * MIB, page_size, &is_zero);
 	memset(range, 1, 8 * MIB);
 	/* Less than a chunk, then the rest of two. */
 	vmm_pool_give(range, MIB);
@@ -184,7 +211,7 @@ START_TEST(test_returns_chunks)
 	ck_assert_uint_eq(figures.returned, 4 * MIB);
 	ck_assert_int_eq(range[0], 0);
 	/* What is wanted again is promised again. */
-	ck_assert_ptr_eq(vmm_pool_take(NULL, 3 * MIB, 4096, &is_zero), range);
+	ck_assert_ptr_eq(vmm_pool_take(NULL, 3 * MIB, page_size, &is_zero), range);
 	vmm_pool_look(&figures);
 	ck_assert_uint_eq(figures.returned, 0);
 	/* Not while somebody is about to need it. */
@@ -201,8 +228,8 @@ START_TEST(test_full_reserve_stays)
 	bool is_zero = false;
 	char *range;
 
-	open_pool(pool_dir(), VMM_RESERVE_FULL);
-	range = vmm_pool_take(NULL, 8 * MIB, 4096, &is_zero);
+	open_pool(pool_dir(), VMM_RESERVE_FULL, _i);
+	range = vmm_pool_take(NULL, 8 * MIB, page_size, &is_zero);
 	vmm_pool_give(range, 8 * MIB);
 	vmm_pool_look(&figures);
 	ck_assert_uint_eq(figures.returned, 0);
@@ -213,15 +240,15 @@ END_TEST
 static struct vmm_pool_fork forking;
 
 static void
-fork_and_write(enum vmm_fork kind)
+fork_and_write(enum vmm_fork kind, int number)
 {
 	bool is_zero = false;
 	char *range;
 	int status;
 	pid_t pid;
 
-	open_pool(pool_dir(), VMM_RESERVE_GROW);
-	range = vmm_pool_take(NULL, 12 * MIB, 4096, &is_zero);
+	open_pool(pool_dir(), VMM_RESERVE_GROW, number);
+	range = vmm_pool_take(NULL, 12 * MIB, page_size, &is_zero);
 	memset(range, 1, 12 * MIB);
 	vmm_pool_give(range + 4 * MIB, 4 * MIB);
 	ck_assert_int_eq(vmm_pool_fork_begin(&forking, kind), 0);
@@ -235,7 +262,7 @@ fork_and_write(enum vmm_fork kind)
 		is_good = range[0] == 1 && range[12 * MIB - 1] == 1;
 		memset(range, 2, 4 * MIB);
 		is_zero = true;
-		is_good &= vmm_pool_take(NULL, 4 * MIB, 4096, &is_zero) ==
+		is_good &= vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero) ==
 		    range + 4 * MIB;
 		is_good &= range[4 * MIB] == 0;
 		memset(range + 4 * MIB, 2, 4 * MIB);
@@ -246,6 +273,7 @@ fork_and_write(enum vmm_fork kind)
 	vmm_pool_look(&figures);
 	ck_assert(figures.is_away == (kind == VMM_FORK_PRIVATE));
 	memset(range, 3, 4 * MIB);
+	range[9 * MIB + page_size + 100] = 3;
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 	ck_assert_int_eq(range[0], 3);
@@ -253,16 +281,17 @@ fork_and_write(enum vmm_fork kind)
 	/* The child is gone: this one comes home, with what it has written. */
 	ck_assert(vmm_pool_come_home() == (kind == VMM_FORK_PRIVATE));
 	ck_assert(!vmm_pool_come_home());
-	ck_assert_ptr_eq(vmm_pool_take(NULL, 4 * MIB, 4096, &is_zero),
+	ck_assert_ptr_eq(vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero),
 	    range + 4 * MIB);
 	vmm_pool_look(&figures);
 	ck_assert(!figures.is_private);
 	ck_assert_int_eq(range[0], 3);
 	ck_assert_int_eq(range[8 * MIB], 1);
+	ck_assert_int_eq(range[9 * MIB + page_size + 100], 3);
 	memset(range + 4 * MIB, 3, 4 * MIB);
 	/* And what was never used. */
 	is_zero = false;
-	range = vmm_pool_take(NULL, 4 * MIB, 4096, &is_zero);
+	range = vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero);
 	ck_assert_ptr_nonnull(range);
 	ck_assert(is_zero);
 	memset(range, 3, 4 * MIB);
@@ -270,19 +299,19 @@ fork_and_write(enum vmm_fork kind)
 
 START_TEST(test_fork_private)
 {
-	fork_and_write(VMM_FORK_PRIVATE);
+	fork_and_write(VMM_FORK_PRIVATE, _i);
 }
 END_TEST
 
 START_TEST(test_fork_copy)
 {
-	fork_and_write(VMM_FORK_COPY);
+	fork_and_write(VMM_FORK_COPY, _i);
 }
 END_TEST
 
 START_TEST(test_fork_any)
 {
-	fork_and_write(VMM_FORK_ANY);
+	fork_and_write(VMM_FORK_ANY, _i);
 }
 END_TEST
 
@@ -295,8 +324,8 @@ START_TEST(test_fork_copy_of_private)
 	int status;
 	pid_t pid;
 
-	open_pool(pool_dir(), VMM_RESERVE_GROW);
-	range = vmm_pool_take(NULL, 4 * MIB, 4096, &is_zero);
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	range = vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero);
 	memset(range, 1, 4 * MIB);
 	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_COPY), 0);
 	ck_assert_int_eq(vmm_pool_fork_begin(&other, VMM_FORK_PRIVATE), 0);
@@ -325,20 +354,21 @@ make_suite(void)
 	Suite *suite = suite_create("pool");
 	TCase *tcase = tcase_create("pool");
 
-	tcase_add_test(tcase, test_open);
+	tcase_add_loop_test(tcase, test_open, 0, NPAGE_SIZES);
 	tcase_add_test(tcase, test_open_giant);
 	tcase_add_test(tcase, test_open_fails);
-	tcase_add_test(tcase, test_reserve_grows);
-	tcase_add_test(tcase, test_reserve_full);
-	tcase_add_test(tcase, test_zero);
-	tcase_add_test(tcase, test_wanted);
-	tcase_add_test(tcase, test_full);
-	tcase_add_test(tcase, test_returns_chunks);
-	tcase_add_test(tcase, test_full_reserve_stays);
-	tcase_add_test(tcase, test_fork_private);
-	tcase_add_test(tcase, test_fork_copy);
-	tcase_add_test(tcase, test_fork_any);
-	tcase_add_test(tcase, test_fork_copy_of_private);
+	tcase_add_loop_test(tcase, test_reserve_grows, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_reserve_full, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_zero, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_wanted, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_aligned, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_full, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_returns_chunks, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_full_reserve_stays, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_fork_private, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_fork_copy, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_fork_any, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_fork_copy_of_private, 0, NPAGE_SIZES);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
