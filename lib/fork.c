@@ -100,10 +100,11 @@ vmm_fork(void)
 	/* Without handlers, and from a handler of the program's, as libc would. */
 	if (kind == VMM_FORK_NONE || asked != NULL)
 		return vmm_os_fork();
+	cancel_state = vmm_os_cancel_disable();
+	/* A handler that forks would wait for the locks that are taken here. */
+	vmm_os_signals_block(&saved);
 	if (kind != VMM_FORK_PRIVATE)
 		jemalloc.purge();
-	cancel_state = vmm_os_cancel_disable();
-	vmm_os_signals_block(&saved);
 	vmm_pool_fork_begin(&fork, kind);
 	vmm_os_signals_restore(&saved);
 	if (fork.error == 0)
