@@ -622,7 +622,7 @@ START_TEST(test_extended_interface)
 	block = mallocx(100, 12 | 0x40);
 	ck_assert(is_aligned(block, 4096));
 	dallocx(block, 0);
-	ck_assert_ptr_null(mallocx((size_t)1 << 40, 0));
+	ck_assert_ptr_null(mallocx(SIZE_MAX / 4, 0));
 	length = sizeof(narenas);
 	ck_assert_int_eq(mallctl("opt.narenas", &narenas, &length, NULL, 0), 0);
 	ck_assert_uint_ge(narenas, 1);

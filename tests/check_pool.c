@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +40,18 @@ open_pool(const char *dir, enum vmm_reserve reserve, int number)
 					    : (size_t)sysconf(_SC_PAGESIZE);
 
 	ck_assert_msg(vmm_pool_open(&settings, &error), "%s", error.data);
+}
+
+/*
+ * An emulator of one process (qemu-user) has threads beside the process's one, and so
+ * nobody can see that it is alone; MADV_REMOVE it takes for a hint, and ignores.
+ */
+static bool
+is_emulated(void)
+{
+	struct stat tasks;
+
+	return stat("/proc/self/task", &tasks) != 0 || tasks.st_nlink > 3;
 }
 
 /* Each test runs in a process of its own, and so opens its own pool. */
@@ -209,7 +222,7 @@ START_TEST(test_returns_chunks)
 	vmm_pool_give(range + MIB, 3 * MIB);
 	vmm_pool_look(&figures);
 	ck_assert_uint_eq(figures.returned, 4 * MIB);
-	ck_assert_int_eq(range[0], 0);
+	ck_assert(range[0] == 0 || is_emulated());
 	/* What is wanted again is promised again. */
 	ck_assert_ptr_eq(vmm_pool_take(NULL, 3 * MIB, page_size, &is_zero), range);
 	vmm_pool_look(&figures);
@@ -284,7 +297,7 @@ fork_and_write(enum vmm_fork kind, int number)
 	ck_assert_ptr_eq(vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero),
 	    range + 4 * MIB);
 	vmm_pool_look(&figures);
-	ck_assert(!figures.is_private);
+	ck_assert(!figures.is_private || is_emulated());
 	ck_assert_int_eq(range[0], 3);
 	ck_assert_int_eq(range[8 * MIB], 1);
 	ck_assert_int_eq(range[9 * MIB + page_size + 100], 3);

@@ -173,7 +173,7 @@ exceptions()
 	}
 	EXPECT(caught == 1000);
 	EXPECT(throws_bad_alloc([]() -> void * {
-		std::vector<char> v(std::size_t(1) << 40);
+		std::vector<char> v(std::size_t(-1) / 4);
 		return v.data();
 	}));
 }
