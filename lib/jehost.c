@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fatal.h"
 #include "fork.h"
 #include "init.h"
 #include "jehost.h"
@@ -82,6 +83,23 @@ vmm_jehost_secure_getenv(const char *name)
 	if (strcmp(name, "MALLOC_CONF") != 0 || *settings->conf == '\0')
 		return NULL;
 	return (char *)(uintptr_t)settings->conf;
+}
+
+bool
+vmm_jehost_pages_boot(void)
+{
+	VMM_LOG_ENTER();
+	struct vmm_text error;
+
+	if (!je_pages_boot())
+		return false;
+	vmm_text_clear(&error);
+	vmm_text_str(&error, "Error (libvmmalloc): the library is built for"
+	    " smaller pages of memory than this system's, of ");
+	vmm_text_uint(&error, vmm_os_page_size());
+	vmm_text_str(&error, " bytes\nlibvmmalloc: build it with a jemalloc that"
+	    " is configured with --with-lg-page\n");
+	vmm_fatal_setup(&error);
 }
 
 /*

@@ -19,6 +19,12 @@
 char *vmm_jehost_secure_getenv(const char *name);
 ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);
 
+/*
+ * src/pages.c: whether jemalloc's pages, which it was built with, are at least the
+ * system's; where it alone would have every malloc fail, ends the process.
+ */
+bool vmm_jehost_pages_boot(void);
+
 /* Hands jemalloc's handlers to fork.c. */
 int vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void));

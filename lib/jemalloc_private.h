@@ -40,6 +40,7 @@ extern const char *je_malloc_conf_2_conf_harder;
 
 /* Of its internals: see jehost.h for why. */
 extern bool je_opt_tcache;
+bool je_pages_boot(void);
 bool je_tsd_tcache_enabled_data_init(void *tsd);
 void *je_arena_palloc(void *tsdn, void *arena, size_t size, size_t alignment,
     bool is_zero, void *tcache);

@@ -48,6 +48,12 @@ vmm_jemalloc_version=`sed 's/-.*//' "$JEMALLOC_SOURCE/VERSION" 2>/dev/null`
 AC_MSG_RESULT([$vmm_jemalloc_version])
 AS_CASE([$vmm_jemalloc_version], [[5.[3-9]*]], [],
 	[AC_MSG_ERROR([jemalloc 5.3 is needed])])
+# For the largest pages that kernels of the architecture have: jemalloc's may be larger
+# than the system's, but not smaller.
+AS_CASE([$host_cpu],
+	[aarch64*|loongarch*|mips*|powerpc*], [JEMALLOC_PAGE=--with-lg-page=16],
+	[sparc*], [JEMALLOC_PAGE=--with-lg-page=13])
+AC_SUBST([JEMALLOC_PAGE])
 JEMALLOC_ARCHIVE=`pwd`/jemalloc/lib/libjemalloc_pic.a])
 
 AC_DEFUN([VMM_JEMALLOC_FROM_ARCHIVE], [
