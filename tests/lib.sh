@@ -179,6 +179,7 @@ full_on() {
 	fi
 	[ $full_on_status -eq 137 ] || return $full_on_status
 	full_on_stalled=yes
+	rm -f "$mounted/eaten"
 	printf '1..1\nok 1 - ends # SKIP %s\n' "the kernel waits for room on a full\
  btrfs, without an end in a minute" >"$work/tap"
 }
@@ -205,9 +206,7 @@ fresh_system() {
 	root=$work/$2
 	fresh_kept=${VMM_TEST_CACHE:-/var/cache/vmmalloc-tests}/$1.tar
 	fresh_mirror=$(debian_archive)
-	if [ "${CI_FULL-}" != 1 ]; then
-		fresh_not="takes long: set CI_FULL=1"
-	elif [ "$(id -u)" -ne 0 ]; then
+	if [ "$(id -u)" -ne 0 ]; then
 		fresh_not="needs root for debootstrap"
 	elif ! command -v debootstrap >/dev/null 2>&1; then
 		fresh_not="needs debootstrap"

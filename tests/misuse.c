@@ -81,7 +81,7 @@ main(int argc, char **argv)
 		memset(opaque(name(block)), 'x', malloc_usable_size(block) + 12);
 		block = realloc(block, 1000);
 	} else if (strcmp(what, "overrun-empty") == 0) {
-		char *empty = malloc(0);
+		void *empty = malloc(0);
 
 		((char *)opaque(name(empty)))[0] = 'x';
 		free(empty);
