@@ -190,6 +190,19 @@ else
 	skip "clang, without a warning" "no clang here"
 fi
 
+# The tarball has what the repository has, and what builds without autotools.
+if [ -e "$top_srcdir/.git" ]; then
+	$MAKE -s -C "$work/b" dist >"$work/log" 2>&1
+	tar -tf "$work/b/libvmmalloc-$VERSION.tar.xz" | sed -e 's|^[^/]*/||' |
+		grep -v -e '/$' -e '^$' -e '^build-aux/' -e '^m4/l' \
+			-e '^aclocal\.m4$' -e '^config\.h\.in$' -e '^configure$' \
+			-e '^Makefile\.in$' | sort >"$work/tar"
+	git -C "$top_srcdir" ls-files | grep -v -e '^\.' | sort >"$work/git"
+	expect "the tarball has what the repository has" diff "$work/git" "$work/tar"
+else
+	skip "the tarball has what the repository has" "not a git clone"
+fi
+
 # The tarball: builds, tests itself, installs and uninstalls. Its own run of this
 # and of the longer tests would be one too many.
 tests=tests/test_setup.sh
