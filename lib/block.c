@@ -375,6 +375,12 @@ vmm_block_sdallocx(void *block, size_t size, int flags)
 	je_dallocx(block, flags);
 }
 
+void
+vmm_block_sdallocx_noflags(void *block, size_t size)
+{
+	vmm_block_sdallocx(block, size, 0);
+}
+
 size_t
 vmm_block_nallocx(size_t size, int flags)
 {

@@ -57,10 +57,10 @@ reallocate(void *block, size_t size)
 		return NULL;
 	}
 	/* Its realloc does the same after 38 instructions for other cases. */
-	moved = vmm_block_rallocx(block, vmm_entry_size(size), 0);
+	moved = vmm_block_rallocx(block, size, 0);
 	if (VMM_LIKELY(moved != NULL))
 		return moved;
-	return vmm_alloc_realloc(block, vmm_entry_size(size));
+	return vmm_alloc_realloc(block, size);
 }
 
 /* Where jemalloc may know of zeroes. */
@@ -80,7 +80,6 @@ zeroed(size_t count, size_t size)
 
 	if (VMM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
 		return vmm_alloc_refuse(ENOMEM);
-	bytes = vmm_entry_size(bytes);
 	/* jemalloc's calloc has no fast path. */
 	if (VMM_UNLIKELY(bytes > VMM_ENTRY_SMALL_SIZE))
 		return zeroed_large(bytes);

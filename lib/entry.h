@@ -17,20 +17,6 @@
 #define VMM_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 /*
- * jemalloc's smallest class, 8 bytes, is aligned to 8 bytes only, and its next
- * one to 16: so ask for more than 8. A guarded block is larger anyway.
- */
-static inline size_t
-vmm_entry_size(size_t size)
-{
-#ifdef VMMALLOC_DEBUG
-	return size;
-#else
-	return size > VMM_BLOCK_ALIGNMENT / 2 ? size : VMM_BLOCK_ALIGNMENT;
-#endif
-}
-
-/*
  * Up to these bounds every size class that is a multiple of an alignment is
  * aligned to it (the smallest page is 4 KiB, and slabs begin at pages), so that
  * jemalloc's malloc, which has a fast path, can do for its aligned_alloc. No
@@ -48,11 +34,11 @@ vmm_entry_size(size_t size)
 static inline void *
 vmm_entry_get(size_t size)
 {
-	void *block = vmm_block_malloc(vmm_entry_size(size));
+	void *block = vmm_block_malloc(size);
 
 	if (VMM_LIKELY(block != NULL))
 		return block;
-	return vmm_alloc_malloc(vmm_entry_size(size));
+	return vmm_alloc_malloc(size);
 }
 
 static inline void
@@ -68,7 +54,7 @@ static inline void
 vmm_entry_give_sized(void *block, size_t size)
 {
 	if (VMM_LIKELY(vmm_pool_has(block)))
-		vmm_block_sdallocx(block, vmm_entry_size(size), 0);
+		vmm_block_sdallocx_noflags(block, size);
 	else
 		vmm_alloc_other_free(block);
 }
@@ -86,7 +72,7 @@ vmm_entry_aligned(size_t alignment, size_t size)
 		size_t rounded = (size + alignment - 1) & ~(alignment - 1);
 
 		if (VMM_LIKELY(rounded <= VMM_ENTRY_SMALL_SIZE)) {
-			block = vmm_block_malloc(vmm_entry_size(rounded));
+			block = vmm_block_malloc(rounded);
 			if (VMM_LIKELY(block != NULL))
 				return block;
 		}

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "block.h"
 #include "fatal.h"
 #include "fork.h"
 #include "init.h"
@@ -100,6 +101,20 @@ vmm_jehost_pages_boot(void)
 	vmm_text_str(&error, " bytes\nlibvmmalloc: build it with a jemalloc that"
 	    " is configured with --with-lg-page\n");
 	vmm_fatal_setup(&error);
+}
+
+/*
+ * jemalloc's smallest class, of 8 bytes, is aligned to 8 bytes only. It finds classes
+ * up to a page in a table, by the size in units of 8 bytes, rounded up: here sizes up
+ * to 8 get the class of 16, in every way at once, as no test at each malloc would.
+ */
+void
+vmm_jehost_sz_boot(const void *size_classes, bool is_cache_oblivious)
+{
+	VMM_LOG_ENTER();
+	je_sz_boot(size_classes, is_cache_oblivious);
+	je_sz_size2index_tab[0] = je_sz_size2index_tab[1] =
+	    je_sz_size2index_tab[VMM_BLOCK_ALIGNMENT / 8];
 }
 
 /*
@@ -318,4 +333,13 @@ vmm_jehost_tcache_init(void *tsd)
 	}
 	pthread_mutex_unlock(&tcache_lock);
 	return failed;
+}
+
+void
+vmm_jehost_tcache_decay(void *tsdn, void *arena, bool is_background_thread,
+    bool is_all)
+{
+	VMM_LOG_ENTER();
+	je_arena_decay(tsdn, arena, is_background_thread,
+	    is_all && je_opt_dirty_decay_ms >= 0);
 }

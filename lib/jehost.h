@@ -25,6 +25,9 @@ ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);
  */
 bool vmm_jehost_pages_boot(void);
 
+/* src/sz.c: the tables of size classes, without the one that is aligned to 8 alone. */
+void vmm_jehost_sz_boot(const void *size_classes, bool is_cache_oblivious);
+
 /* Hands jemalloc's handlers to fork.c. */
 int vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void));
@@ -67,6 +70,13 @@ bool vmm_jehost_pages_purge_forced(void *address, size_t size);
 void *vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
     size_t alignment, bool is_zero, void *tcache);
 bool vmm_jehost_tcache_init(void *tsd);
+
+/*
+ * src/tcache.c: when a thread ends; with `is_all`, the arena's last one. What decays
+ * never (dirty_decay_ms:-1) stays with the arena for the next thread even then.
+ */
+void vmm_jehost_tcache_decay(void *tsdn, void *arena, bool is_background_thread,
+    bool is_all);
 
 /*
  * Has all arenas give back to the pool what they keep for later. For when the

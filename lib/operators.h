@@ -61,7 +61,7 @@ void *vmm_operators_new_aligned(size_t size, size_t alignment);
 static inline void *
 vmm_operators_get(const char *name, size_t size)
 {
-	void *block = vmm_block_malloc(vmm_entry_size(size));
+	void *block = vmm_block_malloc(size);
 
 	(void)name;
 	if (VMM_UNLIKELY(block == NULL))

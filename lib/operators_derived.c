@@ -43,7 +43,7 @@ new_nothrow(size_t size, const struct nothrow *tag, const char *symbol,
 
 	(void)name;
 	if (VMM_LIKELY(vmm_new == vmm_own_new))
-		block = vmm_block_malloc(vmm_entry_size(size));
+		block = vmm_block_malloc(size);
 	if (VMM_UNLIKELY(block == NULL))
 		return ((void *(*)(size_t, const struct nothrow *))
 			vmm_operators_runtime(symbol))(size, tag);

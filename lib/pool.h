@@ -17,7 +17,7 @@
 extern struct vmm_pool_span {
 	uintptr_t base;
 	size_t size;
-} vmm_pool_span;
+} vmm_pool_span __attribute__((visibility("hidden"))); /* no GOT in free */
 
 /* Whether an address lies in the pool: it is ours, or it is not. */
 static inline bool

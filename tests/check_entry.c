@@ -641,9 +641,19 @@ START_TEST(test_extended_interface)
 	length = xallocx(block, 40000, 0, 0);
 	ck_assert_uint_eq(sallocx(block, 0), length);
 	sdallocx(block, length, 0);
-	/* Blocks of both kinds of functions are of one kind. */
+	/* Blocks of both kinds of functions are of one kind, the smallest too. */
 	free(mallocx(77, 0));
 	dallocx(malloc(77), 0);
+	for (size_t size = 1; size <= 16; size++) {
+		void *next;
+
+		block = mallocx(size, 0);
+		next = mallocx(size, 0);
+		ck_assert(is_aligned(block, 16) && is_aligned(next, 16));
+		free_sized(block, size);
+		sdallocx(next, size, 0);
+		sdallocx(malloc(size), size, 0);
+	}
 }
 END_TEST
 
@@ -716,6 +726,42 @@ START_TEST(test_other_thread_frees)
 }
 END_TEST
 
+static void *
+have_large_blocks(void *unused)
+{
+	for (int i = 0; i < 100; i++)
+		free(opaque(malloc((size_t)20000 * (i % 5 + 1))));
+	return unused;
+}
+
+/* As often as free ranges went from an arena back to the pool. */
+static uint64_t
+purges(void)
+{
+	uint64_t epoch = 1, count = 0;
+	size_t length = sizeof(count);
+
+	ck_assert_int_eq(mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)), 0);
+	ck_assert_int_eq(mallctl("stats.arenas.4096.dirty_npurge", &count,
+	    &length, NULL, 0), 0);
+	return count;
+}
+
+START_TEST(test_threads_leave_ranges_to_the_next)
+{
+	uint64_t before = purges();
+
+	for (int round = 0; round < 50; round++) {
+		pthread_t thread;
+
+		ck_assert_int_eq(pthread_create(&thread, NULL,
+		    have_large_blocks, NULL), 0);
+		pthread_join(thread, NULL);
+	}
+	ck_assert_uint_eq(purges(), before);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -750,6 +796,7 @@ make_suite(void)
 	tcase_add_test(tcase, test_stats_print);
 	tcase_add_test(tcase, test_pinned_settings);
 	tcase_add_test(tcase, test_other_thread_frees);
+	tcase_add_test(tcase, test_threads_leave_ranges_to_the_next);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
