@@ -26,21 +26,6 @@ vmm_alloc_failures(void)
 	return __atomic_load_n(&failures, __ATOMIC_RELAXED);
 }
 
-bool
-vmm_alloc_make_room(size_t size)
-{
-	VMM_LOG_ENTER();
-	int saved_errno = errno;
-
-	/* Before there is a pool this is 0: jemalloc itself could not start. */
-	if (size >= vmm_pool_span.size)
-		return false;
-	je_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
-	vmm_jehost_purge_arenas();
-	errno = saved_errno;
-	return true;
-}
-
 void *
 vmm_alloc_refuse(int error)
 {
@@ -50,51 +35,16 @@ vmm_alloc_refuse(int error)
 	return NULL;
 }
 
-static void *
-or_enomem(void *block, size_t size)
+void *
+vmm_alloc_fail(size_t size)
 {
-	if (block == NULL) {
-		errno = ENOMEM;
-		__atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
-		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "no room for "),
-		    vmm_text_uint(line, size), vmm_text_str(line, " bytes"));
-	}
+	VMM_LOG_ENTER();
+	errno = ENOMEM;
+	__atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
+	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "no room for "),
+	    vmm_text_uint(line, size), vmm_text_str(line, " bytes"));
 	(void)size;
-	return block;
-}
-
-void *
-vmm_alloc_malloc(size_t size)
-{
-	VMM_LOG_ENTER();
-	return or_enomem(vmm_alloc_make_room(size) ? vmm_block_malloc(size) : NULL,
-	    size);
-}
-
-void *
-vmm_alloc_calloc(size_t size)
-{
-	VMM_LOG_ENTER();
-	return or_enomem(vmm_alloc_make_room(size) ? vmm_block_calloc(1, size) : NULL,
-	    size);
-}
-
-void *
-vmm_alloc_realloc(void *block, size_t size)
-{
-	VMM_LOG_ENTER();
-	return or_enomem(vmm_alloc_make_room(size) ? vmm_block_rallocx(block, size, 0)
-						   : NULL, size);
-}
-
-void *
-vmm_alloc_aligned(size_t alignment, size_t size)
-{
-	VMM_LOG_ENTER();
-	return or_enomem(alignment < vmm_pool_span.size &&
-		    vmm_alloc_make_room(size)
-		? vmm_block_aligned_alloc(alignment, size)
-		: NULL, size);
+	return NULL;
 }
 
 void
@@ -118,7 +68,7 @@ vmm_alloc_other_realloc(void *block, size_t size)
 	VMM_LOG_ENTER();
 	if (libc.realloc != NULL)
 		return libc.realloc(block, size);
-	return or_enomem(NULL, size);
+	return vmm_alloc_fail(size);
 }
 
 size_t

@@ -11,24 +11,26 @@
  * path has failed: jemalloc returned NULL, or a pointer is not the pool's.
  */
 
-/*
- * The pool had no room for `size` bytes: gives back to it what this thread and
- * the arenas cache. True if that can have helped, so that one more try makes
- * sense. Keeps errno.
- */
-bool vmm_alloc_make_room(size_t size);
-
 /* How many allocations have failed for want of room. */
 size_t vmm_alloc_failures(void);
 
 /* Returns NULL, with errno set to that. */
 void *vmm_alloc_refuse(int error);
 
-/* Second tries; each returns NULL with errno ENOMEM if there is no room. */
-void *vmm_alloc_malloc(size_t size);
-void *vmm_alloc_calloc(size_t size);
-void *vmm_alloc_realloc(void *block, size_t size);
-void *vmm_alloc_aligned(size_t alignment, size_t size);
+/* No room for `size` bytes: the same with ENOMEM, counted, and said in the trace. */
+void *vmm_alloc_fail(size_t size);
+
+/* What jemalloc gave for `size` bytes: it has set errno, and the rest is for people. */
+static inline void *
+vmm_alloc_checked(void *block, size_t size)
+{
+#ifdef VMMALLOC_DEBUG
+	if (block == NULL)
+		return vmm_alloc_fail(size);
+#endif
+	(void)size;
+	return block;
+}
 
 /*
  * What to do with a pointer that is not the pool's: NULL is fine with all three;

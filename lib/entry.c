@@ -58,18 +58,14 @@ reallocate(void *block, size_t size)
 	}
 	/* Its realloc does the same after 38 instructions for other cases. */
 	moved = vmm_block_rallocx(block, size, 0);
-	if (VMM_LIKELY(moved != NULL))
-		return moved;
-	return vmm_alloc_realloc(block, size);
+	return VMM_LIKELY(moved != NULL) ? moved : vmm_alloc_fail(size);
 }
 
 /* Where jemalloc may know of zeroes. */
 static __attribute__((noinline)) void *
 zeroed_large(size_t bytes)
 {
-	void *block = vmm_block_calloc(1, bytes);
-
-	return block != NULL ? block : vmm_alloc_calloc(bytes);
+	return vmm_alloc_checked(vmm_block_calloc(1, bytes), bytes);
 }
 
 static inline void *
@@ -83,10 +79,8 @@ zeroed(size_t count, size_t size)
 	/* jemalloc's calloc has no fast path. */
 	if (VMM_UNLIKELY(bytes > VMM_ENTRY_SMALL_SIZE))
 		return zeroed_large(bytes);
-	block = vmm_block_malloc(bytes);
-	if (VMM_UNLIKELY(block == NULL))
-		return vmm_alloc_calloc(bytes);
-	return memset(block, 0, bytes);
+	block = vmm_entry_get(bytes);
+	return VMM_LIKELY(block != NULL) ? memset(block, 0, bytes) : NULL;
 }
 
 /* C standard. What each returns, and when it fails, is said in libvmmalloc.h. */
@@ -261,8 +255,6 @@ mallocx(size_t size, int flags)
 {
 	void *block = vmm_block_mallocx(size, flags);
 
-	if (VMM_UNLIKELY(block == NULL) && vmm_alloc_make_room(size))
-		block = vmm_block_mallocx(size, flags);
 	VMM_LOG_CALL(VMM_RESULT_POINTER(block), VMM_NUMBER(size),
 	    VMM_NUMBER(flags));
 	return block;
@@ -273,8 +265,6 @@ rallocx(void *block, size_t size, int flags)
 {
 	void *moved = vmm_block_rallocx(block, size, flags);
 
-	if (VMM_UNLIKELY(moved == NULL) && vmm_alloc_make_room(size))
-		moved = vmm_block_rallocx(block, size, flags);
 	VMM_LOG_CALL(VMM_RESULT_POINTER(moved), VMM_POINTER(block),
 	    VMM_NUMBER(size), VMM_NUMBER(flags));
 	return moved;

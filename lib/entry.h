@@ -34,11 +34,7 @@
 static inline void *
 vmm_entry_get(size_t size)
 {
-	void *block = vmm_block_malloc(size);
-
-	if (VMM_LIKELY(block != NULL))
-		return block;
-	return vmm_alloc_malloc(size);
+	return vmm_alloc_checked(vmm_block_malloc(size), size);
 }
 
 static inline void
@@ -63,24 +59,16 @@ vmm_entry_give_sized(void *block, size_t size)
 static inline void *
 vmm_entry_aligned(size_t alignment, size_t size)
 {
-	void *block;
-
 	if (size == 0)
 		size = 1;
 	if (VMM_LIKELY(alignment <= VMM_ENTRY_SMALL_ALIGNMENT &&
 		size <= VMM_ENTRY_SMALL_SIZE)) {
 		size_t rounded = (size + alignment - 1) & ~(alignment - 1);
 
-		if (VMM_LIKELY(rounded <= VMM_ENTRY_SMALL_SIZE)) {
-			block = vmm_block_malloc(rounded);
-			if (VMM_LIKELY(block != NULL))
-				return block;
-		}
+		if (VMM_LIKELY(rounded <= VMM_ENTRY_SMALL_SIZE))
+			return vmm_entry_get(rounded);
 	}
-	block = vmm_block_aligned_alloc(alignment, size);
-	if (VMM_LIKELY(block != NULL))
-		return block;
-	return vmm_alloc_aligned(alignment, size);
+	return vmm_alloc_checked(vmm_block_aligned_alloc(alignment, size), size);
 }
 
 #endif

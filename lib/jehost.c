@@ -219,6 +219,33 @@ vmm_jehost_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
 	    alignment, is_zero, is_guarded);
 }
 
+/*
+ * While a thread is given its cache: what is not set up cannot be flushed. And whether
+ * there was no memory for it.
+ */
+static __thread bool is_before_tcache __attribute__((tls_model("initial-exec")));
+static __thread bool has_no_tcache __attribute__((tls_model("initial-exec")));
+
+void *
+vmm_jehost_ecache_alloc_grow(void *tsdn, void *pac, void *ehooks, void *ecache,
+    void *expanded, size_t size, size_t alignment, bool is_zero, bool is_guarded)
+{
+	VMM_LOG_ENTER();
+	void *extent = je_ecache_alloc_grow(tsdn, pac, ehooks, ecache, expanded,
+	    size, alignment, is_zero, is_guarded);
+	int saved_errno = errno;
+
+	/* What cannot grow in place moves, and comes here again. */
+	if (extent != NULL || expanded != NULL || size >= vmm_pool_span.size)
+		return extent;
+	if (!is_before_tcache)
+		je_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+	vmm_jehost_purge_arenas();
+	errno = saved_errno;
+	return je_ecache_alloc_grow(tsdn, pac, ehooks, ecache, expanded, size,
+	    alignment, is_zero, is_guarded);
+}
+
 bool
 vmm_jehost_extent_dalloc(void *address, size_t size)
 {
@@ -295,9 +322,6 @@ vmm_jehost_trim(void)
 	errno = saved_errno;
 }
 
-/* Between the two functions below, which call each other through jemalloc. */
-static __thread bool has_no_tcache __attribute__((tls_model("initial-exec")));
-
 void *
 vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
     size_t alignment, bool is_zero, void *tcache)
@@ -306,11 +330,6 @@ vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
 	void *block = je_arena_palloc(tsdn, arena, size, alignment, is_zero,
 	    tcache);
 
-	if (block == NULL) {
-		vmm_jehost_purge_arenas();
-		block = je_arena_palloc(tsdn, arena, size, alignment, is_zero,
-		    tcache);
-	}
 	has_no_tcache = block == NULL;
 	return block;
 }
@@ -324,6 +343,7 @@ vmm_jehost_tcache_init(void *tsd)
 	/* jemalloc reads je_opt_tcache twice, and must find the same both times. */
 	pthread_mutex_lock(&tcache_lock);
 	has_no_tcache = false;
+	is_before_tcache = true;
 	failed = je_tsd_tcache_enabled_data_init(tsd);
 	if (has_no_tcache) {
 		/* Again, with caches off. They were on, or none would have been asked for. */
@@ -331,6 +351,7 @@ vmm_jehost_tcache_init(void *tsd)
 		failed = je_tsd_tcache_enabled_data_init(tsd);
 		je_opt_tcache = true;
 	}
+	is_before_tcache = false;
 	pthread_mutex_unlock(&tcache_lock);
 	return failed;
 }

@@ -56,6 +56,16 @@ void *vmm_jehost_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
     void *expanded, size_t size, size_t alignment, bool is_zero,
     bool is_guarded);
 
+/*
+ * src/pac.c: an extent from the pool, or NULL. Before that it is NULL, what this thread
+ * and all arenas cache has gone back to the pool: here, and not behind every entry
+ * point, so that malloc is no more than a jump. jemalloc holds none of its locks on
+ * arenas then (it asserts so); whoever asks for an extent can do without.
+ */
+void *vmm_jehost_ecache_alloc_grow(void *tsdn, void *pac, void *ehooks,
+    void *ecache, void *expanded, size_t size, size_t alignment, bool is_zero,
+    bool is_guarded);
+
 /* src/pages.c: true is failure, upon which jemalloc does without. */
 bool vmm_jehost_pages_commit(void *address, size_t size);
 bool vmm_jehost_pages_decommit(void *address, size_t size);

@@ -56,6 +56,9 @@ void *je_arena_palloc(void *tsdn, void *arena, size_t size, size_t alignment,
 void *je_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
     void *expanded, size_t size, size_t alignment, bool is_zero,
     bool is_guarded);
+void *je_ecache_alloc_grow(void *tsdn, void *pac, void *ehooks, void *ecache,
+    void *expanded, size_t size, size_t alignment, bool is_zero,
+    bool is_guarded);
 
 #pragma GCC visibility pop
 
