@@ -13,6 +13,7 @@
 #include "init.h"
 #include "libvmmalloc.h"
 #include "os.h"
+#include "profile.h"
 
 /* In no header of glibc's. */
 int __register_atfork(void (*prepare)(void), void (*parent)(void),
@@ -23,6 +24,7 @@ static void __attribute__((constructor))
 start(void)
 {
 	je_free(je_malloc(1));
+	vmm_profile_start((void *)malloc);
 	vmm_alloc_find_others();
 }
 

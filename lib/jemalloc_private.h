@@ -42,6 +42,7 @@ extern const char *je_malloc_conf_2_conf_harder;
 
 /* Of its internals: see jehost.h for why. */
 extern bool je_opt_tcache;
+extern bool je_opt_prof;
 /* What its operators delete call: sdallocx without flags, 3 instructions less. */
 void je_je_sdallocx_noflags(void *block, size_t size);
 extern ssize_t je_opt_dirty_decay_ms;

@@ -24,6 +24,21 @@ for variant in $(variants); do
 	expect "$variant: who holds what is held" \
 		grep -q '^ *[56]\.0  *\(99\.[0-9]\|100\.0\)%.* main$' "$work/text"
 done
+# What packages install has no names but those that it exports.
+if command -v strip >/dev/null 2>&1; then
+	rm -f "$work"/heap*
+	strip -o "$work/libvmmalloc.so.1" "$(library release)"
+	env VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
+		VMMALLOC_CONF="$conf" LD_PRELOAD="$work/libvmmalloc.so.1" \
+		"$programs/ends" exit >"$work/out" 2>"$work/err"
+	jeprof --text "$programs/ends" "$work"/heap*.f.heap >"$work/text" \
+		2>"$work/err"
+	expect "stripped: who holds what is held" \
+		grep -q '^ *[56]\.0  *\(99\.[0-9]\|100\.0\)%.* main$' "$work/text"
+	comment "$work/text"
+else
+	skip "stripped: a profile" "no strip here"
+fi
 if command -v python3 >/dev/null 2>&1; then
 	rm -f "$work"/heap*
 	# What is called python3 may be a script that looks for it.
