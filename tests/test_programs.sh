@@ -145,7 +145,7 @@ same "git" git "
 	git grep -c static | sort && git blame lib/pool.c | tail -n 3"
 same "gcc builds a program" gcc "
 	gcc -std=gnu11 -O2 -w -I$top_builddir -I$top_srcdir/lib \
-		-o x $top_srcdir/bench/churn.c && ./x 10000 && md5sum <x
+		-o x $top_srcdir/tests/churn.c && ./x 10000 && md5sum <x
 	printf 'int main(void) { return x; }' >bad.c; gcc -c bad.c"
 same "g++ builds a program" g++ "cat >x.cc <<'END'
 #include <algorithm>
