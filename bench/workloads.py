@@ -49,6 +49,8 @@ def run(command, environment, directory=None):
 def timed(command, environment, directory=None):
     """Seconds and a peak in KiB, as a program printed them behind a number."""
     words = run(command, environment, directory).split()
+    if len(words) != 3:
+        raise Failed("printed nothing")
     return float(words[1]), int(words[2])
 
 
@@ -113,7 +115,10 @@ class Fork(Workload):
 
     def measure(self, heap):
         environment = {**heap.environment, "VMMALLOC_FORK": str(self.variant)}
-        return int(run(self.command, environment).split()[0]) / 1e6, 0
+        words = run(self.command, environment).split()
+        if len(words) != 2:
+            raise Failed("printed nothing")
+        return int(words[0]) / 1e6, 0
 
 
 class Program(Workload):
