@@ -231,9 +231,16 @@ vmm_jehost_ecache_alloc_grow(void *tsdn, void *pac, void *ehooks, void *ecache,
     void *expanded, size_t size, size_t alignment, bool is_zero, bool is_guarded)
 {
 	VMM_LOG_ENTER();
-	void *extent = je_ecache_alloc_grow(tsdn, pac, ehooks, ecache, expanded,
-	    size, alignment, is_zero, is_guarded);
 	int saved_errno = errno;
+	void *extent;
+
+	/* Before the pool grows by much: what arenas keep may do instead. */
+	if (expanded == NULL && vmm_pool_outgrows(size)) {
+		vmm_jehost_purge_arenas();
+		errno = saved_errno;
+	}
+	extent = je_ecache_alloc_grow(tsdn, pac, ehooks, ecache, expanded, size,
+	    alignment, is_zero, is_guarded);
 
 	/* What cannot grow in place moves, and comes here again. */
 	if (extent != NULL || expanded != NULL || size >= vmm_pool_span.size)

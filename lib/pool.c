@@ -29,6 +29,7 @@ struct vmm_pool_span vmm_pool_span;
 
 struct vmm_pool_state vmm_pool = {
 	.lock = PTHREAD_MUTEX_INITIALIZER, .ahead_max = RESERVE_MAX,
+	.outgrown = VMM_POOL_SMALL,
 };
 
 void
@@ -461,6 +462,37 @@ static size_t
 in_use(void)
 {
 	return vmm_pool.size - vmm_pool.ranges.free_npages * vmm_pool.page_size;
+}
+
+/* Where the range would end that is handed out next. */
+static size_t
+end_of_next(size_t size)
+{
+	size_t npages = size / vmm_pool.page_size;
+	size_t first;
+
+	if (!vmm_ranges_take(&vmm_pool.ranges, npages, 1, &first))
+		return 0;
+	vmm_ranges_give(&vmm_pool.ranges, first, npages);
+	return (first + npages) * vmm_pool.page_size;
+}
+
+bool
+vmm_pool_outgrows(size_t size)
+{
+	VMM_LOG_ENTER();
+	size_t end = 0;
+	bool outgrows;
+
+	vmm_pool_lock();
+	/* The lowest fit ends below this, wherever it begins. */
+	if (vmm_pool.high_water + size > vmm_pool.outgrown)
+		end = end_of_next(size);
+	outgrows = end > vmm_pool.outgrown;
+	if (outgrows)
+		vmm_pool.outgrown = end + end / 8;
+	vmm_pool_unlock();
+	return outgrows;
 }
 
 static char *

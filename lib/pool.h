@@ -78,6 +78,14 @@ void vmm_pool_keep_begin(void);
 void vmm_pool_keep_end(void);
 
 /*
+ * Whether a range of `size` bytes would have the pool grow by an eighth over what it
+ * was when this was true last, from VMM_POOL_SMALL on: a moment to ask first for what
+ * is kept elsewhere, rare enough to be worth it. Thread-safe.
+ */
+#define VMM_POOL_SMALL ((size_t)16 << 20)
+bool vmm_pool_outgrows(size_t size);
+
+/*
  * After a fork(2) under VMMALLOC_FORK=1: goes a step back to the file, if no other
  * process needs it. For moments at which the allocator is at work anyway; costs
  * next to nothing when there is nothing to do. True at the step after which ranges

@@ -43,6 +43,7 @@ struct vmm_pool_state {
 	size_t high_water;
 	size_t reserved;
 	size_t ahead_max;   /* less where the file system has refused more */
+	size_t outgrown;    /* high water up to which nobody need be asked */
 	size_t takes;       /* how often a range was handed out */
 	size_t peak;        /* the most that was handed out at a time */
 	bool returns_chunks; /* to the system, when nobody needs them */

@@ -207,6 +207,32 @@ START_TEST(test_full)
 }
 END_TEST
 
+START_TEST(test_outgrows)
+{
+	struct vmm_settings settings = {
+		.pool_dir = pool_dir(), .pool_size_bytes = 4 * POOL_SIZE,
+		.page_size_bytes = page_sizes[_i],
+	};
+	struct vmm_text error;
+	bool is_zero = false;
+	void *range;
+
+	ck_assert(vmm_pool_open(&settings, &error));
+	range = vmm_pool_take(NULL, VMM_POOL_SMALL - MIB, MIB, &is_zero);
+	ck_assert_ptr_nonnull(range);
+	ck_assert(!vmm_pool_outgrows(MIB));
+	ck_assert(vmm_pool_outgrows(2 * MIB));
+	/* Once, and again after an eighth more. */
+	ck_assert(!vmm_pool_outgrows(2 * MIB));
+	ck_assert(!vmm_pool_outgrows(VMM_POOL_SMALL / 8));
+	ck_assert(vmm_pool_outgrows(VMM_POOL_SMALL / 4 + MIB));
+	/* Not for what fits below, nor for what fits nowhere. */
+	vmm_pool_give(range, VMM_POOL_SMALL - MIB);
+	ck_assert(!vmm_pool_outgrows(VMM_POOL_SMALL));
+	ck_assert(!vmm_pool_outgrows(5 * POOL_SIZE));
+}
+END_TEST
+
 START_TEST(test_returns_chunks)
 {
 	bool is_zero = false;
@@ -376,6 +402,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, test_wanted, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_aligned, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_full, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_outgrows, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_returns_chunks, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_full_reserve_stays, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_fork_private, 0, NPAGE_SIZES);
