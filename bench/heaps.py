@@ -44,7 +44,9 @@ class Heap:
 class Places:
     """File systems for pools, made and mounted here; gone at the end."""
 
-    HUGE_MIB = 2300
+    # For three processes at a time: what hugetlbfs maps, it sets aside.
+    HUGE_POOL_MIB = 1280
+    HUGE_MIB = 3 * HUGE_POOL_MIB
 
     def __init__(self, size_gib=6):
         self.size_gib = size_gib
@@ -125,8 +127,9 @@ def pool(library, kind, places, directory=None):
         directory = directory or places.make(kind)
     except OSError as error:
         return Heap(name, missing=str(error))
+    size = "%dM" % places.HUGE_POOL_MIB if kind == "hugetlbfs" else "2G"
     return Heap(name, {"LD_PRELOAD": library, "VMMALLOC_POOL_DIR": directory,
-                       "VMMALLOC_POOL_SIZE": "2G"}, place=directory)
+                       "VMMALLOC_POOL_SIZE": size}, place=directory)
 
 
 def with_conf(heaps, conf):

@@ -171,8 +171,19 @@ set key above
 set title "%(title)s" font ",10"
 set terminal %(terminal)s
 set output "%(output)s"
-plot for [i=2:%(last)d] "%(data)s" using i:xtic(1) title columnheader(i)
+colours = "%(colours)s"
+plot for [i=2:%(last)d] "%(data)s" using i:xtic(1) title columnheader(i) \
+    linecolor rgb word(colours, i - 1)
 """
+# The library's pools in shades of blue and green, and more of them if need be.
+OTHERS = ["#bbbbbb", "#999999", "#777777", "#e0b070"]
+OURS = ["#08306b", "#2171b5", "#6baed6", "#006d2c", "#74c476"]
+
+
+def _colours(heaps):
+    others, ours = list(OTHERS), list(OURS)
+    return " ".join((ours or [OURS[-1]]).pop(0) if heap.startswith("vmmalloc")
+                    else (others or ["#444444"]).pop(0) for heap in heaps)
 
 
 def draw(results, directory):
@@ -184,6 +195,8 @@ def draw(results, directory):
     with open(data, "w", encoding="utf-8") as file:
         file.write("workload " + " ".join('"%s"' % heap for heap in heaps) + "\n")
         for workload in results.samples:
+            if workload in results.outside_mean:
+                continue
             ratios = [results.ratio(workload, heap, "glibc") for heap in heaps]
             file.write('"%s" %s\n' % (workload, " ".join(
                 _number(ratio, "%.3f") for ratio in ratios)))
@@ -196,6 +209,6 @@ def draw(results, directory):
                             "chart.png")):
         script = CHART % {"title": title, "terminal": terminal, "data": data,
                           "output": os.path.join(directory, name),
-                          "last": len(heaps) + 1}
+                          "last": len(heaps) + 1, "colours": _colours(heaps)}
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
     return True

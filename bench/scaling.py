@@ -12,8 +12,10 @@ import workloads
 class Curve:
     """Nanoseconds for an operation, at each point, on each heap."""
 
-    def __init__(self, name, points, command, heaps=None):
+    def __init__(self, name, points, command, heaps=None, label=None):
         self.name = name
+        # What the heap is called, where there is none.
+        self.label = label
         self.points = points
         # command(point) gives words; heaps(heap, point) what it runs on, or None.
         self.command = command
@@ -75,7 +77,8 @@ def curves(build, start_rounds):
                                       "larson"), on_tmpfs),
         Curve("the pool's page ranges, by free ranges",
               [10 ** n for n in range(1, 7)],
-              lambda count: program("ranges", 6000000, count), on_none),
+              lambda count: program("ranges", 6000000, count), on_none,
+              label="lib/ranges.c"),
     ]
 
 
@@ -94,8 +97,9 @@ def measure(build, heaps, rounds, say):
                                                 human(point), failed))
                         value = None
                     if value is not None:
-                        samples.setdefault(heap.name, {}).setdefault(
-                            point, []).append(value)
+                        samples.setdefault(
+                            curve.label or heap.name, {}).setdefault(
+                                point, []).append(value)
         results[curve.name] = {
             heap: {point: statistics.median(values)
                    for point, values in row.items()}

@@ -19,6 +19,8 @@ class Missing(Exception):
 
 
 def _reason(status):
+    if status == 3:
+        return "no fork: parent and child had the same heap"
     if status == -signal.SIGKILL:
         return "no end in %d seconds" % TIMEOUT_SECONDS
     if status < 0 or status > 128:

@@ -40,8 +40,8 @@
  *                         65536: churn 1.04 and c++ 1.03 of the instructions; but
  *                         born 0.93, since a thread that ends has less to give back.
  *
- * Left as jemalloc has them, since others made no difference: metadata_thp, lg_tcache_max
- * (tcache_max), and narenas but for small pools (see arena_count).
+ * Left as jemalloc has them, since what was tried made no difference: metadata_thp
+ * (auto), and narenas (1, 2) but for small pools (see arena_count).
  */
 const char *je_malloc_conf =
     "retain:false,oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:0,"
