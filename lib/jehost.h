@@ -75,11 +75,20 @@ bool vmm_jehost_pages_purge_forced(void *address, size_t size);
 /*
  * src/tcache.c and src/tsd.c: what jemalloc asks for when a thread comes to it for
  * the first time. A thread that starts while the pool is full goes without a
- * cache, for good; jemalloc 5.3 alone would write through a null pointer.
+ * cache, for good; jemalloc 5.3 alone would write through a null pointer. The memory
+ * is not cleared, 48 KiB for each thread (tcache_init sets up all that it reads).
  */
 void *vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
     size_t alignment, bool is_zero, void *tcache);
 bool vmm_jehost_tcache_init(void *tsd);
+
+/*
+ * src/tcache.c: `count` blocks of one size for a thread's cache, or fewer: a thread
+ * that is new to the size gets a few at first, and twice as many each time, since
+ * what it does not use it will have to give back at its end.
+ */
+void vmm_jehost_bin_fill(void *tsdn, void *arena, void *cache_bin,
+    void *cache_bin_info, unsigned bin, unsigned count);
 
 /*
  * src/tcache.c: when a thread ends; with `is_all`, the arena's last one. What decays

@@ -45,6 +45,8 @@ extern bool je_opt_tcache;
 extern bool je_opt_prof;
 /* What its operators delete call: sdallocx without flags, 3 instructions less. */
 void je_je_sdallocx_noflags(void *block, size_t size);
+void je_arena_cache_bin_fill_small(void *tsdn, void *arena, void *cache_bin,
+    void *cache_bin_info, unsigned bin, unsigned count);
 extern ssize_t je_opt_dirty_decay_ms;
 void je_arena_decay(void *tsdn, void *arena, bool is_background_thread, bool is_all);
 bool je_pages_boot(void);

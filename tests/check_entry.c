@@ -763,6 +763,47 @@ START_TEST(test_threads_leave_ranges_to_the_next)
 }
 END_TEST
 
+/* Small blocks that the program has, or a thread's cache. */
+static size_t
+taken_blocks(void)
+{
+	uint64_t epoch = 1;
+	size_t size = 0, taken = 0, length = sizeof(size);
+	char name[64];
+
+	ck_assert_int_eq(mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)), 0);
+	for (int bin = 0; size < 4096; bin++) {
+		size_t count = 0;
+
+		snprintf(name, sizeof(name), "arenas.bin.%d.size", bin);
+		ck_assert_int_eq(mallctl(name, &size, &length, NULL, 0), 0);
+		snprintf(name, sizeof(name), "stats.arenas.4096.bins.%d.curregs",
+		    bin);
+		ck_assert_int_eq(mallctl(name, &count, &length, NULL, 0), 0);
+		taken += count;
+	}
+	return taken;
+}
+
+static void *
+have_a_block(void *argument)
+{
+	free(opaque(malloc(20)));
+	*(size_t *)argument = taken_blocks();
+	return NULL;
+}
+
+START_TEST(test_threads_begin_with_few_blocks)
+{
+	size_t before = taken_blocks(), during = 0;
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, have_a_block, &during), 0);
+	pthread_join(thread, NULL);
+	ck_assert_uint_le(during, before + 40);
+}
+END_TEST
+
 /* Smaller ranges that were freed and lie side by side do for a larger block. */
 START_TEST(test_growing_blocks_share_ranges)
 {
@@ -812,6 +853,7 @@ make_suite(void)
 	tcase_add_test(tcase, test_pinned_settings);
 	tcase_add_test(tcase, test_other_thread_frees);
 	tcase_add_test(tcase, test_threads_leave_ranges_to_the_next);
+	tcase_add_test(tcase, test_threads_begin_with_few_blocks);
 	tcase_add_test(tcase, test_growing_blocks_share_ranges);
 	suite_add_tcase(suite, tcase);
 	return suite;
