@@ -391,8 +391,8 @@ vmm_jehost_tcache_decay(void *tsdn, void *arena, bool is_background_thread,
 /* Bins in which a thread's fills are counted; jemalloc has 36 to 39 of them. */
 #define NBINS 64
 /*
- * born, a thread for each 1100 blocks: 0.56 of the instructions of filling as jemalloc
- * does (half of the cache at once), larson 0.68, churn 1.00. First fills of 4 to 32
+ * born, a thread for each 1100 blocks: 0.66 of the instructions of filling as jemalloc
+ * does (half of the cache at once), larson 0.75, churn 1.00. First fills of 4 to 32
  * and fewer doublings win less, or no more.
  */
 #define FILL_FIRST 8U
