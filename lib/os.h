@@ -102,6 +102,9 @@ int vmm_os_own_make(volatile unsigned char **own);
 int vmm_os_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void), void *library);
 
+/* The dlopen(3) that comes after the library's: libc's, as a rule. Never NULL. */
+void *(*vmm_os_dlopen(void))(const char *file, int mode);
+
 /* The fork(2) that comes after the library's: libc's, as a rule. */
 pid_t vmm_os_fork(void);
 

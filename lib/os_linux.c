@@ -241,6 +241,24 @@ vmm_os_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
 	return next == NULL ? ENOSYS : next(prepare, parent, child, library);
 }
 
+static void *
+no_dlopen(const char *file, int mode)
+{
+	(void)file;
+	(void)mode;
+	return NULL;
+}
+
+void *(*vmm_os_dlopen(void))(const char *file, int mode)
+{
+	VMM_LOG_ENTER();
+	static void *known;
+	void *(*next)(const char *, int);
+
+	*(void **)&next = next_function(&known, "dlopen");
+	return next == NULL ? no_dlopen : next;
+}
+
 pid_t
 vmm_os_fork(void)
 {

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* entry_dlopen.c: dlopen(3), but for the flag that would part a library from its heap. */
+#include "config.h"
+
+#include <dlfcn.h>
+
+#include "entry.h"
+#include "os.h"
+
+#ifdef RTLD_DEEPBIND
+/*
+ * A library that is opened with RTLD_DEEPBIND looks into itself and what it needs, libc
+ * among it, before it looks into what was preloaded: it would free our blocks by
+ * libc's free, which aborts. Without the flag it finds what all others do.
+ *
+ * dlopen(3) looks at its caller, whose run path and namespace it searches. Only a call in
+ * tail position has it see ours; compilers make a jump of that when they optimise.
+ */
+VMM_EXPORT void *
+dlopen(const char *file, int mode)
+{
+	VMM_LOG_ENTER();
+	return vmm_os_dlopen()(file, mode & ~RTLD_DEEPBIND);
+}
+#endif
