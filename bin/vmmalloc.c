@@ -121,9 +121,9 @@ struct run {
 	bool has_stats;
 };
 
-/* Half of what is free in `dir`, and where that has no limit, of memory. */
+/* Half of what is free in `dir`, and where that has no limit, of memory; a device. */
 static const char *
-half_of_free(const char *dir)
+size_for(const char *dir)
 {
 	static char text[32];
 	struct vmm_os_file file;
@@ -134,7 +134,10 @@ half_of_free(const char *dir)
 	if (error != 0)
 		fail(STATUS_OURS, "%s: %s", dir, strerror(error));
 	vmm_os_file_room(&file, &room);
-	if (file.fs.maps_reserve)
+	/* Nobody else can have the other half. */
+	if (file.fs.device_bytes != 0)
+		room.free_bytes *= 2;
+	else if (file.fs.maps_reserve)
 		room.free_bytes = memory("HugePages_Free:") * file.fs.page_size;
 	else if (room.free_bytes == UINT64_MAX)
 		room.free_bytes = memory("MemAvailable:");
@@ -374,14 +377,14 @@ run_command(char **argv)
 	run.dir = first_of(run.dir, "VMMALLOC_POOL_DIR", "/dev/shm");
 	if (stat(run.dir, &stat_of_dir) != 0)
 		fail(STATUS_OURS, "%s: %s", run.dir, strerror(errno));
-	if (!S_ISDIR(stat_of_dir.st_mode))
+	if (!S_ISDIR(stat_of_dir.st_mode) && !S_ISCHR(stat_of_dir.st_mode))
 		fail(STATUS_OURS, "%s: %s", run.dir, strerror(ENOTDIR));
 	place = find_command(command[0]);
 	check_command(place, 0);
 	run.size = first_of(run.size, "VMMALLOC_POOL_SIZE", NULL);
 	set("VMMALLOC_POOL_DIR", run.dir);
 	set("VMMALLOC_POOL_SIZE",
-	    run.size != NULL ? run.size : half_of_free(run.dir));
+	    run.size != NULL ? run.size : size_for(run.dir));
 	if (run.fork != NULL)
 		set("VMMALLOC_FORK", run.fork);
 	if (run.level != NULL)
@@ -459,6 +462,13 @@ directory_of(const char *path, char dir[static PATH_MAX])
 	    slash == NULL ? 0 : (int)(slash - path), path);
 }
 
+/* Whether it is of a device, whose name is the place of the pool. */
+static bool
+is_device(const struct mapping *mapping)
+{
+	return strncmp(mapping->path, "/dev/dax", 8) == 0;
+}
+
 /* Whether the mapping is of a file that has no name, by those that a pool's had. */
 static bool
 may_be_pool(const struct mapping *mapping)
@@ -488,7 +498,7 @@ find_pool(const char *pid, struct pool *pool)
 			continue;
 		if (strstr(mapping.path, "/libvmmalloc.so") != NULL)
 			has_library = true;
-		if (!may_be_pool(&mapping))
+		if (!may_be_pool(&mapping) && !is_device(&mapping))
 			continue;
 		covered = mapping.offset + (mapping.end - mapping.begin);
 		if (covered <= largest)
@@ -497,7 +507,10 @@ find_pool(const char *pid, struct pool *pool)
 		pool->device = mapping.device;
 		pool->inode = mapping.inode;
 		pool->base = mapping.begin - mapping.offset;
-		directory_of(mapping.path, pool->dir);
+		if (is_device(&mapping))
+			snprintf(pool->dir, PATH_MAX, "%s", mapping.path);
+		else
+			directory_of(mapping.path, pool->dir);
 	}
 	free(line);
 	if (maps != NULL)
@@ -697,6 +710,9 @@ look_at_place(struct place *place)
 	read_huge_option(place);
 	if (size < place->file.fs.page_size)
 		size = place->file.fs.page_size;
+	/* Trying would write over what is there. */
+	if (place->file.fs.device_bytes != 0)
+		return;
 	place->reserve_error = vmm_os_file_resize(&place->file, size);
 	if (place->reserve_error == 0)
 		place->reserve_error = vmm_os_file_reserve(&place->file, NULL, 0,
@@ -732,6 +748,9 @@ advice(const struct place *place)
 	if (fs->maps_reserve)
 		return "good for programs that do not fork: large pages, but under"
 		       " VMMALLOC_FORK=1 a child gets a whole copy";
+	if (fs->device_bytes != 0)
+		return "good for one program: nobody else can have the device, and a"
+		       " child of fork(2) gets a copy in memory";
 	if (fs->is_dax)
 		return place->shares_blocks
 		    ? "good: persistent memory, mapped without a page cache"
@@ -766,7 +785,7 @@ show_place(const char *dir)
 	    : fs->reserve_allocates ? "page cache, without a disk"
 				    : "page cache, written back to a disk");
 	printf("huge pages:     ");
-	if (fs->maps_reserve)
+	if (fs->maps_reserve || fs->device_bytes != 0)
 		printf("all, of %s\n", human(fs->page_size, text));
 	else if (fs->reserve_allocates)
 		printf("%s (mount option huge=)\n", place.huge);

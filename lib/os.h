@@ -24,6 +24,7 @@ struct vmm_os_fs {
 	bool reserve_allocates; /* reserving costs memory and time by the byte (tmpfs) */
 	bool is_dax;            /* its pages are the device's own */
 	bool has_page_cache;    /* so that unused pages are worth returning; not DAX */
+	uint64_t device_bytes;  /* of a device that is the file; 0: a file as others */
 };
 
 /* The backing file: unlinked, so that it is gone when the process is. */
@@ -117,9 +118,19 @@ int vmm_os_map_plain(size_t size, void **address);
 /*
  * Makes an empty file in directory `dir`: mode 0600, close-on-exec, without a name,
  * its descriptor out of the program's way; and learns about its file system.
- * ENOENT, ENOTDIR, EACCES, EROFS, EMFILE, ... as open(2) says.
+ * ENOENT, ENOTDIR, EACCES, EROFS, EMFILE, ... as open(2) says. Where `dir` is no
+ * directory, the same as vmm_os_device_open.
  */
 int vmm_os_file_create(const char *dir, struct vmm_os_file *file);
+
+/*
+ * Opens a character device of memory (kernel documentation, ABI, sysfs-bus-dax) as the
+ * file, for this process and its children alone: EBUSY while another has it. ENOTDIR
+ * if it is none, ENODEV where the kernel does not say how large it is. What it holds
+ * is what others have left there, until it is reserved. Its mappings are shared, and
+ * their ends multiples of fs.page_size; it cannot be resized, nor give anything back.
+ */
+int vmm_os_device_open(const char *path, struct vmm_os_file *file);
 
 /*
  * Has a descriptor that the program does not know out of its way: *fd becomes another,
@@ -178,7 +189,8 @@ int vmm_os_populate(void *address, size_t length);
  * Has the file system promise the blocks of [offset, offset + length), which
  * `address` + offset maps: writing there cannot fail for space any more
  * (fallocate(2)). ENOSPC; EOPNOTSUPP where the file system cannot promise.
- * Goes through the mapping if the program has closed the descriptor.
+ * Goes through the mapping if the program has closed the descriptor. Of a device, which
+ * has nothing to promise, the bytes become zero.
  */
 int vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length);
@@ -193,7 +205,7 @@ int vmm_os_file_remove(void *address, size_t length);
 /*
  * Whether vmm_os_file_map_private can work: 0; EBADF when the program has closed
  * the descriptor; EOPNOTSUPP on hugetlbfs, where copy-on-write without reserved
- * pages ends in SIGBUS (kernel documentation, hugetlbpage).
+ * pages ends in SIGBUS (kernel documentation, hugetlbpage), and of a device.
  */
 int vmm_os_file_can_be_private(const struct vmm_os_file *file);
 

@@ -187,7 +187,7 @@ vmm_os_file_create(const char *dir, struct vmm_os_file *file)
 	int error;
 
 	if (fd < 0)
-		return errno;
+		return errno == ENOTDIR ? vmm_os_device_open(dir, file) : errno;
 	error = vmm_os_fd_move_high(&fd);
 	if (error == 0 && fstat(fd, &stat) != 0)
 		error = errno;
@@ -217,6 +217,8 @@ vmm_os_file_blocks(const struct vmm_os_file *file, uint64_t *bytes)
 	VMM_LOG_ENTER();
 	struct stat stat;
 
+	if (file->fs.device_bytes != 0)
+		return EOPNOTSUPP;
 	if (!vmm_os_file_is_own(file) || fstat(file->fd, &stat) != 0)
 		return EBADF;
 	*bytes = (uint64_t)stat.st_blocks * 512;
@@ -231,6 +233,10 @@ vmm_os_file_room(const struct vmm_os_file *file, struct vmm_os_room *room)
 	struct statfs stat;
 
 	*room = (struct vmm_os_room){ UINT64_MAX, UINT64_MAX };
+	if (file->fs.device_bytes != 0) {
+		room->free_bytes = file->fs.device_bytes;
+		return;
+	}
 	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
 	    limit.rlim_cur != RLIM_INFINITY)
 		room->limit_bytes = limit.rlim_cur;
@@ -244,6 +250,8 @@ int
 vmm_os_file_resize(const struct vmm_os_file *file, size_t size)
 {
 	VMM_LOG_ENTER();
+	if (file->fs.device_bytes != 0)
+		return size <= file->fs.device_bytes ? 0 : ENOSPC;
 	return ftruncate(file->fd, (off_t)size) == 0 ? 0 : errno;
 }
 
@@ -338,6 +346,11 @@ vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
 	VMM_LOG_ENTER();
 	if (file->fs.maps_reserve)
 		return 0;
+	/* Nobody's heap is to be read in the next one's. */
+	if (file->fs.device_bytes != 0) {
+		memset((char *)address + offset, 0, length);
+		return 0;
+	}
 	while (length > 0) {
 		size_t step = length < RESERVE_STEP_MAX ? length
 							: RESERVE_STEP_MAX;

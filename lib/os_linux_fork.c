@@ -25,7 +25,7 @@ int
 vmm_os_file_can_be_private(const struct vmm_os_file *file)
 {
 	VMM_LOG_ENTER();
-	if (file->fs.maps_reserve)
+	if (file->fs.maps_reserve || file->fs.device_bytes != 0)
 		return EOPNOTSUPP;
 	return vmm_os_file_is_own(file) ? 0 : EBADF;
 }

@@ -162,7 +162,9 @@ refuse(const struct vmm_settings *settings, int errnum,
 		    " (vm.nr_hugepages), of bytes each: ");
 	if (errnum == ENOMEM && vmm_pool.file.fs.maps_reserve)
 		vmm_text_uint(error, vmm_pool.file.fs.page_size);
-	if (room == NULL && errnum != ENOMEM)
+	if (room == NULL && errnum == EBUSY)
+		vmm_text_str(error, "; another process has its pool on the device");
+	else if (room == NULL && errnum != ENOMEM)
 		vmm_text_str(error,
 		    "; a directory that exists and is writable is needed");
 	vmm_text_str(error, "\n");
@@ -175,6 +177,20 @@ reserve_floor(void)
 {
 	return vmm_pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY
 					      : RESERVE_MIN;
+}
+
+/*
+ * Lets core dumps hold [begin, end), and what shares a page of the file's with it: the
+ * kernel parts and moves mappings of a device at other places, too (madvise(2), where
+ * a neighbour has the same flags), and a page that is in two of them ends in SIGBUS.
+ */
+static void
+let_dump(size_t begin, size_t end)
+{
+	size_t unit = vmm_pool.file.fs.page_size;
+
+	begin = begin / unit * unit;
+	vmm_os_dump_set(vmm_pool.base + begin, vmm_round_up(end, unit) - begin, true);
 }
 
 /* Has the blocks up to `end` promised, and lets core dumps hold them. */
@@ -194,7 +210,7 @@ reserve_to(size_t end)
 		    vmm_text_errno(line, error));
 		return error;
 	}
-	vmm_os_dump_set(vmm_pool.base + vmm_pool.reserved, more, true);
+	let_dump(vmm_pool.reserved, end);
 	vmm_pool.reserved = end;
 	VMM_PROBE(grow, end, more);
 	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool grown: reserved "),

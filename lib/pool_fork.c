@@ -114,7 +114,7 @@ copy_written(struct vmm_pool_fork *fork, size_t begin, size_t end)
 	size_t stop;
 	int error = 0;
 
-	if (!is_all_in_file())
+	if (!is_all_in_file() || vmm_pool.file.fs.device_bytes != 0)
 		return put(fork, begin, end);
 	for (; error == 0 && begin < end && vmm_os_file_next_data(
 		 &vmm_pool.file, begin, end, &begin); begin = stop) {
@@ -276,6 +276,9 @@ begin_file(struct vmm_pool_fork *fork)
 	int error;
 
 	fork->child = VMM_POOL_CHILD_FILE;
+	/* A device is all one file. */
+	if (vmm_pool.file.fs.device_bytes != 0)
+		return EOPNOTSUPP;
 	if (vmm_pool.dir[0] == '\0')
 		return ENAMETOOLONG;
 	error = vmm_os_file_create(vmm_pool.dir, &fork->file);

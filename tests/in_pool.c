@@ -90,7 +90,8 @@ is_mapping(const char *line, uintptr_t *from, uintptr_t *to)
 static bool
 is_pool_line(const char *line)
 {
-	return strstr(line, " (deleted)") != NULL &&
+	return (strstr(line, " (deleted)") != NULL ||
+		   strstr(line, " /dev/dax") != NULL) &&
 	    strstr(line, " rw-") != NULL && strstr(line, ".so") == NULL;
 }
 

@@ -4,7 +4,7 @@
 . "${top_srcdir:-..}/tests/lib.sh"
 
 # What lies below jemalloc.
-sources="fatal fork log log_file os_linux os_linux_file os_linux_fork
+sources="fatal fork log log_file os_linux os_linux_device os_linux_file os_linux_fork
 	os_linux_log pool pool_fork pool_home ranges settings text"
 : "${CC:=cc}"
 
