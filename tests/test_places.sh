@@ -23,6 +23,9 @@ place() {
 	fi
 	comment "$work/out"
 	pool_size=64M
+	expect "$1: a heap is written" on_pool release "$programs/leftover" write
+	expect "$1: and the next process reads nothing of it" \
+		on_pool release "$programs/leftover" look
 	on_pool release "$programs/pool_use" 67108864 >"$work/tap" 2>&1
 	tap "$work/tap" "$1"
 	VMMALLOC_POOL_SIZE=100T on_pool release env true 2>"$work/err"

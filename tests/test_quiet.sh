@@ -2,9 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # test_quiet.sh: a run prints nothing, leaves nothing, and creates no thread.
 . "${top_srcdir:-..}/tests/lib.sh"
+: "${CC:=cc}"
 
 empty=$work/empty
 mkdir "$empty"
+cat >"$work/has_conf.c" <<-'END'
+	#include <stdlib.h>
+	const char *malloc_conf = "stats_print:true,confirm_conf:true";
+	int main(void) { free(malloc(1)); return 0; }
+END
+$CC -rdynamic -o "$work/has_conf" "$work/has_conf.c" || exit 99
 for variant in $(variants); do
 	for fork in 0 1; do
 		VMMALLOC_POOL_DIR=$empty on_pool "$variant" \
@@ -15,6 +22,15 @@ for variant in $(variants); do
 		expect "$variant, fork $fork: no file left" \
 			test -z "$(ls -A "$empty")"
 	done
+
+	# What is meant for another jemalloc, the program's own, is not for this one.
+	VMMALLOC_POOL_DIR=$empty on_pool "$variant" \
+		env MALLOC_CONF=stats_print:true,confirm_conf:true,nonsense:1 \
+		"$programs/churn" 1000 >"$work/out" 2>&1
+	expect "$variant: MALLOC_CONF is for others" test ! -s "$work/out"
+	VMMALLOC_POOL_DIR=$empty on_pool "$variant" "$work/has_conf" \
+		>"$work/out" 2>&1
+	expect "$variant: and so is a program's malloc_conf" test ! -s "$work/out"
 
 	# While it runs: one thread, one descriptor, close-on-exec, out of the way;
 	# and the file has no name even then.
