@@ -117,6 +117,25 @@ is_in_pool(const void *address)
 	return is_in;
 }
 
+bool
+in_pool_span(uintptr_t *first, uintptr_t *end)
+{
+	struct lines lines = { .fd = open("/proc/self/maps", O_RDONLY) };
+	uintptr_t from, to;
+
+	*first = *end = 0;
+	while (next_line(&lines)) {
+		if (!is_mapping(lines.line, &from, &to) ||
+		    !is_pool_line(lines.line))
+			continue;
+		if (*end == 0)
+			*first = from;
+		*end = to;
+	}
+	close(lines.fd);
+	return *end != 0;
+}
+
 enum kind { OTHER, POOL, BRK, ANONYMOUS };
 
 static enum kind

@@ -5,9 +5,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
- * The memory of this process, by /proc/self/smaps: sizes in KiB. Both functions
+ * The memory of this process, by /proc/self/smaps: sizes in KiB. All functions
  * read with system calls alone, so that looking does not allocate.
  */
 struct in_pool_figures {
@@ -22,6 +23,9 @@ struct in_pool_figures {
 /* Whether `address` lies in the mapping of an unlinked file, or in memory that
  * took its place after fork(2), next to it. */
 bool is_in_pool(const void *address);
+
+/* From where to where the pool's mappings reach; false if there are none. */
+bool in_pool_span(uintptr_t *from, uintptr_t *to);
 
 /* Reads the figures; false where there is no /proc/self/smaps. */
 bool in_pool_look(struct in_pool_figures *figures);
