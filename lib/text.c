@@ -37,8 +37,14 @@ void
 vmm_text_quote(struct vmm_text *text, const char *str)
 {
 	size_t length = strnlen(str, VMM_TEXT_QUOTE_MAX);
+	size_t at = text->length;
 
 	append(text, str, length);
+	/* No value adds lines to a message, or has a terminal do something. */
+	for (; at < text->length; at++) {
+		if ((unsigned char)text->data[at] < ' ' || text->data[at] == 0x7f)
+			text->data[at] = '?';
+	}
 	if (str[length] != '\0')
 		vmm_text_str(text, "...");
 }

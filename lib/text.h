@@ -26,7 +26,10 @@ void vmm_text_clear(struct vmm_text *text);
 /* Appends a string; NULL reads as "(null)". */
 void vmm_text_str(struct vmm_text *text, const char *str);
 
-/* Appends a string that a user gave, of any length: of a long one the beginning. */
+/*
+ * Appends a string that a user gave, of any length: of a long one the beginning, and a
+ * question mark for each control character.
+ */
 void vmm_text_quote(struct vmm_text *text, const char *str);
 
 /* Appends a number in decimal. */

@@ -218,6 +218,17 @@ START_TEST(test_log)
 END_TEST
 
 /* A message that quotes a path of any length ends, and does not run over. */
+/* What a value has in it stays on its own line. */
+START_TEST(test_control_characters)
+{
+	ck_assert(!read_with("VMMALLOC_FORK", "9\nError (libvmmalloc): \033[2J\177"));
+	ck_assert_ptr_nonnull(strstr(error.data,
+	    "VMMALLOC_FORK is 9?Error (libvmmalloc): ?[2J?, not supported"));
+	ck_assert_ptr_eq(strchr(strchr(error.data, '\n') + 1, '\n'),
+	    error.data + error.length - 1);
+}
+END_TEST
+
 START_TEST(test_long_value)
 {
 	static char value[8192];
@@ -247,6 +258,7 @@ make_suite(void)
 	tcase_add_test(tcase, test_fork);
 	tcase_add_test(tcase, test_reserve);
 	tcase_add_test(tcase, test_conf);
+	tcase_add_test(tcase, test_control_characters);
 	tcase_add_test(tcase, test_long_value);
 	/* A setting of the debug variant's table alone. */
 	if (vmm_settings_count > 5)
