@@ -49,7 +49,11 @@ struct walk {
 	char rest[PATH_MAX];
 };
 
-/* Puts what the link `name` leads to in its own place in the path. */
+/*
+ * Puts what the link `name` leads to in its own place in the path; `behind` is what
+ * follows it and a slash, NULL if nothing does. A slash alone stays: what is before it
+ * has to be a directory.
+ */
 static int
 follow(struct walk *walk, const char *name, const char *behind)
 {
@@ -59,9 +63,10 @@ follow(struct walk *walk, const char *name, const char *behind)
 
 	if (error != 0)
 		return error;
-	if (strlen(leads_to) + 1 + strlen(behind) >= sizeof(walk->rest))
+	if (behind != NULL &&
+	    strlen(leads_to) + 1 + strlen(behind) >= sizeof(walk->rest))
 		return ENAMETOOLONG;
-	if (behind[0] != '\0')
+	if (behind != NULL)
 		strcat(strcat(leads_to, "/"), behind);
 	strcpy(walk->rest, leads_to);
 	if (leads_to[0] == '/') {
@@ -86,7 +91,7 @@ step(struct walk *walk, bool *is_file)
 		? O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY
 		: O_PATH | O_DIRECTORY), 0600);
 	if (next < 0 && (errno == ELOOP || errno == ENOTDIR))
-		return follow(walk, name, behind);
+		return follow(walk, name, is_last ? NULL : behind);
 	if (next < 0)
 		return errno;
 	close(walk->dir);

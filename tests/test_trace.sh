@@ -219,6 +219,7 @@ ln -s "$work/once2" "$work/link"
 log=$work/link
 traced 1 "$programs/trace" errors
 expect "a symbolic link of one's own is followed" test -s "$work/once2"
+no_log "a file as a directory, by a link" "$work/link/" "Not a directory"
 log=/dev/null
 traced 4 "$programs/trace" each
 expect "/dev/null takes lines" test $? -eq 0 -a ! -s "$work/err"
