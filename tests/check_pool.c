@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,22 @@ static const char *
 pool_dir(void)
 {
 	return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : ".";
+}
+
+/* On the pages of a device there is nothing that would be worth returning. */
+static size_t
+returned(size_t bytes)
+{
+#ifdef STATX_ATTR_DAX
+	struct statx stat = { 0 };
+	int fd = open(pool_dir(), O_TMPFILE | O_RDWR, 0600);
+
+	statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat);
+	close(fd);
+	if (stat.stx_attributes & STATX_ATTR_DAX)
+		return 0;
+#endif
+	return bytes;
 }
 
 START_TEST(test_open)
@@ -247,8 +264,8 @@ START_TEST(test_returns_chunks)
 	ck_assert_uint_eq(figures.returned, 0);
 	vmm_pool_give(range + MIB, 3 * MIB);
 	vmm_pool_look(&figures);
-	ck_assert_uint_eq(figures.returned, 4 * MIB);
-	ck_assert(range[0] == 0 || is_emulated());
+	ck_assert_uint_eq(figures.returned, returned(4 * MIB));
+	ck_assert(range[0] == (returned(1) == 0) || is_emulated());
 	/* What is wanted again is promised again. */
 	ck_assert_ptr_eq(vmm_pool_take(NULL, 3 * MIB, page_size, &is_zero), range);
 	vmm_pool_look(&figures);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fork_heap.c: parent and child go on with the same heap, and neither sees what the
  * other writes; run with the library preloaded, under each VMMALLOC_FORK.
- * fork_heap plain|closed|reused|kept: what becomes of the pool's descriptor. */
+ * fork_heap plain|closed|reused|kept [DEPTH]: what becomes of the pool's descriptor,
+ * and how deep children have children. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -16,9 +17,8 @@
 #include "disk.h"
 
 #define NBLOCKS 1500
-#define DEPTH 4
 #define NTHREADS 4
-#define FORKS_UNDER_LOAD 60
+#define FORKS_UNDER_LOAD 15 /* for each of DEPTH */
 
 static int count;
 
@@ -154,14 +154,14 @@ churn(void *argument)
 }
 
 static void
-under_load(void)
+under_load(int depth)
 {
 	pthread_t threads[NTHREADS];
 	int is_good = 1;
 
 	for (uintptr_t i = 0; i < NTHREADS; i++)
 		pthread_create(&threads[i], NULL, churn, (void *)(i + 1));
-	for (int i = 0; i < FORKS_UNDER_LOAD; i++) {
+	for (int i = 0; i < depth * FORKS_UNDER_LOAD; i++) {
 		pid_t pid = fork();
 
 		if (pid == 0) {
@@ -232,6 +232,7 @@ main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "plain";
 	int fd = disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR"));
+	int depth = argc > 2 ? atoi(argv[2]) : 4;
 	int has_grown = 1;
 
 	pthread_atfork(prepare, in_parent, in_child);
@@ -251,8 +252,8 @@ main(int argc, char **argv)
 			free(block);
 	}
 	result(has_grown && is_owned(1), "growth");
-	result(generation(1, DEPTH), "children of children");
-	under_load();
+	result(generation(1, depth), "children of children");
+	under_load(depth);
 	from_thread();
 	result(is_owned(1), "after it all");
 	printf("1..%d\n", count);
