@@ -1,8 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_servers.sh: programs that live by fork(2), all of their processes on pools:
-# shells, make and python3 by the hundred, PostgreSQL, redis and Apache under load.
+# shells, make and python3 by the hundred; PostgreSQL, redis, Apache, memcached and nginx
+# under load, every answer checked.
+#
+# SERVER_SECONDS: how long each server is under load, with each setting; some seconds if
+# it is not set, 60 under CI_FULL. SERVER_KINDS, SERVER_SETTINGS: these alone.
 . "${top_srcdir:-..}/tests/lib.sh"
+
+[ -z "${CI_FULL-}" ] || : "${SERVER_SECONDS:=60}"
+: "${SERVER_SECONDS=}"
+: "${SERVER_KINDS:=programs PostgreSQL redis Apache memcached nginx}"
+
+# asked_for KIND
+asked_for() {
+	case " $SERVER_KINDS " in
+	*" $1 "*) return 0 ;;
+	esac
+	return 1
+}
 
 # Servers give up root, and then see no directory of root's: what they need lies in
 # one that all may enter, by a name as short as those of sockets have to be.
@@ -23,6 +39,7 @@ for variant in $(variants); do
 	cp "$(library "$variant")" "$public/$variant/libvmmalloc.so.1"
 	[ "$variant" != debug ] || settings="$settings debug,3"
 done
+settings=${SERVER_SETTINGS:-$settings}
 
 # use SETTING
 use() {
@@ -32,7 +49,7 @@ use() {
 
 # preloaded COMMAND...: runs it on a pool in $pool, by way of the words in $as. What
 # hangs is ended.
-starter="timeout -k 10 120"
+starter="timeout -k 10 $((120 + ${SERVER_SECONDS:-0}))"
 as=""
 preloaded() {
 	# shellcheck disable=SC2086 # words
@@ -52,9 +69,10 @@ start() {
 	started="$started $pid"
 }
 
-# soon COMMAND...: it succeeds within a minute.
+# soon COMMAND...: it succeeds within a minute, or what more $patience says.
+patience=0
 soon() {
-	soon_tries=600
+	soon_tries=$((600 + patience * 10))
 	until "$@" >"$work/soon" 2>&1; do
 		soon_tries=$((soon_tries - 1))
 		[ $soon_tries -gt 0 ] ||
@@ -102,6 +120,17 @@ stop_all() {
 	rm -rf "$public" "$shared_pool"
 }
 trap 'stop_all; clean_up' EXIT
+
+# until_over COMMAND...: again and again, it succeeds while the load is meant to last.
+until_over() {
+	over=$(($(date +%s) + SERVER_SECONDS))
+	times=0
+	while [ "$(date +%s)" -lt $over ]; do
+		"$@" || return 1
+		times=$((times + 1))
+	done
+	[ $times -gt 0 ]
+}
 
 children_of() {
 	grep -l "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status 2>/dev/null |
@@ -275,12 +304,15 @@ if __name__ == "__main__":
     print(digest())
 END
 
-same "bash: a thousand subshells" bash bash "$work/shells.bash"
-same "make -j4" make make -s -j4 -f "$work/Makefile"
-# Small objects would otherwise be in mappings of Python's own.
+if asked_for programs; then
+	same "bash: a thousand subshells" bash bash "$work/shells.bash"
+	same "make -j4" make make -s -j4 -f "$work/Makefile"
+	# Small objects would otherwise be in mappings of Python's own.
+	pool_size=256M
+	same "python3: multiprocessing, os.fork" python3 env PYTHONMALLOC=malloc \
+		python3 -W ignore "$work/forks.py"
+fi
 pool_size=256M
-same "python3: multiprocessing, os.fork" python3 env PYTHONMALLOC=malloc \
-	python3 -W ignore "$work/forks.py"
 
 #
 # PostgreSQL
@@ -342,7 +374,9 @@ postgresql() {
 	expect "$what: starts" soon grep -q 'ready to accept' "$pg_dir.log"
 	expect "$what: pgbench -i" pg pgbench -i -q -s 2
 	expect "$what: all processes on pools" soon on_pools "$server" 4
-	expect "$what: 8 clients for 10 seconds" pg_bench -c 8 -T 10
+	expect "$what: 8 clients for ${SERVER_SECONDS:-10} seconds" \
+		pg_bench -c 8 -T "${SERVER_SECONDS:-10}"
+	grep 'actually processed' "$work/pgbench" | comment
 	expect "$what: 400 connections" pg_bench -C -c 4 -t 100
 	expect "$what: every sum is right" pg_consistent
 	expect "$what: parallel workers" pg_parallel
@@ -363,7 +397,9 @@ if [ "$(id -u)" -eq 0 ]; then
 	user=nobody
 	as="setpriv --reuid=$(id -u nobody) --regid=$(id -g nobody) --clear-groups"
 fi
-if ! [ -x "$pg_bin/postgres" ] || ! [ -x "$pg_bin/pgbench" ]; then
+if ! asked_for PostgreSQL; then
+	:
+elif ! [ -x "$pg_bin/postgres" ] || ! [ -x "$pg_bin/pgbench" ]; then
 	skip PostgreSQL "no PostgreSQL server with pgbench here"
 elif [ -n "$as" ] && ! $as true 2>/dev/null; then
 	skip PostgreSQL "does not run as root, and there is no setpriv to leave root"
@@ -374,6 +410,21 @@ else
 	done
 fi
 as=
+
+# ask KIND SOCKET: begins to ask, and to check each answer, in the background.
+ask() {
+	start "$work/answers" python3 "$top_srcdir/tests/answers.py" "$1" "$2" \
+		"${SERVER_SECONDS:-4}"
+	asking=$pid
+}
+
+# answered: every answer was right.
+answered() {
+	patience=${SERVER_SECONDS:-0}
+	expect "$what: every answer" status_of "$asking"
+	patience=0
+	comment "$work/answers"
+}
 
 #
 # redis
@@ -415,6 +466,21 @@ redis_loaded() {
 	! gone "$load" && grep rps "$work/load"
 }
 
+# While another client checks what it is answered, dump after dump.
+redis_saves() {
+	redis_save "$work/dump" && rm -f "$work/dump"
+}
+
+redis_asked() {
+	ask redis "$redis_dir/socket"
+	if [ -n "$SERVER_SECONDS" ]; then
+		expect "$what: BGSAVE for $SERVER_SECONDS seconds" \
+			until_over redis_saves
+		echo "# $times dumps"
+	fi
+	answered
+}
+
 redis() {
 	what="redis, $1, $variant,$fork"
 	redis_dir=$public/redis
@@ -427,6 +493,7 @@ redis() {
 	for i in 1 2 3 4 5 6 7 8; do
 		expect "$what: BGSAVE $i under load" redis_save "$work/dump.$i"
 	done
+	redis_asked
 	expect "$what: on its pool" soon on_pools "$server" 0
 	expect "$what: the load went on" redis_loaded
 	kill "$load"
@@ -461,9 +528,12 @@ case $("${redis_server:-false}" --version 2>/dev/null) in
 *) redis_missing="no redis server here" ;;
 esac
 command -v redis-benchmark >/dev/null 2>&1 || redis_missing="no redis-benchmark here"
+command -v python3 >/dev/null 2>&1 || redis_missing="no python3 here"
 pool_size=512M
 for type in "a pool" ext4; do
-	if [ -n "$redis_missing" ]; then
+	if ! asked_for redis; then
+		continue
+	elif [ -n "$redis_missing" ]; then
 		skip "redis, $type" "$redis_missing"
 		continue
 	fi
@@ -549,6 +619,14 @@ web_restart() {
 	kill -s USR1 "$server" && soon web_runs "$1" && ! gone "$server"
 }
 
+# Load and restart, again and again.
+web_round() {
+	rounds=$((rounds + 1))
+	web_load 3
+	load=$pid
+	web_restart $((rounds + 3)) && web_served 3 "$load"
+}
+
 web_page() {
 	preloaded bash -c "exec 3<>/dev/tcp/127.0.0.1/$port
 		printf 'GET /page HTTP/1.0\r\n\r\n' >&3; cat <&3" |
@@ -579,6 +657,12 @@ web() {
 	expect "$what: the page" web_page
 	expect "$what: all processes on pools" soon on_pools "$server" 4
 	expect "$what: graceful restart" web_restart 3
+	if [ -n "$SERVER_SECONDS" ]; then
+		rounds=0
+		expect "$what: load and restarts for $SERVER_SECONDS seconds" \
+			until_over web_round
+		echo "# $rounds times 3000 requests"
+	fi
 	expect "$what: clean stop" stopped TERM "$server"
 	expect "$what: every request, by many children" web_access
 	expect "$what: no complaint in its log" none \
@@ -590,7 +674,9 @@ web() {
 web_server=$(command -v apache2 || command -v /usr/sbin/apache2)
 web_modules=/usr/lib/apache2/modules
 pool_size=64M
-if [ -z "$web_server" ] || ! command -v ab >/dev/null 2>&1; then
+if ! asked_for Apache; then
+	:
+elif [ -z "$web_server" ] || ! command -v ab >/dev/null 2>&1; then
 	skip Apache "no apache2, or no ab, here"
 elif ! [ -e $web_modules/mod_mpm_prefork.so ]; then
 	skip Apache "it cannot fork ahead here: no mod_mpm_prefork"
@@ -598,6 +684,221 @@ else
 	for setting in $settings; do
 		use "$setting"
 		web
+	done
+fi
+
+#
+# memcached
+#
+
+memcached() {
+	what="memcached, $variant,$fork"
+	mem_dir=$public/mem
+	mkdir "$mem_dir"
+	# Root's becomes nobody's, but not before its pool is open.
+	chmod 777 "$mem_dir"
+	start "$mem_dir.log" memcached -s "$mem_dir/socket" -a 777 -m 512 -t 4 -u nobody
+	server=$pid
+	expect "$what: starts" soon test -S "$mem_dir/socket"
+	ask memcached "$mem_dir/socket"
+	expect "$what: on its pool" soon on_pools "$server" 0
+	answered
+	expect "$what: clean stop" stopped TERM "$server"
+	expect "$what: no complaint" none 'rror|ailed|libvmmalloc' "$mem_dir.log"
+	rm -rf "$mem_dir" "$mem_dir.log"
+}
+
+pool_size=1G
+if ! asked_for memcached; then
+	:
+elif ! command -v memcached >/dev/null 2>&1; then
+	skip memcached "no memcached here"
+elif ! command -v python3 >/dev/null 2>&1; then
+	skip memcached "no python3 here, to ask it"
+else
+	for setting in $settings; do
+		use "$setting"
+		memcached
+	done
+fi
+
+#
+# nginx
+#
+
+nginx_conf() {
+	[ "$(id -u)" -ne 0 ] || echo "user nobody $(id -gn nobody);"
+	cat <<END
+daemon off;
+worker_processes 4;
+pid $web_dir/pid;
+error_log $web_dir/log notice;
+events { worker_connections 256; }
+http {
+	access_log off;
+	client_body_temp_path $web_dir/body;
+	proxy_temp_path $web_dir/proxy;
+	fastcgi_temp_path $web_dir/fastcgi;
+	uwsgi_temp_path $web_dir/uwsgi;
+	scgi_temp_path $web_dir/scgi;
+	gzip on;
+	gzip_http_version 1.0;
+	gzip_types *;
+	server {
+		listen 127.0.0.1:$1;
+		root $web_dir;
+	}
+}
+END
+}
+
+# nginx_tells WHAT N: it has said so N times, or ended.
+nginx_tells() {
+	gone "$server" || test "$(grep -c "$1" "$web_dir/log")" -ge "$2"
+}
+
+# On the first port that nobody else has.
+nginx_start() {
+	for port in 1 2 3 4 5; do
+		port=$((20000 + ($$ + port) % 10000))
+		nginx_conf $port >"$web_dir/conf"
+		: >"$web_dir/log"
+		start "$web_dir/out" "$nginx_server" -e "$web_dir/log" \
+			-c "$web_dir/conf"
+		server=$pid
+		soon nginx_tells 'start worker process ' 4
+		gone "$server" || return 0
+		status_of "$server"
+		cat "$web_dir/log"
+		grep -q 'Address already in use' "$web_dir/log" || return 1
+	done
+	return 1
+}
+
+# nginx_get HEADER FILE: the page's body.
+nginx_get() {
+	preloaded bash -c "exec 3<>/dev/tcp/127.0.0.1/$port
+		printf 'GET /page HTTP/1.0\r\n$1\r\n' >&3; cat <&3" |
+		sed '1,/^\r*$/d' >"$2"
+}
+
+nginx_pages() {
+	nginx_get '' "$work/page" && cmp "$web_dir/page" "$work/page" &&
+		nginx_get 'Accept-Encoding: gzip\r\n' "$work/page.gz" &&
+		gzip -dc <"$work/page.gz" | cmp "$web_dir/page" -
+}
+
+# For wrk, each of whose threads has its own: an answer is right that has status 200 and
+# one of these bodies, which differ.
+nginx_lua() {
+	cat <<END
+local threads, bodies = {}, {}
+for _, name in ipairs({ "$web_dir/page", "$web_dir/small", "$work/page.gz" }) do
+	local file = io.open(name, "rb")
+	bodies[file:read("*a")] = true
+	file:close()
+end
+function setup(thread)
+	table.insert(threads, thread)
+end
+right, wrong = 0, 0
+local number = 0
+function request()
+	number = number + 1
+	local headers = { Connection = "$1" }
+	if number % 3 == 0 then headers["Accept-Encoding"] = "gzip" end
+	return wrk.format("GET", number % 2 == 0 and "/page" or "/small", headers)
+end
+function response(status, headers, body)
+	if status == 200 and bodies[body] then right = right + 1
+	else wrong = wrong + 1 end
+end
+function done(summary)
+	local rights, wrongs, errors = 0, 0, summary.errors
+	for _, thread in ipairs(threads) do
+		rights = rights + thread:get("right")
+		wrongs = wrongs + thread:get("wrong")
+	end
+	print(string.format("right %d wrong %d errors %d", rights, wrongs,
+		errors.connect + errors.read + errors.write + errors.timeout))
+end
+END
+}
+
+# nginx_load CONNECTION: in the background, for half of the time.
+nginx_load() {
+	nginx_lua "$1" >"$work/lua"
+	# It has room for ten million times that it measures.
+	pool_size=512M
+	start "$work/wrk" wrk -t 2 -c 16 --timeout 30 \
+		-d $(((${SERVER_SECONDS:-6} + 1) / 2)) \
+		-s "$work/lua" "http://127.0.0.1:$port/"
+	load=$pid
+	pool_size=64M
+}
+
+# nginx_served: thousands of answers, all of them right.
+nginx_served() {
+	patience=${SERVER_SECONDS:-0}
+	status_of "$load"
+	patience=0
+	cat "$work/wrk"
+	grep -q '^right [0-9]\{4,\} wrong 0 errors 0$' "$work/wrk"
+}
+
+# Workers that serve go on until they are done, and new ones come.
+nginx_reload() {
+	reloads=$((reloads + 1))
+	kill -s HUP "$server" &&
+		soon nginx_tells 'worker process [0-9]* exited with code 0' \
+			$((4 * reloads))
+}
+
+nginx_reloads() {
+	while ! gone "$load"; do
+		nginx_reload || return 1
+	done
+	[ $reloads -gt 3 ]
+}
+
+nginx() {
+	what="nginx, $variant,$fork"
+	web_dir=$public/web
+	mkdir "$web_dir"
+	seq 10000 >"$web_dir/page"
+	echo small >"$web_dir/small"
+	reloads=0
+	expect "$what: starts" nginx_start
+	expect "$what: the page, plain and compressed" nginx_pages
+	expect "$what: all processes on pools" soon on_pools "$server" 4
+	nginx_load keep-alive
+	expect "$what: every answer" nginx_served
+	grep '^right' "$work/wrk" | comment
+	# New connections all the time: one that is kept, a reload may cut.
+	nginx_load close
+	expect "$what: graceful reloads under load" nginx_reloads
+	expect "$what: every answer meanwhile" nginx_served
+	grep '^right' "$work/wrk" | comment
+	echo "# $reloads reloads"
+	expect "$what: clean stop" stopped QUIT "$server"
+	expect "$what: no complaint in its log" none \
+		'on signal|\[(warn|error|crit|alert|emerg)\]|libvmmalloc' \
+		"$web_dir/log"
+	rm -rf "$web_dir"
+}
+
+nginx_server=$(command -v nginx || command -v /usr/sbin/nginx)
+pool_size=64M
+if ! asked_for nginx; then
+	:
+elif [ -z "$nginx_server" ]; then
+	skip nginx "no nginx here"
+elif ! command -v wrk >/dev/null 2>&1; then
+	skip nginx "no wrk here"
+else
+	for setting in $settings; do
+		use "$setting"
+		nginx
 	done
 fi
 
