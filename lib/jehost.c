@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "block.h"
 #include "fatal.h"
@@ -101,13 +102,38 @@ vmm_jehost_secure_getenv(const char *name)
 	return (char *)(uintptr_t)settings->conf;
 }
 
+/* While jemalloc looks at the system's pages: it writes to one that it did not get. */
+static bool is_in_pages_boot;
+
+void *
+vmm_jehost_mmap(void *address, size_t size, int protection, int flags, int fd,
+    off_t offset)
+{
+	VMM_LOG_ENTER();
+	void *map = mmap(address, size, protection, flags, fd, offset);
+	struct vmm_text error;
+
+	if (map != MAP_FAILED || !is_in_pages_boot)
+		return map;
+	vmm_text_clear(&error);
+	vmm_text_str(&error, "Error (libvmmalloc): no memory to start with: ");
+	vmm_text_errno(&error, errno);
+	vmm_text_str(&error, "\nlibvmmalloc: some ordinary memory is needed"
+	    " besides the pool (ulimit -v, ulimit -d)\n");
+	vmm_fatal_setup(&error);
+}
+
 bool
 vmm_jehost_pages_boot(void)
 {
 	VMM_LOG_ENTER();
 	struct vmm_text error;
+	bool failed;
 
-	if (!je_pages_boot())
+	is_in_pages_boot = true;
+	failed = je_pages_boot();
+	is_in_pages_boot = false;
+	if (!failed)
 		return false;
 	vmm_text_clear(&error);
 	vmm_text_str(&error, "Error (libvmmalloc): the library is built for"
@@ -173,13 +199,20 @@ vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
 		before_fork, in_parent, in_child, vmm_jehost_purge_arenas
 	};
 	enum vmm_fork kind = vmm_init_start()->fork;
+	static bool is_registered;
+	int error;
 
+	/* jemalloc begins anew where memory was wanting, and comes here once more. */
+	if (is_registered)
+		return 0;
 	own_handlers = (struct vmm_fork_allocator){
 		prepare, parent, child, NULL
 	};
 	if (kind == VMM_FORK_NONE)
 		return 0;
-	return vmm_fork_register(kind, &with_lock);
+	error = vmm_fork_register(kind, &with_lock);
+	is_registered = error == 0;
+	return error;
 }
 
 int

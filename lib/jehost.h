@@ -25,6 +25,10 @@ ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);
  */
 bool vmm_jehost_pages_boot(void);
 
+/* mmap(2) as that has it; ends the process where it fails meanwhile. */
+void *vmm_jehost_mmap(void *address, size_t size, int protection, int flags,
+    int fd, off_t offset);
+
 /* src/sz.c: the tables of size classes, without the one that is aligned to 8 alone. */
 void vmm_jehost_sz_boot(const void *size_classes, bool is_cache_oblivious);
 

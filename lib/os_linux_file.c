@@ -63,10 +63,16 @@ open_named(const char *dir)
 		path[length + sizeof(random)] = '\0';
 		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC |
 		    O_NOFOLLOW, 0600);
-		if (fd >= 0) {
-			unlink(path);
-			return fd;
+		if (fd >= 0 && unlink(path) != 0) {
+			int error = errno;
+
+			/* With a name it would outlive its process. */
+			close(fd);
+			errno = error;
+			return -1;
 		}
+		if (fd >= 0)
+			return fd;
 		if (errno != EEXIST)
 			return -1;
 	}

@@ -64,7 +64,7 @@ for object in "$work"/o/*.o; do
 		rm "$object"
 		continue
 	fi
-	rows | awk -v name="$name" '$1 == name { print $2, $3 }' |
+	rows | sed 's/?//' | awk -v name="$name" '$1 == name { print $2, $3 }' |
 		cat "$work/all" - >"$work/these"
 	"${OBJCOPY:-objcopy}" --redefine-syms="$work/these" "$object"
 done

@@ -1,0 +1,96 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_inject.sh: each system call of the library fails, with each errno. By default a
+# choice of times; CI_FULL: each of the first 200, in all variants of fork, lasting
+# faults, a file system whose blocks are shared.
+. "${top_srcdir:-..}/tests/lib.sh"
+
+# What the library takes from libc, and makes no system call, or none that can fail.
+# The last three are jemalloc's, for heap profiles and threads of its own.
+no_calls='_dl_find_object _exit abort clock_gettime environ exp geteuid getpid
+	getauxval log memchr memcmp memcpy memmove memset pthread_.* round
+	sched_getcpu sched_yield sigfillset str.* sysconf dlopen dlsym fprintf
+	__.* _ITM_.*
+	creat gettimeofday sched_setaffinity'
+sed -n 's/^	X([A-Z]*, [^,]*, \([a-z0-9_]*\),.*/\1/p' \
+	"$top_srcdir/tests/inject.h" >"$work/known"
+# shellcheck disable=SC2086 # words
+printf '%s\n' $no_calls >>"$work/known"
+for variant in $(variants); do
+	nm -D --undefined-only "$(library "$variant")" |
+		sed 's/.* //; s/@.*//' | grep -vxf "$work/known" >"$work/unknown"
+	expect "$variant: every system call is one of those that are made to fail" \
+		test ! -s "$work/unknown"
+	comment "$work/unknown"
+done
+
+# A file system for each variant: what is left there was left by it.
+for variant in $(variants); do
+	option=size=200M
+	[ "$variant" = release ] || option=size=201M
+	if file_system tmpfs 200M $option; then
+		own=-o
+	else
+		mounted=$pool_dir/$variant
+		mkdir "$mounted"
+		own=
+	fi
+	mkdir "$mounted/pools"
+	chmod 755 "$mounted/pools"
+	eval "place_$variant=\$mounted/pools"
+done
+
+# inject WHAT FORK [OPTION...]: in both variants at once.
+inject() {
+	what=$1 fork=$2
+	shift 2
+	for variant in $(variants); do
+		eval "dir=\$place_$variant"
+		{
+			# shellcheck disable=SC2086 # a word, or none
+			VMMALLOC_POOL_DIR=$dir VMMALLOC_POOL_SIZE=16M \
+				INJECT="$work/page.$variant" VMMALLOC_FORK=$fork "$programs/inject" $own "$@" \
+				"$programs/.libs/inject_$variant.so" \
+				>"$work/tap.$variant" 2>&1
+			echo $? >"$work/status.$variant"
+		} &
+	done
+	wait
+	for variant in $(variants); do
+		(exit "$(cat "$work/status.$variant")")
+		tap "$work/tap.$variant" "$what, fork $fork, $variant"
+	done
+}
+
+if [ -z "${CI_FULL-}" ]; then
+	for fork in 1 2; do
+		inject once $fork
+	done
+	inject "no O_TMPFILE" 2 -t
+	inject "from then on" 1 -l
+else
+	for fork in 0 1 2 3; do
+		inject once $fork -a
+		inject "from then on" $fork -a -l
+	done
+	inject "no O_TMPFILE" 2 -a -t
+	ln -s log "$work/link"
+	mkdir "$work/log"
+	export VMMALLOC_LOG_LEVEL=2 VMMALLOC_LOG_FILE="$work/link/log"
+	inject "with a trace" 1 -a
+	inject "with a trace" 2 -a
+	unset VMMALLOC_LOG_LEVEL VMMALLOC_LOG_FILE
+	if file_system xfs 600M; then
+		own=
+		export INJECT_SYNC=1
+		for variant in $(variants); do
+			mkdir "$mounted/$variant"
+			eval "place_$variant=\$mounted/\$variant"
+		done
+		inject "shared blocks" 2 -a
+		inject "shared blocks, from then on" 2 -a -l
+	else
+		skip "shared blocks" "$mounted_not"
+	fi
+fi
+plan
