@@ -60,11 +60,22 @@ vmm_os_map_move(void *from, size_t length, void *to, size_t size)
 	/* The first call replaces all of it, so that nothing stays shared. */
 	int error = vmm_os_map_fresh(to, size);
 
+	/* One mapping less first, where the kernel allows none more. */
+	if (error != 0) {
+		munmap(to, size);
+		error = vmm_os_map_fresh(to, size);
+	}
 	if (error != 0)
 		return error;
-	if (length > 0 && mremap(from, length, length,
-		MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED)
-		return errno;
+	if (length == 0 || mremap(from, length, length,
+		MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED)
+		return 0;
+	/* It wants some mappings more to be allowed than it will need. */
+	error = vmm_os_map_fresh(to, length);
+	if (error != 0)
+		return error;
+	memcpy(to, from, length);
+	munmap(from, length);
 	return 0;
 }
 
