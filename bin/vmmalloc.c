@@ -723,7 +723,8 @@ look_at_place(struct place *place)
 		if (place->reserve_error == 0)
 			vmm_os_unmap(map, size);
 	}
-	place->shares_blocks = !place->file.fs.maps_reserve &&
+	/* A fork shares them where there is a page cache to write them first. */
+	place->shares_blocks = place->file.fs.has_page_cache &&
 	    place->reserve_error == 0 && try_sharing(place);
 }
 
