@@ -41,7 +41,7 @@ read_attribute(dev_t device, const char *name)
 	fd = open(path.data, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
-	length = read(fd, digits, sizeof(digits));
+	length = pread(fd, digits, sizeof(digits), 0);
 	close(fd);
 	for (ssize_t i = 0; i < length && digits[i] >= '0' && digits[i] <= '9'; i++)
 		number = number * 10 + (uint64_t)(digits[i] - '0');
@@ -58,7 +58,7 @@ is_dax(dev_t device)
 	ssize_t length;
 
 	name_attribute(&path, device, "subsystem");
-	length = readlink(path.data, target, sizeof(target));
+	length = readlinkat(AT_FDCWD, path.data, target, sizeof(target));
 	return length > (ssize_t)sizeof(bus) - 1 && memcmp(target + length -
 	    (sizeof(bus) - 1), bus, sizeof(bus) - 1) == 0;
 }

@@ -6,12 +6,13 @@
 . "${top_srcdir:-..}/tests/lib.sh"
 
 # What the library takes from libc, and makes no system call, or none that can fail.
-# The last three are jemalloc's, for heap profiles and threads of its own.
+# The last three are jemalloc's, for heap profiles and threads of its own; flock is for
+# devices alone (test_dax.sh).
 no_calls='_dl_find_object _exit abort clock_gettime environ exp geteuid getpid
 	getauxval log memchr memcmp memcpy memmove memset pthread_.* round
 	sched_getcpu sched_yield sigfillset str.* sysconf dlopen dlsym fprintf
 	__.* _ITM_.*
-	creat gettimeofday sched_setaffinity'
+	creat flock gettimeofday sched_setaffinity'
 sed -n 's/^	X([A-Z]*, [^,]*, \([a-z0-9_]*\),.*/\1/p' \
 	"$top_srcdir/tests/inject.h" >"$work/known"
 # shellcheck disable=SC2086 # words
