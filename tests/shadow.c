@@ -127,34 +127,39 @@ shadow_start(bool has_pool)
 		shadow_fault("there is no pool");
 }
 
-/* Content: words that follow from the mark, and of the last as much as fits. */
+/*
+ * Content: words that follow from the mark, and of the last as much as fits. Every block
+ * is aligned for them.
+ */
+
+typedef uint64_t __attribute__((may_alias)) word;
 
 static void
 fill(const struct shadow_block *block)
 {
-	uint64_t word = block->mark;
-	size_t at = 0;
+	word *words = (word *)(void *)block->data;
+	size_t count = block->size / sizeof(word);
+	uint64_t next = block->mark;
 
-	for (; at + sizeof(word) <= block->size; at += sizeof(word)) {
-		memcpy(block->data + at, &word, sizeof(word));
-		word += STEP;
-	}
-	memcpy(block->data + at, &word, block->size - at);
+	for (size_t i = 0; i < count; i++, next += STEP)
+		words[i] = next;
+	memcpy(&words[count], &next, block->size % sizeof(word));
 }
 
 /* Up to where the first `size` bytes are as they should be. */
 static size_t
 good_size(const struct shadow_block *block, size_t size)
 {
-	uint64_t word = block->mark;
-	size_t at = 0;
+	const word *words = (const word *)(const void *)block->data;
+	size_t count = size / sizeof(word);
+	uint64_t next = block->mark;
 
-	for (; at + sizeof(word) <= size; at += sizeof(word)) {
-		if (memcmp(block->data + at, &word, sizeof(word)) != 0)
-			return at;
-		word += STEP;
+	for (size_t i = 0; i < count; i++, next += STEP) {
+		if (words[i] != next)
+			return i * sizeof(word);
 	}
-	return memcmp(block->data + at, &word, size - at) == 0 ? size : at;
+	return memcmp(&words[count], &next, size % sizeof(word)) == 0
+	    ? size : count * sizeof(word);
 }
 
 static bool
