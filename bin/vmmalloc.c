@@ -243,7 +243,8 @@ is_dynamic(int fd)
 	if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header))
 		return false;
 	for (unsigned i = 0; i < header.e_phnum; i++) {
-		off_t at = (off_t)(header.e_phoff + i * header.e_phentsize);
+		off_t at = (off_t)(header.e_phoff +
+		    (size_t)i * header.e_phentsize);
 
 		if (pread(fd, &segment, sizeof(segment), at) ==
 			(ssize_t)sizeof(segment) && segment.p_type == PT_INTERP)
@@ -683,8 +684,10 @@ try_sharing(const struct place *place)
 	char *data = calloc(1, size);
 	bool is_shared;
 
-	if (data == NULL || vmm_os_file_create(place->dir, &other) != 0)
+	if (data == NULL || vmm_os_file_create(place->dir, &other) != 0) {
+		free(data);
 		return false;
+	}
 	is_shared = vmm_os_file_resize(&other, size) == 0 &&
 	    vmm_os_file_write(&place->file, 0, data, size) == 0 &&
 	    vmm_os_file_clone(&other, &place->file, 0, size) == 0;

@@ -319,7 +319,7 @@ descriptors(int *number)
 	struct stat place, stat;
 	int found = 0;
 
-	if (lstat(dir, &place) != 0)
+	if (dir == NULL || lstat(dir, &place) != 0)
 		return -1;
 	for (int fd = 0; fd < 4096; fd++) {
 		if (fstat(fd, &stat) != 0 || stat.st_dev != place.st_dev ||
