@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ranges.c: fuzzes the page-range allocator, against a model of a byte a page. */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ranges.h"
+
+#define NPAGES_MAX 300
+#define AT_MAX ((size_t)1200) /* what takes longer says no more */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct vmm_range *records;
+static struct vmm_ranges ranges;
+static unsigned char taken[NPAGES_MAX];
+static size_t npages, origin;
+
+static void
+expect(int is_true, const char *what)
+{
+	if (is_true)
+		return;
+	fprintf(stderr, "not so: %s\n", what);
+	abort();
+}
+
+/* The lowest place, or npages. */
+static size_t
+model_find(size_t wanted, size_t alignment)
+{
+	size_t run = 0;
+
+	for (size_t end = 1; end <= npages; end++) {
+		run = taken[end - 1] ? 0 : run + 1;
+		if (run >= wanted && (end - wanted + origin) % alignment == 0)
+			return end - wanted;
+	}
+	return npages;
+}
+
+static void
+step_take(size_t wanted, size_t alignment)
+{
+	size_t expected = model_find(wanted, alignment);
+	size_t first = npages;
+
+	expect(vmm_ranges_take(&ranges, wanted, alignment, &first) ==
+	    (expected != npages), "found where there is one");
+	if (expected == npages)
+		return;
+	expect(first < npages && wanted <= npages - first, "within the pool");
+	expect(alignment != 1 || first == expected, "the lowest");
+	expect((first + origin) % alignment == 0, "aligned");
+	for (size_t page = first; page < first + wanted; page++) {
+		expect(!taken[page], "was free");
+		taken[page] = 1;
+	}
+}
+
+static void
+step_take_at(size_t first, size_t wanted)
+{
+	int fits = !taken[first] && (first == 0 || taken[first - 1]) &&
+	    wanted <= npages - first;
+
+	for (size_t i = 0; fits && i < wanted; i++)
+		fits = !taken[first + i];
+	expect(vmm_ranges_take_at(&ranges, first, wanted) == fits,
+	    "taken where it fits");
+	if (fits)
+		memset(taken + first, 1, wanted);
+}
+
+static void
+step_give(size_t first, size_t most)
+{
+	size_t given = 0;
+
+	while (given < most && first + given < npages && taken[first + given])
+		taken[first + given++] = 0;
+	if (given > 0)
+		vmm_ranges_give(&ranges, first, given);
+}
+
+/* The free range around a page, or what is in use from it on. */
+static void
+step_look(size_t page)
+{
+	size_t from = page, to = page;
+	size_t first = 0, length = 0;
+
+	if (!taken[page]) {
+		while (from > 0 && !taken[from - 1])
+			from--;
+		while (to < npages && !taken[to])
+			to++;
+		vmm_ranges_around(&ranges, page, &first, &length);
+		expect(first == from && length == to - from, "around");
+	}
+	for (from = page; from < npages && !taken[from]; from++)
+		;
+	for (to = from; to < npages && taken[to]; to++)
+		;
+	expect(vmm_ranges_next_used(&ranges, page, &first, &length) ==
+	    (from < npages), "something in use");
+	expect(from == npages || (first == from && length == to - from),
+	    "next used");
+}
+
+/* The tree: in order, lengths as in the model, the longest below known. */
+static size_t
+check_tree(size_t node, size_t from, size_t to)
+{
+	const struct vmm_range *range;
+	size_t longest, below;
+
+	if (node == 0)
+		return 0;
+	range = &ranges.pages[node - 1];
+	expect(node > from && node <= to, "in order");
+	expect(range->npages > 0 && range->npages <= node, "a length");
+	for (size_t page = node - range->npages; page < node; page++)
+		expect(!taken[page], "free in the model");
+	expect(node == npages || taken[node], "no free page behind");
+	expect(node == range->npages || taken[node - range->npages - 1],
+	    "no free page before");
+	longest = range->npages;
+	below = check_tree(range->left, from, node - 1);
+	longest = below > longest ? below : longest;
+	below = check_tree(range->right, node, to);
+	longest = below > longest ? below : longest;
+	expect(range->max_npages == longest, "the longest below");
+	return longest;
+}
+
+static void
+check_all(void)
+{
+	size_t free_npages = 0, count = 0;
+
+	for (size_t page = 0; page < npages; page++) {
+		free_npages += !taken[page];
+		count += !taken[page] && (page == 0 || taken[page - 1]);
+	}
+	expect(ranges.free_npages == free_npages, "how many are free");
+	expect(vmm_ranges_count(&ranges) == count, "how many ranges");
+	expect(check_tree(ranges.root, 0, npages) ==
+	    vmm_ranges_longest(&ranges), "the longest");
+}
+
+static void
+step(const uint8_t *bytes)
+{
+	size_t page = (size_t)(bytes[1] * 2 + bytes[0] / 128) % npages;
+	size_t length = 1 + bytes[2] % 64U;
+
+	switch (bytes[0] % 8) {
+	case 0:
+	case 1:
+		step_take(length, 1);
+		break;
+	case 2:
+		step_take(length, (size_t)1 << bytes[1] % 9);
+		break;
+	case 3:
+		step_take_at(page, length);
+		break;
+	case 4:
+		step_take((size_t)bytes[1] * bytes[2] + 1, 1);
+		break;
+	default:
+		step_give(page, length);
+	}
+	step_look(page);
+	check_all();
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size < 2)
+		return 0;
+	npages = 1 + data[0] + (data[0] == 255 ? 44 : 0);
+	origin = data[1];
+	/* As long as there are pages: the sanitizer sees who goes beyond. */
+	records = calloc(npages, sizeof(*records));
+	if (records == NULL)
+		return 0;
+	memset(taken, 0, sizeof(taken));
+	vmm_ranges_init(&ranges, records, npages, origin);
+	for (size_t at = 2; at + 3 <= size && at < AT_MAX; at += 3)
+		step(data + at);
+	free(records);
+	return 0;
+}
