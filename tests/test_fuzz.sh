@@ -15,7 +15,8 @@ flags="-std=gnu11 -D_GNU_SOURCE -g -O1 -DVMMALLOC_DEBUG -fno-omit-frame-pointer
 sanitizers=address,undefined
 
 # What lies below jemalloc, and then all but the operators and glibc's questions.
-low="fatal fork log log_file os_linux os_linux_file os_linux_fork os_linux_log pool
+low="fatal fork log log_file os_linux os_linux_device os_linux_file os_linux_fork
+	os_linux_log pool
 	pool_fork pool_home ranges settings text"
 high="alloc block init jehost profile stats"
 

@@ -5,7 +5,8 @@
 . "${top_srcdir:-..}/tests/lib.sh"
 
 : "${CC:=cc}"
-low="fatal fork log log_file os_linux os_linux_file os_linux_fork os_linux_log pool
+low="fatal fork log log_file os_linux os_linux_device os_linux_file os_linux_fork
+	os_linux_log pool
 	pool_fork pool_home ranges settings text"
 high="alloc block init jehost stats"
 entry="entry entry_glibc operators operators_derived profile"
