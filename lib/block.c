@@ -330,9 +330,11 @@ vmm_block_xallocx(void *block, size_t size, size_t extra, int flags)
 {
 	size_t old_size = vmm_block_sallocx(block, flags);
 	size_t old_usable = je_malloc_usable_size(block);
-	size_t room = je_xallocx(block, size_with_tail(size), extra, flags) -
-	    TAIL_SIZE;
+	size_t room;
 
+	/* What it returns may be the size before (large_ralloc_no_move, 5.3.0). */
+	je_xallocx(block, size_with_tail(size), extra, flags);
+	room = je_malloc_usable_size(block) - TAIL_SIZE;
 	if (room < size)
 		return old_size;
 	if (room - size > extra)

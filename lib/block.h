@@ -49,12 +49,22 @@ size_t vmm_block_nallocx(size_t size, int flags);
 #define vmm_block_malloc_usable_size je_malloc_usable_size
 #define vmm_block_mallocx je_mallocx
 #define vmm_block_rallocx je_rallocx
-#define vmm_block_xallocx je_xallocx
 #define vmm_block_sallocx je_sallocx
 #define vmm_block_dallocx je_dallocx
 #define vmm_block_sdallocx je_sdallocx
 #define vmm_block_sdallocx_noflags je_je_sdallocx_noflags
 #define vmm_block_nallocx je_nallocx
+
+/*
+ * jemalloc says that a block has its old size where it could not be given size + extra,
+ * but was given `size` (large_ralloc_no_move, 5.3.0).
+ */
+static inline size_t
+vmm_block_xallocx(void *block, size_t size, size_t extra, int flags)
+{
+	je_xallocx(block, size, extra, flags);
+	return je_sallocx(block, flags);
+}
 
 #endif
 

@@ -605,6 +605,38 @@ START_TEST(test_sized_free)
 }
 END_TEST
 
+/*
+ * A block that grows in place, but not by as much as it could have been given: it is as
+ * large as is said. Between blocks there are holes that are too small for the extra.
+ */
+START_TEST(test_xallocx_into_a_hole)
+{
+	static char *blocks[64];
+	int grown = 0;
+
+	for (int i = 0; i < 64; i++) {
+		blocks[i] = malloc(16000);
+		ck_assert_ptr_nonnull(blocks[i]);
+		memset(blocks[i], i, 16000);
+	}
+	for (int i = 1; i < 64; i += 2)
+		free(blocks[i]);
+	/* Holes are what no thread keeps for later. */
+	ck_assert_int_eq(mallctl("thread.tcache.flush", NULL, NULL, NULL, 0), 0);
+	for (int i = 0; i < 64; i += 2) {
+		size_t room = xallocx(blocks[i], 20000, 20000, 0);
+
+		ck_assert_uint_eq(room, sallocx(blocks[i], 0));
+		ck_assert_uint_eq(room, malloc_usable_size(blocks[i]));
+		grown += room >= 20000;
+		for (size_t byte = 0; byte < 16000; byte++)
+			ck_assert_int_eq(blocks[i][byte], i);
+		sdallocx(blocks[i], room, 0);
+	}
+	ck_assert_int_gt(grown, 0);
+}
+END_TEST
+
 START_TEST(test_extended_interface)
 {
 	unsigned narenas = 0;
@@ -849,6 +881,7 @@ make_suite(void)
 	tcase_add_test(tcase, test_malloc_stats);
 	tcase_add_test(tcase, test_sized_free);
 	tcase_add_test(tcase, test_extended_interface);
+	tcase_add_test(tcase, test_xallocx_into_a_hole);
 	tcase_add_test(tcase, test_stats_print);
 	tcase_add_test(tcase, test_pinned_settings);
 	tcase_add_test(tcase, test_other_thread_frees);
