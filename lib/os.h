@@ -219,9 +219,9 @@ int vmm_os_file_map_private(const struct vmm_os_file *file, void *address,
 int vmm_os_map_fresh(void *address, size_t length);
 
 /*
- * Moves the mapping [from, from + length) to `to`, and makes the rest of
- * [to, to + size) ordinary zeroed memory. If it fails, what is mapped at `to` must not
- * be written to, for it may still be what was there before. ENOMEM.
+ * Moves ordinary memory, of which no more than the first `length` bytes were ever written,
+ * from [from, from + size) to `to`, in place of what is mapped there. If it fails, what is
+ * at `to` must not be written to, for it may still be what was there before. ENOMEM.
  */
 int vmm_os_map_move(void *from, size_t length, void *to, size_t size);
 

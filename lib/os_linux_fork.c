@@ -57,25 +57,18 @@ int
 vmm_os_map_move(void *from, size_t length, void *to, size_t size)
 {
 	VMM_LOG_ENTER();
-	/* The first call replaces all of it, so that nothing stays shared. */
-	int error = vmm_os_map_fresh(to, size);
+	int error;
 
-	/* One mapping less first, where the kernel allows none more. */
-	if (error != 0) {
-		munmap(to, size);
-		error = vmm_os_map_fresh(to, size);
-	}
-	if (error != 0)
-		return error;
-	if (length == 0 || mremap(from, length, length,
-		MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED)
+	if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) !=
+	    MAP_FAILED)
 		return 0;
 	/* It wants some mappings more to be allowed than it will need. */
-	error = vmm_os_map_fresh(to, length);
+	munmap(to, size);
+	error = vmm_os_map_fresh(to, size);
 	if (error != 0)
 		return error;
 	memcpy(to, from, length);
-	munmap(from, length);
+	munmap(from, size);
 	return 0;
 }
 

@@ -246,19 +246,21 @@ vmm_pool_fork_end(struct vmm_pool_fork *fork)
  * Before fork(2)
  */
 
+/*
+ * Of the pool's size, though only what is in use is written to: what the kernel will
+ * not give is then refused here, to the parent, and not to a child that is there already.
+ */
 static int
 begin_memory(struct vmm_pool_fork *fork)
 {
-	size_t size = vmm_larger(vmm_pool.high_water, vmm_pool.page_size);
 	int error;
 
 	fork->child = VMM_POOL_CHILD_MEMORY;
-	if (fork->window != NULL && fork->window_size >= size)
+	if (fork->window != NULL)
 		return 0;
-	drop_window(fork);
-	error = vmm_os_map_plain(size, &fork->window);
+	error = vmm_os_map_plain(vmm_pool.size, &fork->window);
 	if (error == 0)
-		fork->window_size = size;
+		fork->window_size = vmm_pool.size;
 	return error;
 }
 
@@ -381,7 +383,6 @@ prepare_file(struct vmm_pool_fork *fork)
 static int
 prepare_memory(struct vmm_pool_fork *fork)
 {
-	/* What is in use may have grown. */
 	int error = begin_memory(fork);
 
 	return error == 0 ? copy_used(fork) : error;
@@ -453,7 +454,7 @@ vmm_pool_fork_parent(struct vmm_pool_fork *fork)
 static int
 adopt_memory(struct vmm_pool_fork *fork)
 {
-	int error = vmm_os_map_move(fork->window, fork->window_size,
+	int error = vmm_os_map_move(fork->window, vmm_pool.high_water,
 	    vmm_pool.base, vmm_pool.size);
 
 	if (error != 0)
