@@ -109,7 +109,7 @@ END_TEST
 
 static const char *const no_sizes[] = {
 	"", "abc", "10X", "M", "64MB", "64MiB", "64 M", " 64M", "64M ", "6.4G",
-	"0x4000000", "1e9", "+64M", "-", "-M", "-12X", "64@", "64\x0d", "64-",
+	"0x4000000", "1e9", "+64M", "-", "-M", "-12X", "64@", "64-",
 	"18446744073709551616", "99999999999999999999999", "18014398509481984K",
 	"17592186044416M", "17179869184G", "16777216T", "9223372036854775808",
 	"8388608T",
@@ -226,6 +226,8 @@ START_TEST(test_control_characters)
 	    "VMMALLOC_FORK is 9?Error (libvmmalloc): ?[2J?, not supported"));
 	ck_assert_ptr_eq(strchr(strchr(error.data, '\n') + 1, '\n'),
 	    error.data + error.length - 1);
+	ck_assert(!read_with("VMMALLOC_POOL_SIZE", "64\r"));
+	ck_assert_ptr_nonnull(strstr(error.data, "VMMALLOC_POOL_SIZE value (64?)"));
 }
 END_TEST
 
