@@ -170,7 +170,7 @@ calls() {
 	forbidden "$1" ftruncate EPERM
 	expect "$1: no ftruncate" refused "Operation not permitted"
 	for call in madvise statx getrandom prlimit64 fstatfs ioctl lseek \
-		sched_getaffinity rt_sigprocmask sync_file_range pread64; do
+		sched_getaffinity rt_sigprocmask sync_file_range; do
 		for fork in 1 2; do
 			forbidden "$1" $call EPERM
 			tap "$work/tap" "no $call, fork $fork, $1"
