@@ -21,7 +21,7 @@ low="fatal fork log log_file os_linux os_linux_device os_linux_file os_linux_for
 high="alloc block init jehost profile stats"
 
 # compiled DIR FLAGS SOURCES...: objects in $work/DIR.
-# shellcheck disable=SC2086 # flags are words
+# shellcheck disable=SC2016,SC2086 # for the other shell; flags are words
 compiled() {
 	mkdir -p "$work/$1"
 	compiled_flags="$flags -fsanitize=fuzzer-no-link,$sanitizers $2"

@@ -35,7 +35,7 @@ has_sanitizer() {
 
 # unit NAME SANITIZERS: a program of Check's, which says what failed in TAP; the
 # sanitizer's own findings end it.
-# shellcheck disable=SC2046,SC2086 # lists of names, and flags
+# shellcheck disable=SC2016,SC2046,SC2086 # for the other shell; lists of names, flags
 unit() {
 	expect "$1 under $2: builds" compile "$work/$1" "-fsanitize=$2" \
 		-fno-sanitize-recover=all $check_flags $(sources $low) \

@@ -9,7 +9,7 @@ soaks() {
 	# It goes on for two minutes where others have the processors.
 	on_pool_by="timeout -s ABRT $((seconds + 420))"
 	VMMALLOC_FORK=$3 expect "$1, fork $3, $2: $seconds s, no fault" \
-		on_pool "$2" "$programs/soak" $seconds
+		on_pool "$2" "$programs/soak" "$seconds"
 	on_pool_by=
 	tail -n 2 "$work/expect" | comment
 }
