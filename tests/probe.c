@@ -11,6 +11,18 @@
 
 #include "in_pool.h"
 
+/* Kept from the start, since some programs have no environment in the end (php). */
+static char path[4096];
+
+static void __attribute__((constructor))
+keep_path(void)
+{
+	const char *file = getenv("PROBE_FILE");
+
+	if (file != NULL && strlen(file) < sizeof(path))
+		strcpy(path, file);
+}
+
 /*
  * Appends to the file that PROBE_FILE names, for this process:
  *   NAME in=yes|no pool=KB pool-rss=KB brk-rss=KB other-rss=KB
@@ -18,13 +30,12 @@
 static void __attribute__((destructor))
 report(void)
 {
-	const char *path = getenv("PROBE_FILE");
 	struct in_pool_figures figures;
 	void *block = malloc(64);
 	char line[256];
 	int fd, length;
 
-	if (path == NULL || !in_pool_look(&figures))
+	if (path[0] == '\0' || !in_pool_look(&figures))
 		return;
 	length = snprintf(line, sizeof(line),
 	    "%s in=%s pool=%lu pool-rss=%lu brk-rss=%lu other-rss=%lu\n",
