@@ -197,7 +197,7 @@ if [ -e "$top_srcdir/.git" ]; then
 		grep -v -e '/$' -e '^$' -e '^build-aux/' -e '^m4/l' \
 			-e '^aclocal\.m4$' -e '^config\.h\.in$' -e '^configure$' \
 			-e '^Makefile\.in$' | sort >"$work/tar"
-	git -C "$top_srcdir" ls-files | grep -v -e '^\.' | sort >"$work/git"
+	git -C "$top_srcdir" ls-files | grep -v -e '^\.ci/' -e '^\.gitignore$' | sort >"$work/git"
 	expect "the tarball has what the repository has" diff "$work/git" "$work/tar"
 else
 	skip "the tarball has what the repository has" "not a git clone"
