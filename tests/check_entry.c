@@ -612,8 +612,10 @@ END_TEST
 START_TEST(test_xallocx_into_a_hole)
 {
 	static char *blocks[64];
+	size_t page = 0, length = sizeof(page);
 	int grown = 0;
 
+	ck_assert_int_eq(mallctl("arenas.page", &page, &length, NULL, 0), 0);
 	for (int i = 0; i < 64; i++) {
 		blocks[i] = malloc(16000);
 		ck_assert_ptr_nonnull(blocks[i]);
@@ -633,7 +635,9 @@ START_TEST(test_xallocx_into_a_hole)
 			ck_assert_int_eq(blocks[i][byte], i);
 		sdallocx(blocks[i], room, 0);
 	}
-	ck_assert_int_gt(grown, 0);
+	/* With pages of 64 KiB such blocks share a slab, and cannot grow. */
+	if (page <= 4096)
+		ck_assert_int_gt(grown, 0);
 }
 END_TEST
 

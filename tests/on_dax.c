@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* on_dax.c: what is special about a pool on a device's own pages; run with the library
- * preloaded, by tests/dax/guest. on_dax pages|no-fork|leave|find|hold. Prints TAP. */
+ * preloaded, by tests/dax/guest. on_dax pages|no-fork|no-memory|leave|find|hold. Prints TAP. */
 #include "config.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ pages(void)
 
 /* Where a child can have nothing of its own, fork(2) fails, and no more. */
 static int
-no_fork(void)
+no_fork(int expected)
 {
 	struct in_pool_figures before, after;
 	char text[200];
@@ -71,7 +71,7 @@ no_fork(void)
 		if (pid == 0)
 			_exit(0);
 		error = errno;
-		is_good &= pid == -1 && error == EOPNOTSUPP;
+		is_good &= pid == -1 && error == expected;
 		if (pid > 0)
 			waitpid(pid, NULL, 0);
 	}
@@ -146,7 +146,9 @@ main(int argc, char **argv)
 	if (strcmp(what, "pages") == 0)
 		return pages();
 	if (strcmp(what, "no-fork") == 0)
-		return no_fork();
+		return no_fork(EOPNOTSUPP);
+	if (strcmp(what, "no-memory") == 0)
+		return no_fork(ENOMEM);
 	if (strcmp(what, "leave") == 0)
 		return leave();
 	if (strcmp(what, "find") == 0)
