@@ -104,6 +104,8 @@ in_signal_handler(void)
 	blocks_result(handler_result, "fork from a signal handler");
 }
 
+static volatile int has_shared; /* vfork's child had its parent's memory */
+
 /* A handler that comes while another fork is under way, and forks, too. */
 #define FORKS 100
 static int forks_begun;
@@ -170,6 +172,16 @@ in_signal_handler_during_fork(void)
 		.sa_flags = SA_RESTART };
 	int is_good = 1;
 
+	/*
+	 * libc's fork holds its lock of handlers for an instant before it comes to ours;
+	 * who forks from a signal then waits for ever, also without the library. In an
+	 * emulator that instant is long enough to be hit.
+	 */
+	if (!has_shared) {
+		blocks_result(1, "fork from a signal handler, while others fork # SKIP"
+		    " an emulator: in libc's own fork, which waits for itself");
+		return;
+	}
 	/* Handlers of the program's own would be interrupted in malloc. */
 	sigaction(SIGUSR2, &action, NULL);
 	pthread_create(&thread, NULL, signaller, &self);
@@ -202,7 +214,6 @@ other_ways(void)
 	void *answer = NULL;
 	char *const arguments[] = { "true", NULL };
 	extern char **environ;
-	static volatile int has_shared;
 	int terminal, status, is_good;
 	pid_t pid;
 
