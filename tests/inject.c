@@ -35,7 +35,8 @@ static struct inject *inject;
 static void
 open_page(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = path == NULL ? -1
+			      : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0 || ftruncate(fd, sizeof(*inject)) != 0)
 		exit(99);
@@ -158,11 +159,12 @@ exhaust(void)
 static void
 write_out(void)
 {
+	const char *dir = getenv("VMMALLOC_POOL_DIR");
 	int fd;
 
-	if (getenv("INJECT_SYNC") == NULL)
+	if (getenv("INJECT_SYNC") == NULL || dir == NULL)
 		return;
-	fd = open(getenv("VMMALLOC_POOL_DIR"), O_RDONLY);
+	fd = open(dir, O_RDONLY);
 	if (fd < 0 || syncfs(fd) != 0)
 		exit(99);
 	close(fd);

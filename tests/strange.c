@@ -131,7 +131,8 @@ change_environment(void)
 	setenv("VMMALLOC_POOL_SIZE", "1", 1);
 	lives(0, "variables changed");
 	/* As programs do that show their state in ps(1). */
-	memset(first, 'x', (size_t)(last - first));
+	if (first != NULL)
+		memset(first, 'x', (size_t)(last - first));
 	lives(0, "strings written over");
 	environ = none;
 	lives(0, "empty environ");
