@@ -95,34 +95,39 @@ pack() {
 	done | sort >"$2"
 }
 
-# fuzz PROGRAM CORPUS FLAGS...
-fuzz() {
-	fuzz_program=$work/fuzz_$1
-	fuzz_corpus=$2
+# begin PROGRAM CORPUS FLAGS...: in the background, in a directory of its own.
+begin() {
+	run=$work/run_$1
+	program=$work/fuzz_$1
+	mkdir -p "$run/corpus"
+	[ ! -e "$from/corpus/$2" ] || unpack "$from/corpus/$2" "$run/corpus"
 	shift 2
-	rm -rf "$work/corpus"
-	[ ! -e "$from/corpus/$fuzz_corpus" ] ||
-		unpack "$from/corpus/$fuzz_corpus" "$work/corpus"
-	mkdir -p "$work/corpus"
-	(cd "$work" && $fuzz_env "$fuzz_program" -max_total_time="$seconds" \
-		-print_final_stats=1 -timeout=60 -rss_limit_mb=4096 -verbosity=1 \
-		"$@" corpus >"$work/fuzz.out" 2>&1)
-	fuzz_status=$?
-	fuzz_what="${fuzz_program##*_}: $(sed -n \
-		's/^stat::number_of_executed_units: *//p' "$work/fuzz.out") inputs,\
+	echo "$*" >"$run/flags"
+	(
+		cd "$run" || exit
+		$fuzz_env "$program" -max_total_time="$seconds" -print_final_stats=1 \
+			-timeout=60 -rss_limit_mb=4096 -verbosity=1 "$@" corpus \
+			>fuzz.out 2>&1
+		echo $? >status
+	) &
+}
+
+# end PROGRAM CORPUS: what came of it.
+end() {
+	run=$work/run_$1
+	fuzz_what="$2$([ "$1" = "$2" ] || echo " in the debug variant"): $(sed -n \
+		's/^stat::number_of_executed_units: *//p' "$run/fuzz.out") inputs,\
  $seconds s"
-	[ "${fuzz_program%_debug}" = "$fuzz_program" ] ||
-		fuzz_what="$fuzz_corpus in the debug variant:${fuzz_what#*:}"
-	if [ $fuzz_status -eq 0 ]; then
+	if [ "$(cat "$run/status")" = 0 ]; then
 		ok "$fuzz_what"
-		grep -E 'DONE|INITED' "$work/fuzz.out" | comment
-		keep "$fuzz_program" "$fuzz_corpus" "$@"
+		grep -E 'DONE|INITED' "$run/fuzz.out" | comment
+		# shellcheck disable=SC2046 # words
+		keep "$work/fuzz_$1" "$2" $(cat "$run/flags")
 	else
 		not_ok "$fuzz_what"
-		grep -v -E '^#[0-9]|^INFO' "$work/fuzz.out" | comment
-		for input in "$work"/crash-* "$work"/timeout-* "$work"/oom-*; do
+		grep -v -E '^#[0-9]|^INFO' "$run/fuzz.out" | comment
+		for input in "$run"/crash-* "$run"/timeout-* "$run"/oom-*; do
 			[ ! -e "$input" ] || od -An -v -tx1 "$input" | comment
-			rm -f "$input"
 		done
 	fi
 }
@@ -134,7 +139,7 @@ keep() {
 	shift 2
 	rm -rf "$work/merged"
 	mkdir "$work/merged"
-	(cd "$work" && $fuzz_env "$keep_program" -merge=1 "$@" merged corpus) \
+	(cd "$work" && $fuzz_env "$keep_program" -merge=1 "$@" merged "$run/corpus") \
 		>"$work/merge.out" 2>&1 || comment "$work/merge.out"
 	# Of many the smallest: there is to be little to carry.
 	mkdir -p "$from/corpus" "$work/few"
@@ -159,14 +164,23 @@ expect "builds" build
 # Where blocks lie is the library's to choose, not the sanitizer's.
 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0:handle_abort=1
 export ASAN_OPTIONS
-fuzz settings settings -max_len=700 -len_control=10
-fuzz ranges ranges -max_len=600 -len_control=0
+# Two at a time: each keeps a processor.
+begin settings settings -max_len=700 -len_control=10
+begin ranges ranges -max_len=600 -len_control=0
+wait
+end settings settings
+end ranges ranges
 if [ "$(id -u)" -eq 0 ]; then
-	fuzz paths paths -max_len=200
+	begin paths paths -max_len=200
+	wait
+	end paths paths
 else
 	skip "paths" "needs root for a root directory of their own"
 fi
 fuzz_env="env VMMALLOC_POOL_DIR=$pool_dir VMMALLOC_POOL_SIZE=16M"
-fuzz calls calls -max_len=640 -len_control=0
-fuzz calls_debug calls -max_len=640 -len_control=0
+begin calls calls -max_len=640 -len_control=0
+begin calls_debug calls -max_len=640 -len_control=0
+wait
+end calls calls
+end calls_debug calls
 plan
