@@ -11,16 +11,21 @@
 
 #include "in_pool.h"
 
-/* Kept from the start, since some programs have no environment in the end (php). */
+/*
+ * Kept from the start: in the end some programs have no environment (php), and others
+ * have written over the name that they were called by (perl, at $0).
+ */
 static char path[4096];
+static char name[64];
 
 static void __attribute__((constructor))
-keep_path(void)
+keep_names(void)
 {
 	const char *file = getenv("PROBE_FILE");
 
 	if (file != NULL && strlen(file) < sizeof(path))
 		strcpy(path, file);
+	snprintf(name, sizeof(name), "%s", program_invocation_short_name);
 }
 
 /*
@@ -39,7 +44,7 @@ report(void)
 		return;
 	length = snprintf(line, sizeof(line),
 	    "%s in=%s pool=%lu pool-rss=%lu brk-rss=%lu other-rss=%lu\n",
-	    program_invocation_short_name, is_in_pool(block) ? "yes" : "no",
+	    name, is_in_pool(block) ? "yes" : "no",
 	    figures.pool_kb, figures.pool_rss_kb, figures.brk_rss_kb,
 	    figures.other_rss_kb);
 	free(block);
