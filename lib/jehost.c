@@ -110,7 +110,7 @@ vmm_jehost_mmap(void *address, size_t size, int protection, int flags, int fd,
     off_t offset)
 {
 	VMM_LOG_ENTER();
-	void *map = mmap(address, size, protection, flags, fd, offset);
+	void *map = vmm_os_mmap(address, size, protection, flags, fd, offset);
 	struct vmm_text error;
 
 	if (map != MAP_FAILED || !is_in_pages_boot)

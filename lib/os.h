@@ -112,6 +112,10 @@ pid_t vmm_os_fork(void);
 /* Waits for that child to end (waitpid(2)), and forgets how it did. */
 void vmm_os_reap(pid_t child);
 
+/* mmap(2), for jemalloc, which knows its flags and MAP_FAILED by itself. */
+void *vmm_os_mmap(void *address, size_t size, int protection, int flags, int fd,
+    off_t offset);
+
 /* Maps zeroed ordinary memory whose pages cost nothing until they are touched. */
 int vmm_os_map_plain(size_t size, void **address);
 
@@ -156,7 +160,7 @@ void vmm_os_log_write(const struct vmm_os_file *file, const char *data,
 /* Whether the descriptor still is the file: the program may have closed it. */
 bool vmm_os_file_is_own(const struct vmm_os_file *file);
 
-/* How much of the file has blocks, in bytes (stat(2)). EBADF. */
+/* How much of the file has blocks, in bytes (stat(2)). EBADF; EOPNOTSUPP of a device. */
 int vmm_os_file_blocks(const struct vmm_os_file *file, uint64_t *bytes);
 
 /* How large the new file may become. */

@@ -99,6 +99,14 @@ vmm_os_abort(void)
 	abort();
 }
 
+void *
+vmm_os_mmap(void *address, size_t size, int protection, int flags, int fd,
+    off_t offset)
+{
+	VMM_LOG_ENTER();
+	return mmap(address, size, protection, flags, fd, offset);
+}
+
 int
 vmm_os_map_plain(size_t size, void **address)
 {

@@ -114,8 +114,8 @@ vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t end,
 
 	if (data < 0 && errno == ENXIO)
 		return false;
-	/* Who cannot tell has data everywhere. */
-	*begin = data < 0 ? from : (size_t)data;
+	/* Who cannot tell has data everywhere; a device says 0, wherever one looks. */
+	*begin = data < (off_t)from ? from : (size_t)data;
 	return *begin < end;
 }
 

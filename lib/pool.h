@@ -115,8 +115,7 @@ struct vmm_pool_fork {
 	bool may_go_private; /* if the child cannot get what it should */
 	bool is_cloned;      /* the child's file shares blocks with this one */
 	struct vmm_os_file file;
-	void *window;        /* where the copy is written to memory */
-	size_t window_size;
+	void *window;        /* of the pool's size, if the copy is written to memory */
 	size_t takes;        /* the pool's, when blocks were reserved */
 	uint64_t begin_us;   /* when it began */
 };

@@ -114,7 +114,7 @@ copy_written(struct vmm_pool_fork *fork, size_t begin, size_t end)
 	size_t stop;
 	int error = 0;
 
-	if (!is_all_in_file() || vmm_pool.file.fs.device_bytes != 0)
+	if (!is_all_in_file())
 		return put(fork, begin, end);
 	for (; error == 0 && begin < end && vmm_os_file_next_data(
 		 &vmm_pool.file, begin, end, &begin); begin = stop) {
@@ -223,7 +223,7 @@ static void
 drop_window(struct vmm_pool_fork *fork)
 {
 	if (fork->window != NULL)
-		vmm_os_unmap(fork->window, fork->window_size);
+		vmm_os_unmap(fork->window, vmm_pool.size);
 	fork->window = NULL;
 }
 
@@ -253,15 +253,9 @@ vmm_pool_fork_end(struct vmm_pool_fork *fork)
 static int
 begin_memory(struct vmm_pool_fork *fork)
 {
-	int error;
-
 	fork->child = VMM_POOL_CHILD_MEMORY;
-	if (fork->window != NULL)
-		return 0;
-	error = vmm_os_map_plain(vmm_pool.size, &fork->window);
-	if (error == 0)
-		fork->window_size = vmm_pool.size;
-	return error;
+	return fork->window != NULL ? 0
+				    : vmm_os_map_plain(vmm_pool.size, &fork->window);
 }
 
 static int
@@ -295,11 +289,9 @@ begin_file(struct vmm_pool_fork *fork)
 	error = vmm_os_file_resize(&fork->file, vmm_pool.size);
 	if (error != 0)
 		return error;
-	if (fork->file.fs.maps_reserve) {
-		fork->window_size = vmm_pool.size;
+	if (fork->file.fs.maps_reserve)
 		return vmm_os_file_map(&fork->file, vmm_pool.size,
 		    fork->file.fs.page_size, &fork->window);
-	}
 	fork->is_cloned = wants_clone(&room);
 	return fork->is_cloned ? 0 : reserve_used(fork);
 }

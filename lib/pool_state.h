@@ -16,6 +16,9 @@
  */
 #define VMM_CHUNK_SIZE ((size_t)2 << 20)
 
+/* The most that is reserved ahead of use at a time. */
+#define VMM_RESERVE_MAX ((size_t)64 << 20)
+
 /* What a chunk can be; none of it: the file's, mapped shared, its blocks promised. */
 enum vmm_chunk {
 	VMM_CHUNK_HOLE = 1,    /* the file has not been promised its blocks */
@@ -114,6 +117,11 @@ vmm_pool_is_private(size_t offset)
 	    (vmm_pool.chunks[offset / VMM_CHUNK_SIZE] & VMM_CHUNK_PRIVATE) != 0;
 }
 
+/*
+ * pool_blocks.c. All of it wants the lock, and says 0 or an errno value, or whether it
+ * was done: ENOSPC, EDQUOT, EFBIG, ..., as of fallocate(2).
+ */
+
 /* Adds to, or takes from, what the chunks of [begin, end) are, and counts them. */
 void vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind);
 void vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind);
@@ -126,6 +134,24 @@ bool vmm_pool_next_used_chunks(size_t at, size_t *begin, size_t *end);
 
 /* Where the chunks end that `chunks` knows about. */
 size_t vmm_pool_chunks_end(void);
+
+/* The least to reserve at a time, in bytes. */
+size_t vmm_pool_reserve_floor(void);
+
+/* Has the blocks up to `end` promised, and lets core dumps hold them. */
+int vmm_pool_reserve_to(size_t end);
+
+/* The same, and some more ahead of use where there is room for it. */
+bool vmm_pool_reserve_ahead(size_t end);
+
+/* Has the blocks of holes in [offset, offset + size) promised again. */
+bool vmm_pool_fill_holes(size_t offset, size_t size);
+
+/*
+ * Returns to the system the chunks that [offset, offset + size), just given back, has
+ * made free, those at its ends included.
+ */
+void vmm_pool_return_chunks(size_t offset, size_t size);
 
 /*
  * pool_fork.c: makes everything private. 0, or an errno value if some of it could

@@ -2,10 +2,12 @@
 /* blocks.c: for tests, a heap whose content is known, and what a test prints. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "blocks.h"
 
@@ -75,4 +77,23 @@ blocks_ends_good(pid_t pid)
 	int status;
 
 	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+int
+blocks_fork_fails(int expected)
+{
+	int is_good = 1;
+
+	for (int i = 0; i < 10; i++) {
+		pid_t pid;
+
+		errno = 0;
+		pid = fork();
+		if (pid == 0)
+			_exit(0);
+		is_good &= pid == -1 && errno == expected;
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+	}
+	return is_good;
 }

@@ -24,6 +24,9 @@ void blocks_free(void);
 void blocks_result(int is_good, const char *what);
 int blocks_plan(void);
 
+/* Ten times: whether fork(2) fails with that errno. What it makes otherwise ends at once. */
+int blocks_fork_fails(int expected);
+
 /* Waits for a child; whether there was one, which ended with status 0. */
 int blocks_ends_good(pid_t pid);
 

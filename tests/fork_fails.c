@@ -81,24 +81,14 @@ fails_with(int expected, const char *what)
 {
 	struct held before = held(), after;
 	char text[200];
-	int is_good = 1;
+	int is_good;
 
 	if (kind != 2) {
 		snprintf(text, sizeof(text), "%s: private instead", what);
 		blocks_result(forks(1), text);
 		return;
 	}
-	for (int i = 0; i < 10; i++) {
-		pid_t pid;
-
-		errno = 0;
-		pid = fork();
-		if (pid == 0)
-			_exit(0);
-		is_good &= pid == -1 && errno == expected;
-		if (pid > 0)
-			waitpid(pid, NULL, 0);
-	}
+	is_good = blocks_fork_fails(expected);
 	snprintf(text, sizeof(text), "%s: fork fails, %s", what,
 	    strerror(expected));
 	blocks_result(is_good, text);

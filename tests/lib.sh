@@ -17,6 +17,12 @@ top_srcdir=$(cd "$top_srcdir" && pwd)
 programs=$top_builddir/tests
 probe=$programs/.libs/probe.so
 
+# The files of lib/ that lie below jemalloc, for tests that build these by themselves.
+# shellcheck disable=SC2034 # used by who sources this
+below_jemalloc="fatal fork log log_file os_linux os_linux_device os_linux_file
+	os_linux_fork os_linux_log pool pool_blocks pool_fork pool_home pool_open ranges
+	settings text"
+
 count=0
 
 ok() {

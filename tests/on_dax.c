@@ -58,26 +58,15 @@ no_fork(int expected)
 {
 	struct in_pool_figures before, after;
 	char text[200];
-	int is_good = 1, error = 0;
+	int is_good;
 
 	blocks_set(NBLOCKS, BLOCK_BYTES);
 	blocks_write(1);
 	in_pool_look(&before);
-	for (int i = 0; i < 10; i++) {
-		pid_t pid;
-
-		errno = 0;
-		pid = fork();
-		if (pid == 0)
-			_exit(0);
-		error = errno;
-		is_good &= pid == -1 && error == expected;
-		if (pid > 0)
-			waitpid(pid, NULL, 0);
-	}
+	is_good = blocks_fork_fails(expected);
 	in_pool_look(&after);
 	snprintf(text, sizeof(text), "fork fails, ten times: %s",
-	    strerror(error));
+	    strerror(expected));
 	blocks_result(is_good, text);
 	blocks_result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD,
 	    "no child is left");

@@ -3,13 +3,10 @@
 # test_fork_locks.sh: the library's own locks under ThreadSanitizer, through fork(2).
 . "${top_srcdir:-..}/tests/lib.sh"
 
-# What lies below jemalloc.
-sources="fatal fork log log_file os_linux os_linux_device os_linux_file os_linux_fork
-	os_linux_log pool pool_fork pool_home ranges settings text"
 : "${CC:=cc}"
 
 files=
-for name in $sources; do
+for name in $below_jemalloc; do
 	files="$files $top_srcdir/lib/$name.c"
 done
 # shellcheck disable=SC2086 # files and flags are words

@@ -14,10 +14,7 @@ flags="-std=gnu11 -D_GNU_SOURCE -g -O1 -DVMMALLOC_DEBUG -fno-omit-frame-pointer
 	-I$top_srcdir/include -I$top_srcdir/tests"
 sanitizers=address,undefined
 
-# What lies below jemalloc, and then all but the operators and glibc's questions.
-low="fatal fork log log_file os_linux os_linux_device os_linux_file os_linux_fork
-	os_linux_log pool
-	pool_fork pool_home ranges settings text"
+# All but the operators and glibc's questions.
 high="alloc block init jehost profile stats"
 
 # compiled DIR FLAGS SOURCES...: objects in $work/DIR.
@@ -45,14 +42,14 @@ linked() {
 
 # shellcheck disable=SC2046,SC2086 # lists of names
 build() {
-	compiled low "" $(sources $low) || return 1
+	compiled low "" $(sources $below_jemalloc) || return 1
 	for name in settings ranges paths; do
 		compiled $name "" "$from/$name.c" &&
 			linked $name "$work/$name"/*.o "$work"/low/*.o || return 1
 	done
 	build_calls calls_debug || return 1
 	flags="$flags -UVMMALLOC_DEBUG"
-	compiled low "" $(sources $low) && build_calls calls
+	compiled low "" $(sources $below_jemalloc) && build_calls calls
 }
 
 # The whole library, under other names: the fuzzer has a heap of its own. Alignments

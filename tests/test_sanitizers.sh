@@ -5,9 +5,6 @@
 . "${top_srcdir:-..}/tests/lib.sh"
 
 : "${CC:=cc}"
-low="fatal fork log log_file os_linux os_linux_device os_linux_file os_linux_fork
-	os_linux_log pool
-	pool_fork pool_home ranges settings text"
 high="alloc block init jehost stats"
 entry="entry entry_glibc operators operators_derived profile"
 
@@ -38,7 +35,7 @@ has_sanitizer() {
 # shellcheck disable=SC2016,SC2046,SC2086 # for the other shell; lists of names, flags
 unit() {
 	expect "$1 under $2: builds" compile "$work/$1" "-fsanitize=$2" \
-		-fno-sanitize-recover=all $check_flags $(sources $low) \
+		-fno-sanitize-recover=all $check_flags $(sources $below_jemalloc) \
 		$(sources_of_"$1") "$top_srcdir/tests/$1.c" \
 		"$top_srcdir/tests/check_main.c" $check_libs -lpthread
 	[ -x "$work/$1" ] || return
@@ -89,7 +86,7 @@ undefined() {
 			-fPIC -fvisibility=hidden $define -fsanitize=undefined \
 			-fsanitize-undefined-trap-on-error \
 			-Wl,--version-script="$top_srcdir/lib/libvmmalloc.map" \
-			$(sources $low $high $entry) \
+			$(sources $below_jemalloc $high $entry) \
 			"$top_builddir/lib/jemalloc_private.o" -lgcc_eh -lm -lpthread
 		under_ubsan "$variant"
 	done

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
 #include "ranges.h"
 
 #define NPAGES_MAX 300
@@ -18,15 +19,6 @@ static struct vmm_range *records;
 static struct vmm_ranges ranges;
 static unsigned char taken[NPAGES_MAX];
 static size_t npages, origin;
-
-static void
-expect(int is_true, const char *what)
-{
-	if (is_true)
-		return;
-	fprintf(stderr, "not so: %s\n", what);
-	abort();
-}
 
 /* The lowest place, or npages. */
 static size_t

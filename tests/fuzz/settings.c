@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "expect.h"
 #include "libvmmalloc.h"
 #include "log.h"
 #include "settings.h"
@@ -25,15 +26,6 @@ get(const char *name)
 		if (strcmp(name, vmm_settings_table[i].name) == 0)
 			return values[i];
 	}
-	abort();
-}
-
-static void
-expect(int is_true, const char *what)
-{
-	if (is_true)
-		return;
-	fprintf(stderr, "not so: %s\n", what);
 	abort();
 }
 

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pool_blocks.c: which blocks the file has: promised ahead of use, returned after it. */
+#include "config.h"
+
+#include "log.h"
+#include "pool_state.h"
+#include "probe.h"
+
+/*
+ * How far to reserve ahead of use: a share of what is in use, so that the number
+ * of steps grows with the logarithm of the pool; within limits, so that a small
+ * program on tmpfs, where reserving allocates, pays for what it uses.
+ */
+#define RESERVE_SHARE 8
+#define RESERVE_MIN_COSTLY ((size_t)256 << 10)
+#define RESERVE_MIN ((size_t)2 << 20)
+
+/* How many chunks are of that kind. */
+static size_t *
+count_of(enum vmm_chunk kind)
+{
+	return kind == VMM_CHUNK_HOLE ? &vmm_pool.hole_count : &vmm_pool.private_count;
+}
+
+void
+vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind)
+{
+	VMM_LOG_ENTER();
+	for (; begin < end; begin += VMM_CHUNK_SIZE) {
+		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
+
+		*count_of(kind) += (*chunk & kind) == 0;
+		*chunk |= (unsigned char)kind;
+	}
+}
+
+void
+vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind)
+{
+	VMM_LOG_ENTER();
+	for (; begin < end; begin += VMM_CHUNK_SIZE) {
+		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
+
+		*count_of(kind) -= (*chunk & kind) != 0;
+		*chunk &= (unsigned char)~kind;
+	}
+}
+
+size_t
+vmm_pool_chunks_end(void)
+{
+	VMM_LOG_ENTER();
+	size_t end = vmm_larger(vmm_pool.high_water, vmm_pool.reserved);
+
+	if (vmm_pool.private_from < vmm_pool.size)
+		end = vmm_larger(end, vmm_pool.private_from);
+	return vmm_smaller(vmm_round_up(end, VMM_CHUNK_SIZE), vmm_pool.size);
+}
+
+bool
+vmm_pool_next_used_chunks(size_t at, size_t *begin, size_t *end)
+{
+	VMM_LOG_ENTER();
+	size_t first, npages;
+	size_t next = at;
+
+	*begin = *end = at;
+	/* Used ranges that begin where the chunks so far end belong to them. */
+	while (next < vmm_pool.size &&
+	    vmm_ranges_next_used(&vmm_pool.ranges, next / vmm_pool.page_size, &first,
+		&npages)) {
+		size_t from = vmm_larger(first * vmm_pool.page_size /
+		    VMM_CHUNK_SIZE * VMM_CHUNK_SIZE, at);
+
+		if (*begin == *end)
+			*begin = from;
+		else if (from > *end)
+			break;
+		*end = vmm_smaller(vmm_round_up((first + npages) *
+		    vmm_pool.page_size, VMM_CHUNK_SIZE), vmm_pool.size);
+		next = *end;
+	}
+	return *begin < *end;
+}
+
+size_t
+vmm_pool_reserve_floor(void)
+{
+	VMM_LOG_ENTER();
+	return vmm_pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY : RESERVE_MIN;
+}
+
+/*
+ * Lets core dumps hold [begin, end), and what shares a page of the file's with it: the
+ * kernel parts and moves mappings of a device at other places, too (madvise(2), where
+ * a neighbour has the same flags), and a page that is in two of them ends in SIGBUS.
+ */
+static void
+let_dump(size_t begin, size_t end)
+{
+	size_t unit = vmm_pool.file.fs.page_size;
+
+	begin = begin / unit * unit;
+	vmm_os_dump_set(vmm_pool.base + begin, vmm_round_up(end, unit) - begin, true);
+}
+
+int
+vmm_pool_reserve_to(size_t end)
+{
+	VMM_LOG_ENTER();
+	size_t more = end - vmm_pool.reserved;
+	int error = vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, vmm_pool.reserved,
+	    more);
+
+	if (error != 0) {
+		VMM_LOG(VMM_LOG_ERRORS,
+		    vmm_text_str(line, "no blocks for bytes "),
+		    vmm_text_uint(line, vmm_pool.reserved),
+		    vmm_text_str(line, " to "), vmm_text_uint(line, end),
+		    vmm_text_str(line, " of the file: "),
+		    vmm_text_errno(line, error));
+		return error;
+	}
+	let_dump(vmm_pool.reserved, end);
+	vmm_pool.reserved = end;
+	VMM_PROBE(grow, end, more);
+	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool grown: reserved "),
+	    vmm_text_uint(line, end));
+	return 0;
+}
+
+/*
+ * The least that makes sense to have promised: a page cache deals in large pages as
+ * well, of up to a chunk, and on xfs a store into one needs blocks for all of it.
+ */
+static size_t
+reserve_end(size_t end)
+{
+	if (vmm_pool.file.fs.reserve_allocates)
+		return end;
+	return vmm_smaller(vmm_round_up(end, VMM_CHUNK_SIZE), vmm_pool.size);
+}
+
+bool
+vmm_pool_reserve_ahead(size_t end)
+{
+	VMM_LOG_ENTER();
+	size_t floor = vmm_pool_reserve_floor();
+	size_t ahead = end / RESERVE_SHARE;
+
+	if (end <= vmm_pool.reserved)
+		return true;
+	ahead = vmm_smaller(vmm_larger(ahead, floor), vmm_pool.ahead_max);
+	ahead = vmm_smaller(ahead, vmm_pool.size - end);
+	ahead = (end + ahead) / floor * floor;
+	if (ahead > end && vmm_pool_reserve_to(ahead) == 0) {
+		vmm_pool.ahead_max = vmm_smaller(2 * vmm_pool.ahead_max + floor,
+		    VMM_RESERVE_MAX);
+		return true;
+	}
+	/* A full file system takes its time to say so: ask for less from now on. */
+	if (ahead > end)
+		vmm_pool.ahead_max /= 8;
+	return vmm_pool_reserve_to(reserve_end(end)) == 0;
+}
+
+bool
+vmm_pool_fill_holes(size_t offset, size_t size)
+{
+	VMM_LOG_ENTER();
+	size_t begin = offset / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE;
+	size_t end;
+
+	for (; vmm_pool.hole_count > 0 && begin < offset + size; begin = end) {
+		end = vmm_smaller(begin + VMM_CHUNK_SIZE, vmm_pool.size);
+		if (vmm_pool.chunks[begin / VMM_CHUNK_SIZE] != VMM_CHUNK_HOLE)
+			continue;
+		if (vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, begin,
+			end - begin) != 0)
+			return false;
+		vmm_pool_chunks_remove(begin, end, VMM_CHUNK_HOLE);
+	}
+	return true;
+}
+
+/*
+ * Returns to the system a chunk in which nothing is in use; a private one comes home
+ * first, or, where it cannot, gives back its memory alone.
+ */
+static void
+return_chunk(size_t begin)
+{
+	size_t end = begin + VMM_CHUNK_SIZE;
+	bool is_private = vmm_pool_is_private(begin) &&
+	    (vmm_pool.is_away || !vmm_pool_home_free(begin, end));
+
+	if (!vmm_pool.returns_chunks || vmm_pool.keepers > 0)
+		return;
+	if (is_private)
+		vmm_os_discard(vmm_pool.base + begin, VMM_CHUNK_SIZE);
+	else if (vmm_pool.chunks[begin / VMM_CHUNK_SIZE] == 0 &&
+	    vmm_os_file_remove(vmm_pool.base + begin, VMM_CHUNK_SIZE) == 0) {
+		vmm_pool_chunks_add(begin, end, VMM_CHUNK_HOLE);
+		VMM_PROBE(give_back, begin, VMM_CHUNK_SIZE);
+	}
+}
+
+void
+vmm_pool_return_chunks(size_t offset, size_t size)
+{
+	VMM_LOG_ENTER();
+	size_t first, npages, begin, end;
+
+	if (!vmm_pool.returns_chunks && !vmm_pool.is_home_pending)
+		return;
+	vmm_ranges_around(&vmm_pool.ranges, offset / vmm_pool.page_size, &first,
+	    &npages);
+	begin = vmm_larger(vmm_round_up(first * vmm_pool.page_size, VMM_CHUNK_SIZE),
+	    offset / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE);
+	end = vmm_smaller((first + npages) * vmm_pool.page_size,
+	    vmm_round_up(offset + size, VMM_CHUNK_SIZE));
+	/* Above that mark nothing was ever written. */
+	end = vmm_smaller(end, vmm_pool.high_water);
+	for (; begin + VMM_CHUNK_SIZE <= end; begin += VMM_CHUNK_SIZE)
+		return_chunk(begin);
+}
