@@ -80,7 +80,7 @@ bool vmm_jehost_pages_purge_forced(void *address, size_t size);
  * src/tcache.c and src/tsd.c: what jemalloc asks for when a thread comes to it for
  * the first time. A thread that starts while the pool is full goes without a
  * cache, for good; jemalloc 5.3 alone would write through a null pointer. The memory
- * is not cleared, 48 KiB for each thread (tcache_init sets up all that it reads).
+ * is not cleared, 64 KiB for each thread (tcache_init sets up all that it reads).
  */
 void *vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
     size_t alignment, bool is_zero, void *tcache);

@@ -23,7 +23,7 @@ for type in tmpfs ext4 xfs btrfs; do
 		continue
 	fi
 	"$top_srcdir/bench/fork.sh" "$(library release)" \
-		"$top_builddir/bench/fork" "$mounted" 3 >"$work/bench" 2>&1
+		"$top_builddir/bench/fork" "$mounted" 5 >"$work/bench" 2>&1
 	comment "$work/bench"
 	at_most 2 "VMMALLOC_FORK=1, 2 GiB pool" ordinary
 	case $type in
