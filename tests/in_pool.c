@@ -87,12 +87,19 @@ is_mapping(const char *line, uintptr_t *from, uintptr_t *to)
 	return *at == ' ';
 }
 
+/* By the end of its name or a version: a directory by chance may be vmmalloc.soABCD. */
+static bool
+is_library_line(const char *line)
+{
+	return strstr(line, ".so ") != NULL || strstr(line, ".so.") != NULL;
+}
+
 static bool
 is_pool_line(const char *line)
 {
 	return (strstr(line, " (deleted)") != NULL ||
 		   strstr(line, " /dev/dax") != NULL) &&
-	    strstr(line, " rw-") != NULL && strstr(line, ".so") == NULL;
+	    strstr(line, " rw-") != NULL && !is_library_line(line);
 }
 
 bool

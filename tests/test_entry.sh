@@ -9,6 +9,9 @@ if [ ! -x "$programs/check_entry" ]; then
 	exit
 fi
 pool_size=256M
+# A name that mktemp(1) could have made, and that looks like a library's.
+VMMALLOC_POOL_DIR=$pool_dir/vmmalloc.soABCD
+mkdir "$VMMALLOC_POOL_DIR"
 for variant in $(variants); do
 	# Check forks for each test: the first runs in a child, the second here.
 	for fork in yes no; do
