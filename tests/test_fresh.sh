@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_fresh.sh: the README's two commands on fresh Debian systems where nothing but
-# the base, git and a compiler is installed. About 15 minutes a system: CI_FULL=1.
+# the base, git and a compiler is installed. Some 40 minutes a system, beside other work: CI_FULL=1.
 . "${top_srcdir:-..}/tests/lib.sh"
 
 for suite in bookworm trixie; do
