@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_fresh.sh: the README's two commands on fresh Debian systems where nothing but
-# the base, git and a compiler is installed. Some 40 minutes a system, beside other work: CI_FULL=1.
+# the base, git and a compiler is installed. CI_FULL=1: some 40 minutes a system, beside
+# other work.
 . "${top_srcdir:-..}/tests/lib.sh"
 
 for suite in bookworm trixie; do
