@@ -77,7 +77,7 @@ done
 
 if command -v lintian >/dev/null 2>&1; then
 	# An older one knows less of the policy than Debian 13's, which sees it below.
-	lintian --allow-root --pedantic -EviIL +pedantic \
+	TMPDIR=$work lintian --allow-root --pedantic -EviIL +pedantic \
 		"$packages"/*.changes 2>"$work/err" | grep '^[EWIP]:' |
 		grep -v -e 'unknown-field Static-Built-Using' \
 			-e 'newer-standards-version' >"$work/lintian"
