@@ -123,6 +123,21 @@ vmm_jehost_mmap(void *address, size_t size, int protection, int flags, int fd,
 	vmm_fatal_setup(&error);
 }
 
+int
+vmm_jehost_buferror(int errnum, char *buffer, size_t size)
+{
+	VMM_LOG_ENTER();
+	struct vmm_text text;
+	size_t length;
+
+	vmm_text_clear(&text);
+	vmm_text_errno(&text, errnum);
+	length = text.length < size ? text.length : size - 1;
+	memcpy(buffer, text.data, length);
+	buffer[length] = '\0';
+	return 0;
+}
+
 bool
 vmm_jehost_pages_boot(void)
 {

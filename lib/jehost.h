@@ -25,6 +25,12 @@ ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);
  */
 bool vmm_jehost_pages_boot(void);
 
+/*
+ * src/pages.c: what an errno value means, in `size` bytes; returns 0. jemalloc alone
+ * asks strerror_r(3), which allocates in glibc 2.41, and that while it has its locks.
+ */
+int vmm_jehost_buferror(int errnum, char *buffer, size_t size);
+
 /* mmap(2) as that has it; ends the process where it fails meanwhile. */
 void *vmm_jehost_mmap(void *address, size_t size, int protection, int flags,
     int fd, off_t offset);
