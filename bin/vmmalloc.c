@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -499,6 +500,10 @@ find_pool(const char *pid, struct pool *pool)
 			continue;
 		if (strstr(mapping.path, "/libvmmalloc.so") != NULL)
 			has_library = true;
+		/* Private memory, and the place for more, follow without a gap. */
+		if (largest > 0 && mapping.inode == 0 &&
+		    mapping.begin == pool->base + largest)
+			largest += mapping.end - mapping.begin;
 		if (!may_be_pool(&mapping) && !is_device(&mapping))
 			continue;
 		covered = mapping.offset + (mapping.end - mapping.begin);
@@ -579,6 +584,78 @@ look_at_memory(const char *pid, struct pool *pool)
 		fclose(smaps);
 }
 
+/* The number behind a name in /proc/PID/status; 0 if there is none. */
+static unsigned long
+status_field(const char *pid, const char *name)
+{
+	FILE *status = open_proc(pid, "status");
+	unsigned long value = 0;
+	char line[256];
+
+	while (status != NULL && fgets(line, sizeof(line), status) != NULL) {
+		if (strncmp(line, name, strlen(name)) == 0)
+			value = strtoul(line + strlen(name), NULL, 10);
+	}
+	if (status != NULL)
+		fclose(status);
+	return value;
+}
+
+/* Whether a process was started with VMMALLOC_STOP_THREADS=never. */
+static bool
+never_stops(const char *pid)
+{
+	FILE *variables = open_proc(pid, "environ");
+	bool never = false;
+	char *variable = NULL;
+	size_t room = 0;
+
+	while (variables != NULL && getdelim(&variable, &room, '\0', variables) > 0)
+		never |= strcmp(variable, "VMMALLOC_STOP_THREADS=never") == 0;
+	free(variable);
+	if (variables != NULL)
+		fclose(variables);
+	return never;
+}
+
+/* Yama's restriction of ptrace(2), 0 where there is none. */
+static int
+yama_scope(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	int scope = 0;
+
+	if (file != NULL && fscanf(file, "%d", &scope) != 1)
+		scope = 0;
+	if (file != NULL)
+		fclose(file);
+	return scope;
+}
+
+/*
+ * Whether a process can stop its threads, as its return to the file needs: "yes", or
+ * what speaks against it. Whether a filter allows it, only the process can find out.
+ */
+static const char *
+why_no_stop(const char *pid)
+{
+	char path[64];
+	struct stat stat_of_it;
+
+	snprintf(path, sizeof(path), "/proc/%s", pid);
+	if (never_stops(pid))
+		return "never";
+	if (status_field(pid, "TracerPid:") != 0)
+		return "traced";
+	if (yama_scope() >= 3)
+		return "yama";
+	/* The superuser's, of another's process: PR_SET_DUMPABLE is 0. */
+	if (status_field(pid, "Uid:") != 0 && stat(path, &stat_of_it) == 0 &&
+	    stat_of_it.st_uid == 0)
+		return "undumpable";
+	return status_field(pid, "Seccomp:") != 0 ? "seccomp?" : "yes";
+}
+
 static void
 print_process(const char *pid)
 {
@@ -596,11 +673,11 @@ print_process(const char *pid)
 		command[strcspn(command, "\n")] = '\0';
 	if (comm != NULL)
 		fclose(comm);
-	printf("%7s %-15s %7s %7s %7s %7s  %s\n", pid, command,
+	printf("%7s %-15s %7s %7s %7s %7s %-10s  %s\n", pid, command,
 	    human(pool.size, texts[0]),
 	    pool.has_blocks ? human(pool.blocks, texts[1]) : "-",
 	    human(pool.in_ram, texts[2]), human(pool.is_private, texts[3]),
-	    pool.dir);
+	    why_no_stop(pid), pool.dir);
 }
 
 static int
@@ -626,8 +703,8 @@ show_processes(void)
 
 	if (count < 0)
 		fail(STATUS_OURS, "/proc: %s", strerror(errno));
-	printf("%7s %-15s %7s %7s %7s %7s  %s\n", "PID", "COMMAND", "SIZE",
-	    "IN-USE", "RAM", "PRIVATE", "DIRECTORY");
+	printf("%7s %-15s %7s %7s %7s %7s %-10s  %s\n", "PID", "COMMAND", "SIZE",
+	    "IN-USE", "RAM", "PRIVATE", "STOPS", "DIRECTORY");
 	for (int i = 0; i < count; i++) {
 		print_process(entries[i]->d_name);
 		free(entries[i]);
@@ -721,8 +798,8 @@ look_at_place(struct place *place)
 		place->reserve_error = vmm_os_file_reserve(&place->file, NULL, 0,
 		    size);
 	if (place->reserve_error == 0 && place->file.fs.maps_reserve) {
-		place->reserve_error = vmm_os_file_map(&place->file, size, size,
-		    &map);
+		place->reserve_error = vmm_os_window_map(&place->file, NULL, 0, size,
+		    VMM_OS_SHARED, &map);
 		if (place->reserve_error == 0)
 			vmm_os_unmap(map, size);
 	}
@@ -774,6 +851,43 @@ advice(const struct place *place)
 	       " blocks under VMMALLOC_FORK=2";
 }
 
+static void
+do_nothing(void *argument)
+{
+	(void)argument;
+}
+
+/* By this very process, which has a second thread for it. */
+static void *
+wait_in_thread(void *pipe_end)
+{
+	char byte;
+
+	return read(*(int *)pipe_end, &byte, 1) < 0 ? pipe_end : NULL;
+}
+
+/* Whether a process that is started here could stop its threads. */
+static const char *
+stops_here(void)
+{
+	pthread_t thread;
+	int ends[2];
+	int error;
+
+	if (pipe(ends) != 0)
+		return strerror(errno);
+	error = pthread_create(&thread, NULL, wait_in_thread, &ends[0]);
+	if (error != 0)
+		return strerror(error);
+	error = vmm_os_aside(do_nothing, NULL, true);
+	close(ends[1]);
+	pthread_join(thread, NULL);
+	close(ends[0]);
+	return error == 0 ? "yes"
+	    : "no (ptrace is refused): a process with threads keeps private memory"
+	      " after a fork";
+}
+
 static int
 show_place(const char *dir)
 {
@@ -807,6 +921,7 @@ show_place(const char *dir)
 	    : strerror(place.reserve_error));
 	printf("shares blocks:  %s\n", place.shares_blocks
 	    ? "yes (VMMALLOC_FORK=2 and 3)" : "no");
+	printf("stops threads:  %s\n", stops_here());
 	printf("advice:         %s\n", advice(&place));
 	vmm_os_file_close(&place.file, NULL, 0);
 	return place.reserve_error != 0 ||

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #include "fatal.h"
 #include "fork.h"
@@ -12,80 +13,124 @@
 
 static struct vmm_fork_allocator jemalloc;
 
-/* VMMALLOC_FORK; what it is before there are handlers means that there are none. */
+/* VMMALLOC_FORK; VMM_FORK_NONE until the handlers are registered. */
 static enum vmm_fork kind = VMM_FORK_NONE;
 
-/* What this thread's call of fork has begun; NULL where libc forks by itself. */
-static __thread struct vmm_pool_fork *asked
+/*
+ * What this thread's innermost call of fork has begun, until its handlers take it over:
+ * then it is NULL, as it is where libc forks by itself. Handlers of the program that
+ * fork, before or after ours, make calls of their own.
+ */
+static __thread struct vmm_pool_fork *begun
     __attribute__((tls_model("initial-exec")));
 
+/* This thread is taking the allocator's locks, and may be interrupted by a signal. */
+static __thread bool takes_locks __attribute__((tls_model("initial-exec")));
+
 /* The fork that is going on, and its thread's signals; jemalloc's locks guard them. */
-static struct vmm_pool_fork *current;
-static struct vmm_pool_fork unasked;
-static sigset_t signals;
+static struct {
+	struct vmm_pool_fork *call;
+	struct vmm_pool_fork unasked;
+	sigset_t signals;
+} current;
+
+bool
+vmm_fork_takes_locks(void)
+{
+	VMM_LOG_ENTER();
+	return takes_locks;
+}
 
 /*
- * From here to in_parent or in_child no signal handler runs, which might fork, too,
- * and would wait for locks that this thread has.
+ * libc's list of FILEs is locked first: a thread that has it may wait for a FILE whose
+ * owner waits for the allocator. libc itself takes it after all handlers, when the
+ * allocator's locks are held. Signals are open while locks are waited for; once they are
+ * all held no signal handler runs until in_parent or in_child, for it might fork.
  */
 static void
 before_fork(void)
 {
 	sigset_t saved;
 
-	vmm_os_signals_block(&saved);
+	if (takes_locks)
+		vmm_fatal_abort("a signal handler calls daemon(3), or another"
+		    " function that forks, while its thread is in fork(2)");
+	vmm_os_files_lock();
+	takes_locks = true;
 	jemalloc.prepare();
-	signals = saved;
-	current = asked;
-	if (current == NULL) {
-		/* daemon(3), forkpty(3) and others: no way to make them fail. */
-		current = &unasked;
-		vmm_pool_fork_begin(current, VMM_FORK_PRIVATE);
-	}
-	vmm_pool_fork_prepare(current);
+	vmm_pool_lock();
+	vmm_os_signals_block(&saved);
+	takes_locks = false;
+	current.signals = saved;
+	current.unasked = (struct vmm_pool_fork){ .is_begun = false };
+	current.call = begun != NULL ? begun : &current.unasked;
+	begun = NULL;
+	vmm_pool_fork_prepare(current.call, kind);
 }
 
 static void
 in_parent(void)
 {
-	sigset_t saved = signals;
-	struct vmm_pool_fork *fork = current;
+	sigset_t saved = current.signals;
 
-	vmm_pool_fork_parent(fork);
-	if (fork == &unasked)
-		vmm_pool_fork_end(fork);
+	vmm_pool_unlock();
 	jemalloc.parent();
+	vmm_os_files_unlock();
 	vmm_os_signals_restore(&saved);
 }
 
 static void
 in_child(void)
 {
-	sigset_t saved = signals;
+	sigset_t saved = current.signals;
+	bool was_interrupted;
 
-	/* Its parent knows, and waits for it: see vmm_fork. */
-	if (current->error != 0 && current != &unasked)
-		vmm_os_exit(0);
-	vmm_pool_fork_child(current);
-	jemalloc.child();
+	vmm_pool_fork_child(current.call);
+	was_interrupted = jemalloc.child();
+	vmm_os_files_reset();
+	/* What arenas keep need not be copied. Not where malloc itself was interrupted. */
+	if (current.call->wants_file && !was_interrupted)
+		jemalloc.purge();
+	vmm_pool_fork_settle(current.call);
 	vmm_os_signals_restore(&saved);
 }
 
-/* Where a copy fails while libc's fork is under way, there is a child to reap. */
+/* Calls libc's fork, and waits until a child that makes a file has done so. */
 static pid_t
 fork_begun(struct vmm_pool_fork *fork)
 {
+	struct vmm_pool_fork *outer = begun;
 	pid_t pid;
+	int error;
 
-	asked = fork;
+	begun = fork;
 	pid = vmm_os_fork();
-	asked = NULL;
-	if (pid > 0 && fork->error != 0) {
-		vmm_os_reap(pid);
-		errno = fork->error;
-		pid = -1;
-	}
-	return pid;
+	/* Not the parent's: the call that a child returns to is its own from now on. */
+	begun = pid == 0 ? NULL : outer;
+	if (pid <= 0)
+		return pid;
+	error = vmm_pool_fork_await(fork, pid);
+	if (error == 0)
+		return pid;
+	vmm_os_reap(pid);
+	errno = error;
+	return -1;
+}
+
+/*
+ * How many steps of the return a call of fork may take before it is over: all of it, but
+ * for very large heaps; a few where each holds up other threads.
+ */
+#define STEPS_MAX 64
+#define STEPS_MAX_WITH_THREADS 3
+
+static void
+return_after(void)
+{
+	int steps = vmm_os_has_threads() ? STEPS_MAX_WITH_THREADS : STEPS_MAX;
+
+	for (int i = 0; i < steps; i++)
+		vmm_pool_return();
 }
 
 pid_t
@@ -93,26 +138,26 @@ vmm_fork(void)
 {
 	VMM_LOG_ENTER();
 	struct vmm_pool_fork fork;
-	sigset_t saved;
 	int cancel_state;
 	pid_t pid = -1;
 
-	/* Without handlers, and from a handler of the program's, as libc would. */
-	if (kind == VMM_FORK_NONE || asked != NULL)
+	if (kind == VMM_FORK_NONE)
 		return vmm_os_fork();
+	/* A handler of a signal that came while this thread took the locks. */
+	if (takes_locks) {
+		errno = EAGAIN;
+		return -1;
+	}
 	cancel_state = vmm_os_cancel_disable();
-	/* A handler that forks would wait for the locks that are taken here. */
-	vmm_os_signals_block(&saved);
-	if (kind != VMM_FORK_PRIVATE)
-		jemalloc.purge();
-	vmm_pool_fork_begin(&fork, kind);
-	vmm_os_signals_restore(&saved);
-	if (fork.error == 0)
+	if (vmm_pool_fork_begin(&fork, kind) == 0)
 		pid = fork_begun(&fork);
 	else
 		errno = fork.error;
 	if (pid != 0)
-		vmm_pool_fork_end(&fork);
+		vmm_pool_fork_end(&fork, pid > 0);
+	/* A child that has a file needs its parent's no longer. */
+	if (pid > 0 && fork.wants_file)
+		return_after();
 	vmm_os_cancel_restore(cancel_state);
 	return pid;
 }

@@ -3,16 +3,18 @@
 #ifndef VMM_FORK_H
 #define VMM_FORK_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "settings.h"
 
 /* What fork(2) needs of the allocator above the pool. */
 struct vmm_fork_allocator {
-	/* Handlers as pthread_atfork(3) has them: its locks taken, and left. */
+	/* Handlers as pthread_atfork(3) has them: its locks taken, and released. */
 	void (*prepare)(void);
 	void (*parent)(void);
-	void (*child)(void);
+	/* Returns whether the fork came from a handler of a signal that interrupted it. */
+	bool (*child)(void);
 	/* Gives back to the pool what is kept for later: less to copy. */
 	void (*purge)(void);
 };
@@ -28,11 +30,18 @@ int vmm_fork_register(enum vmm_fork kind,
     const struct vmm_fork_allocator *allocator);
 
 /*
+ * Whether this thread is in `prepare`: a lock that it waits for then, and has itself, is
+ * that of an allocation which a signal has interrupted.
+ */
+bool vmm_fork_takes_locks(void);
+
+/*
  * fork(2), for the program: -1 with errno, and the process as it was before, where
  * the child cannot get the heap that VMMALLOC_FORK says it should: ENOMEM, ENOSPC,
- * EMFILE, ... besides fork's own. Most of that is seen before anything is done; if
- * the heap grows meanwhile and its copy then fails, there was a child for an
- * instant, which did nothing and is waited for. Thread-safe.
+ * EMFILE, ... besides fork's own; EAGAIN in a signal handler that has interrupted the
+ * pool, or another fork at its locks. Most of that is seen before anything is done; if
+ * the child cannot fill its file after all, it ends before fork returns in it, and is
+ * waited for. Thread-safe.
  */
 pid_t vmm_fork(void);
 

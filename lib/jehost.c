@@ -179,30 +179,124 @@ vmm_jehost_sz_boot(const void *size_classes, bool is_cache_oblivious)
  */
 static pthread_mutex_t tcache_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* Whether this thread was given its cache, or is being given it; whether it has the lock. */
+static __thread bool has_begun __attribute__((tls_model("initial-exec")));
+static __thread bool is_before_tcache __attribute__((tls_model("initial-exec")));
+
 /* jemalloc's handlers for fork(2). */
-static struct vmm_fork_allocator own_handlers;
+static struct {
+	void (*prepare)(void);
+	void (*parent)(void);
+	void (*child)(void);
+} own_handlers;
+
+/*
+ * The locks that this thread had before it came to fork(2), in a signal handler that has
+ * interrupted an allocation: the interrupted code goes on to hold them in the parent, and
+ * releases them in both. The others' lock guards this list: tcache_lock.
+ */
+#define INTERRUPTED_MAX 16
+static struct {
+	pthread_mutex_t *list[INTERRUPTED_MAX];
+	size_t count;
+	bool has_tcache_lock;
+} interrupted;
+
+/* How long a lock may have no owner while another thread takes or releases it. */
+#define UNOWNED_US 200000
+
+/*
+ * Takes the lock, and returns false; or true if this thread has it already. glibc notes
+ * the owner of each mutex, but a signal may come between the lock and the note: then it
+ * has no owner, for good where there is one thread, or for longer than others need.
+ */
+static bool
+has_or_takes(pthread_mutex_t *mutex)
+{
+#ifdef __GLIBC__
+	const volatile int *owner = &mutex->__data.__owner;
+	uint64_t begin_us = vmm_os_now_us();
+
+	while (*owner == 0 || *owner == vmm_os_thread()) {
+		if (pthread_mutex_trylock(mutex) == 0)
+			return false;
+		if (*owner == vmm_os_thread() || (*owner == 0 &&
+			(!vmm_os_has_threads() ||
+			    vmm_os_now_us() - begin_us > UNOWNED_US)))
+			return true;
+		vmm_os_yield();
+	}
+#endif
+	pthread_mutex_lock(mutex);
+	return false;
+}
+
+int
+vmm_jehost_mutex_lock(pthread_mutex_t *mutex)
+{
+	VMM_LOG_ENTER();
+	if (!vmm_fork_takes_locks())
+		return pthread_mutex_lock(mutex);
+	if (!has_or_takes(mutex))
+		return 0;
+	if (interrupted.count == INTERRUPTED_MAX)
+		vmm_fatal_abort("fork(2) in a signal handler that has interrupted"
+		    " the allocator at too many locks");
+	interrupted.list[interrupted.count++] = mutex;
+	return 0;
+}
+
+int
+vmm_jehost_mutex_unlock(pthread_mutex_t *mutex)
+{
+	VMM_LOG_ENTER();
+	for (size_t i = 0; i < interrupted.count; i++) {
+		if (interrupted.list[i] == mutex)
+			return 0;
+	}
+	return pthread_mutex_unlock(mutex);
+}
 
 static void
 before_fork(void)
 {
 	/* This thread is to have its cache, or to go without, when it takes the lock. */
-	je_free(je_malloc(1));
-	pthread_mutex_lock(&tcache_lock);
+	if (!has_begun)
+		je_free(je_malloc(1));
+	if (!is_before_tcache)
+		pthread_mutex_lock(&tcache_lock);
+	interrupted.count = 0;
+	interrupted.has_tcache_lock = is_before_tcache;
 	own_handlers.prepare();
+}
+
+static void
+release_tcache_lock(void)
+{
+	interrupted.count = 0;
+	if (!interrupted.has_tcache_lock)
+		pthread_mutex_unlock(&tcache_lock);
 }
 
 static void
 in_parent(void)
 {
 	own_handlers.parent();
-	pthread_mutex_unlock(&tcache_lock);
+	release_tcache_lock();
 }
 
-static void
+static bool
 in_child(void)
 {
+	bool was_interrupted = interrupted.count > 0 ||
+	    interrupted.has_tcache_lock;
+
+	/* All locks are new after this. */
 	own_handlers.child();
-	pthread_mutex_unlock(&tcache_lock);
+	for (size_t i = 0; i < interrupted.count; i++)
+		pthread_mutex_lock(interrupted.list[i]);
+	release_tcache_lock();
+	return was_interrupted;
 }
 
 int
@@ -220,9 +314,9 @@ vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
 	/* jemalloc begins anew where memory was wanting, and comes here once more. */
 	if (is_registered)
 		return 0;
-	own_handlers = (struct vmm_fork_allocator){
-		prepare, parent, child, NULL
-	};
+	own_handlers.prepare = prepare;
+	own_handlers.parent = parent;
+	own_handlers.child = child;
 	if (kind == VMM_FORK_NONE)
 		return 0;
 	error = vmm_fork_register(kind, &with_lock);
@@ -276,17 +370,13 @@ vmm_jehost_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
     void *expanded, size_t size, size_t alignment, bool is_zero, bool is_guarded)
 {
 	VMM_LOG_ENTER();
-	if (vmm_pool_come_home())
+	if (vmm_pool_return())
 		vmm_jehost_purge_arenas();
 	return je_ecache_alloc(tsdn, pac, ehooks, ecache, expanded, size,
 	    alignment, is_zero, is_guarded);
 }
 
-/*
- * While a thread is given its cache: what is not set up cannot be flushed. And whether
- * there was no memory for it.
- */
-static __thread bool is_before_tcache __attribute__((tls_model("initial-exec")));
+/* Whether there was no memory for the cache that a thread is being given. */
 static __thread bool has_no_tcache __attribute__((tls_model("initial-exec")));
 
 void *
@@ -411,10 +501,11 @@ vmm_jehost_tcache_init(void *tsd)
 	VMM_LOG_ENTER();
 	bool failed;
 
+	has_begun = true;
 	/* jemalloc reads je_opt_tcache twice, and must find the same both times. */
 	pthread_mutex_lock(&tcache_lock);
-	has_no_tcache = false;
 	is_before_tcache = true;
+	has_no_tcache = false;
 	failed = je_tsd_tcache_enabled_data_init(tsd);
 	if (has_no_tcache) {
 		/* Again, with caches off. They were on, or none would have been asked for. */

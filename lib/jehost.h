@@ -38,6 +38,13 @@ void *vmm_jehost_mmap(void *address, size_t size, int protection, int flags,
 /* src/sz.c: the tables of size classes, without the one that is aligned to 8 alone. */
 void vmm_jehost_sz_boot(const void *size_classes, bool is_cache_oblivious);
 
+/*
+ * src/mutex.c: only what is waited for, and what handlers of fork(2) take and release:
+ * a lock that the forking thread has already, for a signal came in between, stays its own.
+ */
+int vmm_jehost_mutex_lock(pthread_mutex_t *mutex);
+int vmm_jehost_mutex_unlock(pthread_mutex_t *mutex);
+
 /* Hands jemalloc's handlers to fork.c. */
 int vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void));

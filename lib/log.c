@@ -12,6 +12,7 @@
 #include "os.h"
 
 int vmm_log_level;
+__thread bool vmm_log_is_quiet;
 
 void
 vmm_log_begin(struct vmm_text *line, int level,

@@ -76,7 +76,15 @@ void vmm_log_write(const char *data, size_t length);
 /* Writes to the file as well what goes to stderr, if there is one. */
 void vmm_log_copy(const char *data, size_t length);
 
-#define VMM_LOG_IS(level) __builtin_expect(vmm_log_level >= (level), 0)
+/*
+ * Set while this thread waits for a helper that has its thread-local data (os.h,
+ * vmm_os_aside): the trace is written by processes, each under its own name.
+ */
+extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")));
+
+#define VMM_LOG_IS(level)                                                      \
+	(__builtin_expect(vmm_log_level >= (level), 0) && !vmm_log_is_quiet)
+#define VMM_LOG_QUIET(is_quiet) ((void)(vmm_log_is_quiet = (is_quiet)))
 
 /*
  * VMM_LOG(level, statements): a line of that level; the statements append the
@@ -133,6 +141,7 @@ void vmm_log_copy(const char *data, size_t length);
 #define VMM_LOG_CALL_AS(name, result, ...) ((void)0)
 #define VMM_LOG_GIVEN(...) ((void)0)
 #define VMM_LOG_GIVEN_AS(name, ...) ((void)0)
+#define VMM_LOG_QUIET(is_quiet) ((void)0)
 #define vmm_log_copy(data, length) ((void)0)
 
 #endif

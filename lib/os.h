@@ -80,14 +80,52 @@ void vmm_os_cancel_restore(int state);
 /* Time since some moment, in microseconds, that nobody sets (clock_gettime(2)). */
 uint64_t vmm_os_now_us(void);
 
-/* getpid(2). */
+/* getpid(2), gettid(2). */
 pid_t vmm_os_process(void);
+pid_t vmm_os_thread(void);
 
 /* Lets other threads run (sched_yield(2)). */
 void vmm_os_yield(void);
 
-/* Whether the process has one thread alone, by the kernel's count (/proc). */
-bool vmm_os_is_single_threaded(void);
+/* Whether the process has more than one thread, by the kernel's count (/proc). */
+bool vmm_os_has_threads(void);
+
+/*
+ * Calls work(argument) in a helper that shares this process's memory, on a stack outside
+ * the pool, while every thread stands still: this one waits for the helper, the others
+ * are stopped by ptrace(2) without a signal, and system calls that return EINTR for that
+ * reason alone are made again. Where this is the only thread, nobody has to be stopped.
+ * `work` must not take locks, nor rely on this thread's errno.
+ *
+ * 0 if `work` was called and returned. EPERM where threads must not or cannot be stopped
+ * (`may_stop` is false; another tracer, PR_SET_DUMPABLE, Yama, seccomp), EAGAIN if a
+ * thread did not stop in time, being in the kernel; EMFILE, ENOMEM, ...: then `work` was
+ * not called. ECANCELED if the helper was killed: `work` may have been interrupted.
+ */
+int vmm_os_aside(void (*work)(void *argument), void *argument, bool may_stop);
+
+/*
+ * Whether the kernel may write to this process's memory without any of its threads in a
+ * system call: asynchronous I/O, io_uring, AF_XDP, devices (by /proc/self/maps and fd).
+ */
+bool vmm_os_kernel_writes(void);
+
+/*
+ * Notes the addresses in [base, base + size) on which threads of this process wait in
+ * futex(2) without FUTEX_PRIVATE_FLAG, `max` of them at most; returns how many there are.
+ */
+size_t vmm_os_futex_waits(const void *base, size_t size, uintptr_t *addresses,
+    size_t max);
+
+/* Wakes those who began to wait there while the file was mapped shared. */
+void vmm_os_futex_wake_file(const struct vmm_os_file *file, size_t offset);
+
+/*
+ * A word in memory that parent and child have in common, 0 at first. The parent waits
+ * until the child has set it or has ended, and returns what it is: 0 if it never was set.
+ */
+void vmm_os_word_set(unsigned *word, unsigned value);
+unsigned vmm_os_word_await(const unsigned *word, pid_t child);
 
 /*
  * Makes a byte that is 1 in this process and, until it is set again, 0 in every
@@ -105,6 +143,14 @@ int vmm_os_atfork(void (*prepare)(void), void (*parent)(void),
 
 /* The dlopen(3) that comes after the library's: libc's, as a rule. Never NULL. */
 void *(*vmm_os_dlopen(void))(const char *file, int mode);
+
+/*
+ * libc's lock of its list of open FILEs, which libc's fork(2) takes after all handlers
+ * have run (_IO_list_lock; a thread may take it twice). In a child it is nobody's.
+ */
+void vmm_os_files_lock(void);
+void vmm_os_files_unlock(void);
+void vmm_os_files_reset(void);
 
 /* The fork(2) that comes after the library's: libc's, as a rule. */
 pid_t vmm_os_fork(void);
@@ -173,15 +219,81 @@ void vmm_os_file_room(const struct vmm_os_file *file, struct vmm_os_room *room);
 int vmm_os_file_resize(const struct vmm_os_file *file, size_t size);
 
 /*
- * Maps the whole file, shared, readable and writable, at an address that is a
- * multiple of `alignment`, a power of two. ENOMEM, among others.
+ * Takes a place in the address space, at a multiple of `alignment`, a power of two, in
+ * which nothing is accessible: neither mlockall(2) nor strict overcommit counts it.
+ * ENOMEM.
  */
-int vmm_os_file_map(const struct vmm_os_file *file, size_t size,
-    size_t alignment, void **address);
+int vmm_os_place_map(size_t size, size_t alignment, void **address);
 
-/* Maps that part of the file, shared, in place of what is at `address` + offset. */
+/* Makes that part of such a place, or of what was mapped into it, inaccessible again. */
+int vmm_os_place_clear(void *address, size_t offset, size_t length);
+
+/* What stands behind a mapping. */
+enum vmm_os_backing {
+	VMM_OS_SHARED,    /* the file; needs no descriptor if what is before it is mapped */
+	VMM_OS_PRIVATE,   /* the file, until a page is written to: then a copy of that */
+	VMM_OS_ANONYMOUS, /* ordinary zeroed memory; `file` may be NULL */
+};
+
+/*
+ * Maps [offset, offset + length) of the file, or ordinary memory, readable and writable,
+ * at a place of its own: a window, which is to be moved to `address` + offset. Made
+ * beside and then moved, since until Linux 6.11 a mmap(2) with MAP_FIXED that fails may
+ * have unmapped what was there. ENOMEM, EBADF, ..., and nothing changed.
+ */
+int vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
+    size_t length, enum vmm_os_backing backing, void **window);
+
+/*
+ * Moves a window to `address` + offset, in place of what is there; other threads see
+ * either (mremap(2)). If it fails, the window is gone.
+ */
+int vmm_os_window_move(void *window, void *address, size_t offset, size_t length);
+
+/*
+ * Maps that part of the file, shared, in place of what is at `address` + offset: for
+ * mappings that older kernels cannot move (hugetlbfs, before Linux 5.16).
+ */
 int vmm_os_file_map_at(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length);
+
+/* Sets what access there is (mprotect(2)). */
+int vmm_os_protect(void *address, size_t length, int protection);
+
+/* Maps zeroed memory that children of fork(2) will have in common with this process. */
+int vmm_os_common_map(size_t size, void **address);
+
+/* A part of the pool that the kernel maps in one piece. */
+struct vmm_os_part {
+	size_t begin, end;   /* in bytes from the pool's beginning */
+	int protection;      /* as in mmap(2) */
+	bool is_shared;
+	bool is_own;         /* false: the program has mapped something else there */
+	bool is_locked;      /* mlock(2) */
+	bool is_unforked;    /* children do not get it (madvise(2), MADV_DONTFORK) */
+	unsigned settings;   /* other advice that stays with the mapping */
+};
+
+struct vmm_os_parts {
+	struct vmm_os_part *list; /* by address */
+	size_t count;
+	size_t bytes; /* mapped for the list */
+};
+
+/*
+ * Lists what is mapped in [offset, offset + length) of the pool at `address`, and what
+ * the program has set there (/proc/self/maps; smaps only if there is anything set, or
+ * locked). ENOENT where there is no /proc; ENOMEM. Free the list in any case but failure.
+ */
+int vmm_os_parts_read(const void *address, size_t offset, size_t length,
+    struct vmm_os_parts *parts);
+void vmm_os_parts_free(struct vmm_os_parts *parts);
+
+/*
+ * Moves a window to that part's place, with all that is set on the part: protection,
+ * advice, and mlock(2) as far as RLIMIT_MEMLOCK lets it. If it fails, the window is gone.
+ */
+int vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window);
 
 /*
  * Makes every page there writable, as a store into each would (madvise(2),
@@ -207,27 +319,12 @@ int vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
 int vmm_os_file_remove(void *address, size_t length);
 
 /*
- * Whether vmm_os_file_map_private can work: 0; EBADF when the program has closed
- * the descriptor; EOPNOTSUPP on hugetlbfs, where copy-on-write without reserved
- * pages ends in SIGBUS (kernel documentation, hugetlbpage), and of a device.
+ * Whether the kernel can copy the file's pages on write, for VMM_OS_PRIVATE: 0; EBADF
+ * when the program has closed the descriptor; EOPNOTSUPP on hugetlbfs, where
+ * copy-on-write without reserved pages ends in SIGBUS (kernel documentation,
+ * hugetlbpage), and of a device.
  */
 int vmm_os_file_can_be_private(const struct vmm_os_file *file);
-
-/*
- * Replaces what is mapped at `address` + offset by a private, copy-on-write mapping
- * of that part of the file, or by ordinary zeroed memory. Atomic towards other
- * threads (mmap(2), MAP_FIXED). ENOMEM, and nothing changed.
- */
-int vmm_os_file_map_private(const struct vmm_os_file *file, void *address,
-    size_t offset, size_t length);
-int vmm_os_map_fresh(void *address, size_t length);
-
-/*
- * Moves ordinary memory, of which no more than the first `length` bytes were ever written,
- * from [from, from + size) to `to`, in place of what is mapped there. If it fails, what is
- * at `to` must not be written to, for it may still be what was there before. ENOMEM.
- */
-int vmm_os_map_move(void *from, size_t length, void *to, size_t size);
 
 /* Takes a mapping away. */
 void vmm_os_unmap(void *address, size_t length);
@@ -240,11 +337,12 @@ int vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
     const void *data, size_t length);
 
 /*
- * Sets *begin to the first byte of [from, end) of the file that was ever written
- * (lseek(2), SEEK_DATA). False if there is none.
+ * Sets [*begin, *end) to the first bytes from `from` on that were ever written (lseek(2),
+ * SEEK_DATA and SEEK_HOLE); both are `limit` if there are none before that. All of the
+ * file where the file system cannot tell. Looks at each page up to *end.
  */
-bool vmm_os_file_next_data(const struct vmm_os_file *file, size_t from,
-    size_t end, size_t *begin);
+void vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t limit,
+    size_t *begin, size_t *end);
 
 /*
  * Has both files share the blocks of [offset, offset + length), so that either gets
@@ -270,16 +368,24 @@ void vmm_os_file_replace(struct vmm_os_file *file,
     const struct vmm_os_file *by);
 
 /*
- * Marks the file as needed by this process, until the process ends or calls execve(2),
- * and by every process that it forks: a new mark is left in *holder, in place of the
- * one there, if any. *is_alone says whether no other process has one. Needs /proc.
- * EBADF, ENOENT, EMFILE, ENOMEM, and nothing changed.
+ * By which processes tell each other that they need the pool's file as it is. It works
+ * whatever file system the pool is on.
  */
-int vmm_os_file_hold(const struct vmm_os_file *file, void **holder,
-    bool *is_alone);
+struct vmm_os_lock {
+	struct vmm_os_file file;
+	void *mark; /* NULL: this process does not hold it */
+};
 
-/* This process does not need the file any more: sets *holder to NULL. */
-void vmm_os_file_release(void **holder);
+/*
+ * Holds the lock until it is released, or the process ends or calls execve(2); every
+ * process that this one forks holds it, too. *is_alone says whether no other process
+ * does. Needs /proc. EBADF if the program has closed the descriptor, EMFILE, ENOMEM, ...,
+ * and nothing changed.
+ */
+int vmm_os_lock_hold(struct vmm_os_lock *lock, bool *is_alone);
+
+/* This process does not need the file any more; the lock is of others from now on. */
+void vmm_os_lock_release(struct vmm_os_lock *lock);
 
 /*
  * Which pages of a private mapping are its own, having been written to, rather
@@ -287,9 +393,6 @@ void vmm_os_file_release(void **holder);
  */
 void vmm_os_private_pages(const void *address, size_t npages,
     unsigned char *is_private);
-
-/* Says whether a core dump is to hold [address, address + size); advice only. */
-void vmm_os_dump_set(void *address, size_t size, bool is_dumped);
 
 /* Gives up the file's descriptor and, if `address` is not NULL, its mapping. */
 void vmm_os_file_close(struct vmm_os_file *file, void *address, size_t size);

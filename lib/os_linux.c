@@ -188,21 +188,16 @@ vmm_os_process(void)
 	return getpid();
 }
 
+pid_t
+vmm_os_thread(void)
+{
+	return (pid_t)syscall(SYS_gettid);
+}
+
 void
 vmm_os_yield(void)
 {
 	sched_yield();
-}
-
-bool
-vmm_os_is_single_threaded(void)
-{
-	VMM_LOG_ENTER();
-	struct stat stat_of_tasks;
-
-	/* One link for each thread, besides the two of every directory. */
-	return stat("/proc/self/task", &stat_of_tasks) == 0 &&
-	    stat_of_tasks.st_nlink == 3;
 }
 
 int
@@ -267,6 +262,35 @@ void *(*vmm_os_dlopen(void))(const char *file, int mode)
 
 	*(void **)&next = next_function(&known, "dlopen");
 	return next == NULL ? no_dlopen : next;
+}
+
+/* Exported by glibc since 2.2, and in no header; another libc may not have them. */
+extern void _IO_list_lock(void) __attribute__((weak));
+extern void _IO_list_unlock(void) __attribute__((weak));
+extern void _IO_list_resetlock(void) __attribute__((weak));
+
+void
+vmm_os_files_lock(void)
+{
+	VMM_LOG_ENTER();
+	if (_IO_list_lock != NULL)
+		_IO_list_lock();
+}
+
+void
+vmm_os_files_unlock(void)
+{
+	VMM_LOG_ENTER();
+	if (_IO_list_unlock != NULL)
+		_IO_list_unlock();
+}
+
+void
+vmm_os_files_reset(void)
+{
+	VMM_LOG_ENTER();
+	if (_IO_list_resetlock != NULL)
+		_IO_list_resetlock();
 }
 
 pid_t

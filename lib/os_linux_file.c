@@ -261,61 +261,6 @@ vmm_os_file_resize(const struct vmm_os_file *file, size_t size)
 	return ftruncate(file->fd, (off_t)size) == 0 ? 0 : errno;
 }
 
-/* Room in the address space, aligned and inaccessible; NULL with errno if none. */
-static char *
-map_nothing(size_t size, size_t alignment)
-{
-	size_t whole = size + alignment;
-	size_t lead;
-	char *map;
-
-	if (whole < size) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	map = mmap(NULL, whole, PROT_NONE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
-		return NULL;
-	lead = -(uintptr_t)map & (alignment - 1);
-	if (lead != 0)
-		munmap(map, lead);
-	munmap(map + lead + size, alignment - lead);
-	return map + lead;
-}
-
-int
-vmm_os_file_map(const struct vmm_os_file *file, size_t size, size_t alignment,
-    void **address)
-{
-	VMM_LOG_ENTER();
-	char *place = map_nothing(size, alignment);
-
-	if (place == NULL)
-		return errno;
-	if (mmap(place, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		file->fd, 0) == MAP_FAILED) {
-		int error = errno;
-
-		munmap(place, size);
-		return error;
-	}
-	*address = place;
-	return 0;
-}
-
-int
-vmm_os_file_map_at(const struct vmm_os_file *file, void *address, size_t offset,
-    size_t length)
-{
-	VMM_LOG_ENTER();
-	void *map = mmap((char *)address + offset, length,
-	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd,
-	    (off_t)offset);
-
-	return map == MAP_FAILED ? errno : 0;
-}
-
 int
 vmm_os_populate(void *address, size_t length)
 {
@@ -375,14 +320,6 @@ vmm_os_file_remove(void *address, size_t length)
 {
 	VMM_LOG_ENTER();
 	return madvise(address, length, MADV_REMOVE) == 0 ? 0 : errno;
-}
-
-void
-vmm_os_dump_set(void *address, size_t size, bool is_dumped)
-{
-	VMM_LOG_ENTER();
-	if (size > 0)
-		madvise(address, size, is_dumped ? MADV_DODUMP : MADV_DONTDUMP);
 }
 
 void

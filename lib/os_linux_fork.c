@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_fork.c: os.h's ways to copy, share and leave the file, on Linux. */
+/* os_linux_fork.c: os.h's ways to copy and share a file, and who needs it, on Linux. */
 #include "config.h"
 
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,6 +21,9 @@
 #define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
 #define PAGEMAP_FILE ((uint64_t)1 << 61)
 #define PAGEMAP_STEP 512
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
 
 int
 vmm_os_file_can_be_private(const struct vmm_os_file *file)
@@ -28,55 +32,6 @@ vmm_os_file_can_be_private(const struct vmm_os_file *file)
 	if (file->fs.maps_reserve || file->fs.device_bytes != 0)
 		return EOPNOTSUPP;
 	return vmm_os_file_is_own(file) ? 0 : EBADF;
-}
-
-int
-vmm_os_file_map_private(const struct vmm_os_file *file, void *address,
-    size_t offset, size_t length)
-{
-	VMM_LOG_ENTER();
-	/* Without MAP_NORESERVE a large pool would not fit beside itself. */
-	void *map = mmap((char *)address + offset, length,
-	    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
-	    file->fd, (off_t)offset);
-
-	return map == MAP_FAILED ? errno : 0;
-}
-
-int
-vmm_os_map_fresh(void *address, size_t length)
-{
-	VMM_LOG_ENTER();
-	void *map = mmap(address, length, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-
-	return map == MAP_FAILED ? errno : 0;
-}
-
-int
-vmm_os_map_move(void *from, size_t length, void *to, size_t size)
-{
-	VMM_LOG_ENTER();
-	int error;
-
-	if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) !=
-	    MAP_FAILED)
-		return 0;
-	/* It wants some mappings more to be allowed than it will need. */
-	munmap(to, size);
-	error = vmm_os_map_fresh(to, size);
-	if (error != 0)
-		return error;
-	memcpy(to, from, length);
-	munmap(from, size);
-	return 0;
-}
-
-void
-vmm_os_unmap(void *address, size_t length)
-{
-	VMM_LOG_ENTER();
-	munmap(address, length);
 }
 
 void
@@ -105,18 +60,25 @@ vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
 	return 0;
 }
 
-bool
-vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t end,
-    size_t *begin)
+void
+vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t limit,
+    size_t *begin, size_t *end)
 {
 	VMM_LOG_ENTER();
 	off_t data = lseek(file->fd, (off_t)from, SEEK_DATA);
+	off_t hole;
 
+	*begin = *end = limit;
 	if (data < 0 && errno == ENXIO)
-		return false;
-	/* Who cannot tell has data everywhere; a device says 0, wherever one looks. */
-	*begin = data < (off_t)from ? from : (size_t)data;
-	return *begin < end;
+		return;
+	/* A file system that cannot tell has data everywhere. */
+	if (data < (off_t)from)
+		data = (off_t)from;
+	hole = lseek(file->fd, data, SEEK_HOLE);
+	if ((size_t)data < limit)
+		*begin = (size_t)data;
+	if (hole > data && (size_t)hole < limit)
+		*end = (size_t)hole;
 }
 
 int
@@ -175,6 +137,32 @@ vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by)
 	}
 }
 
+/* A file in memory that all processes which may need the pool's file have in common. */
+static int
+make_lock_file(struct vmm_os_file *file)
+{
+	struct stat stat;
+	int error;
+	int fd = (int)syscall(SYS_memfd_create, "vmmalloc",
+	    MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = (int)syscall(SYS_memfd_create, "vmmalloc", MFD_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	error = vmm_os_fd_move_high(&fd);
+	if (error == 0 && fstat(fd, &stat) != 0)
+		error = errno;
+	if (error != 0) {
+		close(fd);
+		return error;
+	}
+	*file = (struct vmm_os_file){
+		.fd = fd, .device = stat.st_dev, .inode = stat.st_ino
+	};
+	return 0;
+}
+
 /* A new open file description of the file: its locks are its own. */
 static int
 reopen(const struct vmm_os_file *file)
@@ -192,35 +180,40 @@ reopen(const struct vmm_os_file *file)
  * (fcntl(2), "Open file description locks"), and a mapping is a reference: one that
  * fork(2) hands on, that execve(2) and exit drop, and that a program which closes
  * all descriptors keeps. Who finds no lock but that of a description made just
- * now, and drops the one before, is alone.
+ * now, and drops the one before, is alone. The file is a memfd, and not the pool's:
+ * overlayfs and other stacked file systems put another file into a mapping, and the
+ * lock would be gone at once.
  */
 int
-vmm_os_file_hold(const struct vmm_os_file *file, void **holder, bool *is_alone)
+vmm_os_lock_hold(struct vmm_os_lock *lock, bool *is_alone)
 {
 	VMM_LOG_ENTER();
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET,
+	struct flock range = { .l_type = F_RDLCK, .l_whence = SEEK_SET,
 		.l_start = 0, .l_len = 1 };
 	size_t size = vmm_os_page_size();
 	void *map;
-	int error;
+	int error = 0;
 	int fd;
 
-	if (!vmm_os_file_is_own(file))
-		return EBADF;
-	fd = reopen(file);
+	/* Others may hold the one that is lost: another must not take its place. */
+	if (!vmm_os_file_is_own(&lock->file))
+		error = lock->mark != NULL ? EBADF : make_lock_file(&lock->file);
+	if (error != 0)
+		return error;
+	fd = reopen(&lock->file);
 	if (fd < 0)
 		return errno;
-	if (fcntl(fd, F_OFD_SETLK, &lock) != 0)
+	if (fcntl(fd, F_OFD_SETLK, &range) != 0)
 		goto failed;
 	map = mmap(NULL, size, PROT_NONE, MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED)
 		goto failed;
-	if (*holder != NULL)
-		munmap(*holder, size);
-	*holder = map;
-	lock.l_type = F_WRLCK;
-	*is_alone = fcntl(fd, F_OFD_GETLK, &lock) == 0 &&
-	    lock.l_type == F_UNLCK;
+	if (lock->mark != NULL)
+		munmap(lock->mark, size);
+	lock->mark = map;
+	range.l_type = F_WRLCK;
+	*is_alone = fcntl(fd, F_OFD_GETLK, &range) == 0 &&
+	    range.l_type == F_UNLCK;
 	close(fd);
 	return 0;
 
@@ -231,12 +224,13 @@ failed:
 }
 
 void
-vmm_os_file_release(void **holder)
+vmm_os_lock_release(struct vmm_os_lock *lock)
 {
 	VMM_LOG_ENTER();
-	if (*holder != NULL)
-		munmap(*holder, vmm_os_page_size());
-	*holder = NULL;
+	if (lock->mark != NULL)
+		munmap(lock->mark, vmm_os_page_size());
+	lock->mark = NULL;
+	vmm_os_file_close(&lock->file, NULL, 0);
 }
 
 void

@@ -14,23 +14,37 @@
 struct vmm_pool_span vmm_pool_span;
 
 struct vmm_pool_state vmm_pool = {
-	.lock = PTHREAD_MUTEX_INITIALIZER, .ahead_max = VMM_RESERVE_MAX,
-	.outgrown = VMM_POOL_SMALL,
+	/* The thread that has it and asks again is told so: see vmm_pool_try_lock. */
+	.lock = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP, .ahead_max = VMM_RESERVE_MAX,
+	.outgrown = VMM_POOL_SMALL, .users = { .file = { .fd = -1 } },
+	.may_stop = true,
 };
 
-void
-vmm_pool_lock(void)
+int
+vmm_pool_try_lock(void)
 {
 	VMM_LOG_ENTER();
 	int cancel_state;
+	int error;
 
 	if (vmm_pool.own != NULL && *vmm_pool.own == 0)
 		vmm_fatal_abort("a child made by clone(2) or _Fork needs memory"
 		    " of its parent's heap, which it must not change;"
 		    " fork(2) would have given it one of its own");
 	cancel_state = vmm_os_cancel_disable();
-	pthread_mutex_lock(&vmm_pool.lock);
-	vmm_pool.cancel_state = cancel_state;
+	error = pthread_mutex_lock(&vmm_pool.lock);
+	if (error != 0)
+		vmm_os_cancel_restore(cancel_state);
+	else
+		vmm_pool.cancel_state = cancel_state;
+	return error;
+}
+
+void
+vmm_pool_lock(void)
+{
+	VMM_LOG_ENTER();
+	vmm_pool_try_lock();
 }
 
 void
@@ -40,6 +54,16 @@ vmm_pool_unlock(void)
 	int cancel_state = vmm_pool.cancel_state;
 
 	pthread_mutex_unlock(&vmm_pool.lock);
+	vmm_os_cancel_restore(cancel_state);
+}
+
+void
+vmm_pool_unlock_in_child(void)
+{
+	VMM_LOG_ENTER();
+	int cancel_state = vmm_pool.cancel_state;
+
+	vmm_pool.lock = (pthread_mutex_t)PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
 	vmm_os_cancel_restore(cancel_state);
 }
 
@@ -122,8 +146,7 @@ take_locked(const char *wanted, size_t size, size_t alignment,
 		return NULL;
 	}
 	offset = first * vmm_pool.page_size;
-	if (!vmm_pool.is_away &&
-	    !(vmm_pool_reserve_ahead(offset + size) && vmm_pool_fill_holes(offset, size))) {
+	if (!(vmm_pool_reserve_ahead(offset + size) && vmm_pool_fill_holes(offset, size))) {
 		vmm_ranges_give(&vmm_pool.ranges, first, npages);
 		return NULL;
 	}
@@ -227,8 +250,9 @@ vmm_pool_look(struct vmm_pool_figures *figures)
 		.failed_forks = vmm_pool.forks_failed,
 		.forks_us = vmm_pool.forks_us,
 		.longest_fork_us = vmm_pool.longest_fork_us,
-		.is_away = vmm_pool.is_away,
-		.is_private = vmm_pool.is_away || vmm_pool.private_count > 0,
+		.is_private = vmm_pool.is_private,
+		.private_chunks = vmm_pool.private_count,
+		.return_error = vmm_pool.return_error,
 	};
 	figures->has_blocks = vmm_os_file_blocks(&vmm_pool.file,
 	    &figures->blocks) == 0;

@@ -44,8 +44,9 @@ struct vmm_pool_figures {
 	size_t failed_forks;
 	uint64_t forks_us;  /* what the pool has added to them, in microseconds */
 	uint64_t longest_fork_us;
-	bool is_private;    /* some of it is no longer the file's: after fork(2) */
-	bool is_away;       /* nor may it be, for another process needs the file */
+	bool is_private;    /* all of it is private memory, since a fork(2) */
+	size_t private_chunks; /* how much still is, in chunks of 2 MiB */
+	int return_error;   /* why it could not return to the file when tried last, or 0 */
 };
 
 /*
@@ -86,13 +87,12 @@ void vmm_pool_keep_end(void);
 bool vmm_pool_outgrows(size_t size);
 
 /*
- * After a fork(2) under VMMALLOC_FORK=1: goes a step back to the file, if no other
- * process needs it. For moments at which the allocator is at work anyway; costs
- * next to nothing when there is nothing to do. True at the step after which ranges
- * that the caller keeps for later are better given back, since other steps may need
- * one thread, or copy what is in them. Thread-safe; keeps errno.
+ * After a fork(2): takes a step of the return to the file, if no other process needs it.
+ * For moments at which the allocator is at work anyway; costs next to nothing when there
+ * is nothing to do. True at the step after which ranges that the caller keeps for later
+ * are better given back: then they need not be copied. Thread-safe; keeps errno.
  */
-bool vmm_pool_come_home(void);
+bool vmm_pool_return(void);
 
 /* Reads the figures. Looks at each free range. Thread-safe; keeps errno. */
 void vmm_pool_look(struct vmm_pool_figures *figures);
@@ -103,38 +103,44 @@ void vmm_pool_look(struct vmm_pool_figures *figures);
  */
 size_t vmm_pool_in_use(void);
 
-/* One fork(2), from its beginning to its end; the members are pool_fork.c's. */
+/* One call of fork(2), from its beginning to its end; the members are pool_fork.c's. */
 struct vmm_pool_fork {
-	enum vmm_pool_child {
-		VMM_POOL_CHILD_AS_IS,   /* all is private: the kernel does it */
-		VMM_POOL_CHILD_PRIVATE, /* both sides go on over private mappings */
-		VMM_POOL_CHILD_MEMORY,  /* it gets a copy in ordinary memory */
-		VMM_POOL_CHILD_FILE,    /* it gets a file of its own */
-	} child;
 	int error;           /* there cannot be a child: errno says why */
-	bool may_go_private; /* if the child cannot get what it should */
-	bool is_cloned;      /* the child's file shares blocks with this one */
-	struct vmm_os_file file;
-	void *window;        /* of the pool's size, if the copy is written to memory */
-	size_t takes;        /* the pool's, when blocks were reserved */
-	uint64_t begin_us;   /* when it began */
+	bool is_begun;
+	bool wants_file;     /* the child is to get a file of its own */
+	bool may_do_without; /* and if it cannot, it keeps private memory */
+	pid_t process;       /* the one that forks */
+	unsigned *word;      /* what the child says of its file */
+	uint64_t begin_us;
 };
 
+/* The lock of the pool, for fork.c: it comes after jemalloc's. */
+void vmm_pool_lock(void);
+void vmm_pool_unlock(void);
+
 /*
- * Around fork(2). `begin` makes ready what can be made ready without jemalloc's
- * locks, by the rules of VMMALLOC_FORK=`kind`, so that most failures come before
- * anything has happened: returns 0, or ENOSPC, ENOMEM, EMFILE, ..., upon which only
- * `end` may follow.
+ * Around fork(2), by the rules of VMMALLOC_FORK=`kind`. All keep errno.
  *
- * `prepare`, with jemalloc's locks held, takes the pool's and makes the child's copy.
- * Where that fails it sets fork->error; the kernel will make a child all the same.
- * `parent` and `child` follow on their side, and `end` in the parent alone; `child`
- * aborts if there is no memory for it. All keep errno.
+ * `begin`, without the allocator's locks, makes the heap private, and for a child that is
+ * to have a file looks whether it could be made: most failures come before anything has
+ * happened. Returns 0; or ENOMEM, ENOSPC, EMFILE, ..., upon which only `end` may follow;
+ * EAGAIN in a signal handler that has interrupted the pool, and where threads would have
+ * to be stopped and cannot be.
+ *
+ * After `prepare`, with jemalloc's locks and the pool's, nothing of the heap is shared.
+ * `child` releases the pool's lock in the child; it aborts if the heap could not be made
+ * private, which only a fork without `begin` comes to.
+ *
+ * `settle`, in the child and without locks, puts the heap into a file of its own; if
+ * that cannot be, and must, the child ends. `await`, in the parent, waits for that: 0,
+ * or the errno value for which there is no child any more. `end`, in the parent, is last;
+ * is_done says whether there is a child.
  */
 int vmm_pool_fork_begin(struct vmm_pool_fork *fork, enum vmm_fork kind);
-void vmm_pool_fork_prepare(struct vmm_pool_fork *fork);
-void vmm_pool_fork_parent(struct vmm_pool_fork *fork);
+void vmm_pool_fork_prepare(struct vmm_pool_fork *fork, enum vmm_fork kind);
 void vmm_pool_fork_child(struct vmm_pool_fork *fork);
-void vmm_pool_fork_end(struct vmm_pool_fork *fork);
+void vmm_pool_fork_settle(struct vmm_pool_fork *fork);
+int vmm_pool_fork_await(struct vmm_pool_fork *fork, pid_t child);
+void vmm_pool_fork_end(struct vmm_pool_fork *fork, bool is_done);
 
 #endif

@@ -50,11 +50,8 @@ size_t
 vmm_pool_chunks_end(void)
 {
 	VMM_LOG_ENTER();
-	size_t end = vmm_larger(vmm_pool.high_water, vmm_pool.reserved);
-
-	if (vmm_pool.private_from < vmm_pool.size)
-		end = vmm_larger(end, vmm_pool.private_from);
-	return vmm_smaller(vmm_round_up(end, VMM_CHUNK_SIZE), vmm_pool.size);
+	return vmm_smaller(vmm_round_up(vmm_pool.mapped, VMM_CHUNK_SIZE),
+	    vmm_pool.size);
 }
 
 bool
@@ -90,18 +87,29 @@ vmm_pool_reserve_floor(void)
 	return vmm_pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY : RESERVE_MIN;
 }
 
-/*
- * Lets core dumps hold [begin, end), and what shares a page of the file's with it: the
- * kernel parts and moves mappings of a device at other places, too (madvise(2), where
- * a neighbour has the same flags), and a page that is in two of them ends in SIGBUS.
- */
-static void
-let_dump(size_t begin, size_t end)
+int
+vmm_pool_map_to(size_t end)
 {
-	size_t unit = vmm_pool.file.fs.page_size;
+	VMM_LOG_ENTER();
+	size_t begin = vmm_pool.mapped;
+	void *window;
+	int error;
 
-	begin = begin / unit * unit;
-	vmm_os_dump_set(vmm_pool.base + begin, vmm_round_up(end, unit) - begin, true);
+	/* Whole chunks, so that a large page fits. */
+	end = vmm_smaller(vmm_round_up(end, VMM_CHUNK_SIZE), vmm_pool.size);
+	if (end <= begin)
+		return 0;
+	error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, begin, end - begin,
+	    vmm_pool.is_private ? VMM_OS_ANONYMOUS : VMM_OS_SHARED, &window);
+	if (error == 0)
+		error = vmm_os_window_move(window, vmm_pool.base, begin, end - begin);
+	if (error != 0)
+		return error;
+	vmm_pool.mapped = end;
+	if (vmm_pool.is_private)
+		vmm_pool_chunks_add(begin / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE, end,
+		    VMM_CHUNK_PRIVATE);
+	return 0;
 }
 
 int
@@ -109,9 +117,11 @@ vmm_pool_reserve_to(size_t end)
 {
 	VMM_LOG_ENTER();
 	size_t more = end - vmm_pool.reserved;
-	int error = vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, vmm_pool.reserved,
-	    more);
+	int error = vmm_pool_map_to(end);
 
+	if (error == 0)
+		error = vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base,
+		    vmm_pool.reserved, more);
 	if (error != 0) {
 		VMM_LOG(VMM_LOG_ERRORS,
 		    vmm_text_str(line, "no blocks for bytes "),
@@ -121,7 +131,6 @@ vmm_pool_reserve_to(size_t end)
 		    vmm_text_errno(line, error));
 		return error;
 	}
-	let_dump(vmm_pool.reserved, end);
 	vmm_pool.reserved = end;
 	VMM_PROBE(grow, end, more);
 	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool grown: reserved "),
@@ -148,8 +157,11 @@ vmm_pool_reserve_ahead(size_t end)
 	size_t floor = vmm_pool_reserve_floor();
 	size_t ahead = end / RESERVE_SHARE;
 
-	if (end <= vmm_pool.reserved)
+	if (end <= (vmm_pool.is_private ? vmm_pool.mapped : vmm_pool.reserved))
 		return true;
+	if (vmm_pool.is_private)
+		return vmm_pool_map_to(vmm_smaller(end + ahead, vmm_pool.size)) == 0 ||
+		    vmm_pool_map_to(end) == 0;
 	ahead = vmm_smaller(vmm_larger(ahead, floor), vmm_pool.ahead_max);
 	ahead = vmm_smaller(ahead, vmm_pool.size - end);
 	ahead = (end + ahead) / floor * floor;
@@ -164,6 +176,25 @@ vmm_pool_reserve_ahead(size_t end)
 	return vmm_pool_reserve_to(reserve_end(end)) == 0;
 }
 
+/*
+ * A private hole becomes ordinary memory: a store to a copy-on-write mapping of one would
+ * first need a page of a file system that may be full, and end in SIGBUS.
+ */
+static int
+fill_hole(size_t begin, size_t end)
+{
+	void *window;
+	int error;
+
+	if (!vmm_pool_is_private(begin))
+		return vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, begin,
+		    end - begin);
+	error = vmm_os_window_map(NULL, vmm_pool.base, begin, end - begin,
+	    VMM_OS_ANONYMOUS, &window);
+	return error != 0 ? error
+			  : vmm_os_window_move(window, vmm_pool.base, begin, end - begin);
+}
+
 bool
 vmm_pool_fill_holes(size_t offset, size_t size)
 {
@@ -173,10 +204,9 @@ vmm_pool_fill_holes(size_t offset, size_t size)
 
 	for (; vmm_pool.hole_count > 0 && begin < offset + size; begin = end) {
 		end = vmm_smaller(begin + VMM_CHUNK_SIZE, vmm_pool.size);
-		if (vmm_pool.chunks[begin / VMM_CHUNK_SIZE] != VMM_CHUNK_HOLE)
+		if ((vmm_pool.chunks[begin / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) == 0)
 			continue;
-		if (vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, begin,
-			end - begin) != 0)
+		if (fill_hole(begin, end) != 0)
 			return false;
 		vmm_pool_chunks_remove(begin, end, VMM_CHUNK_HOLE);
 	}
@@ -184,15 +214,15 @@ vmm_pool_fill_holes(size_t offset, size_t size)
 }
 
 /*
- * Returns to the system a chunk in which nothing is in use; a private one comes home
- * first, or, where it cannot, gives back its memory alone.
+ * Gives a chunk in which nothing is in use back to the system; a private one returns to
+ * the file first, or, where it cannot, gives back only its memory.
  */
 static void
 return_chunk(size_t begin)
 {
 	size_t end = begin + VMM_CHUNK_SIZE;
 	bool is_private = vmm_pool_is_private(begin) &&
-	    (vmm_pool.is_away || !vmm_pool_home_free(begin, end));
+	    (vmm_pool.is_private || !vmm_pool_return_free(begin, end));
 
 	if (!vmm_pool.returns_chunks || vmm_pool.keepers > 0)
 		return;
@@ -211,7 +241,7 @@ vmm_pool_return_chunks(size_t offset, size_t size)
 	VMM_LOG_ENTER();
 	size_t first, npages, begin, end;
 
-	if (!vmm_pool.returns_chunks && !vmm_pool.is_home_pending)
+	if (!vmm_pool.returns_chunks && !vmm_pool.return_pending)
 		return;
 	vmm_ranges_around(&vmm_pool.ranges, offset / vmm_pool.page_size, &first,
 	    &npages);

@@ -61,19 +61,21 @@ refuse(const struct vmm_settings *settings, int errnum,
 static int
 map_pool(void)
 {
+	const struct vmm_os_fs *fs = &vmm_pool.file.fs;
 	size_t alignment = vmm_pool.size >= ALIGNMENT_GIANT ? ALIGNMENT_GIANT
 							: ALIGNMENT_LARGE;
 	void *address;
 	int error;
 
-	error = vmm_os_file_map(&vmm_pool.file, vmm_pool.size,
-	    vmm_larger(alignment, vmm_pool.file.fs.page_size), &address);
+	error = vmm_os_place_map(vmm_pool.size,
+	    vmm_larger(alignment, fs->page_size), &address);
 	if (error != 0)
 		return error;
 	vmm_pool.base = address;
-	/* What was never used is not worth a place in a core dump. */
-	vmm_os_dump_set(vmm_pool.base, vmm_pool.size, false);
-	return 0;
+	/* Where mapping is what reserves, and where the file has a fixed size: all of it. */
+	if (fs->maps_reserve || fs->device_bytes != 0)
+		error = vmm_pool_map_to(vmm_pool.size);
+	return error;
 }
 
 static int
@@ -113,7 +115,7 @@ set_up_fork(const struct vmm_settings *settings)
 {
 	vmm_pool.fork = settings->fork;
 	vmm_pool.reserve = settings->reserve;
-	vmm_pool.private_from = vmm_pool.size;
+	vmm_pool.may_stop = !settings->never_stops;
 	vmm_pool.owner = vmm_os_process();
 	/* A path too long for a child's file is said when that is made. */
 	if (vmm_os_path_absolute(settings->pool_dir, vmm_pool.dir,
@@ -173,7 +175,7 @@ vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
 	    vmm_pool.size : vmm_pool_reserve_floor());
 	if (errnum != 0)
 		goto failed;
-	/* Who wants it all from the start wants to keep it. */
+	/* With RESERVE=full nothing is given back. */
 	vmm_pool.returns_chunks = vmm_pool.file.fs.has_page_cache &&
 	    settings->reserve == VMM_RESERVE_GROW;
 	vmm_pool_span.base = (uintptr_t)vmm_pool.base;

@@ -11,7 +11,7 @@
 #include "ranges.h"
 
 /*
- * What is returned to the system, and what comes home, does so in such pieces: as
+ * What is given back to the system, and what returns to the file, does so in such pieces: as
  * large as the largest pages that a page cache has, and few enough for a byte each.
  */
 #define VMM_CHUNK_SIZE ((size_t)2 << 20)
@@ -21,21 +21,18 @@
 
 /* What a chunk can be; none of it: the file's, mapped shared, its blocks promised. */
 enum vmm_chunk {
-	VMM_CHUNK_HOLE = 1,    /* the file has not been promised its blocks */
-	VMM_CHUNK_PRIVATE = 2, /* mapped by this process alone, since a fork(2) */
+	VMM_CHUNK_HOLE = 1,    /* nothing is in use, and the file has no blocks for it */
+	VMM_CHUNK_PRIVATE = 2, /* some of it is mapped by this process alone */
 };
 
 /*
  * The pool of the process, from low to high: [0, high_water) was handed out at some
- * time, up to `reserved` the file's blocks are promised, but for chunks that are
- * holes, and behind that the file is one hole.
+ * time; up to `reserved` the file's blocks are promised, but for chunks that are holes;
+ * up to `mapped` memory is accessible, and the rest is a place in the address space.
  *
- * Three kinds of memory can be mapped: the file; since a fork(2), private copies of
- * it; and ordinary memory, where the file has nothing to copy. The first is `shared`,
- * the others are `private` and need nothing promised. The pool is `away` while other
- * processes may need the file as it is: then all of it is private, including what
- * lies behind `private_from`, for which `chunks` says nothing. Otherwise high_water
- * is at most `reserved`, and private chunks may be left over from being away.
+ * The heap is shared with its file, or private: then all that is mapped is copy-on-write
+ * memory over the file, or ordinary memory, and the file stays as it is, since other
+ * processes may need it. On its way back (pool_return.c) some chunks still are private.
  */
 struct vmm_pool_state {
 	pthread_mutex_t lock;
@@ -45,6 +42,7 @@ struct vmm_pool_state {
 	size_t page_size; /* of page ranges: the system's, or a multiple of it */
 	size_t high_water;
 	size_t reserved;
+	size_t mapped;
 	size_t ahead_max;   /* less where the file system has refused more */
 	size_t outgrown;    /* high water up to which nobody need be asked */
 	size_t takes;       /* how often a range was handed out */
@@ -62,8 +60,9 @@ struct vmm_pool_state {
 	enum vmm_reserve reserve;
 	char dir[PATH_MAX]; /* where children's files are made */
 	bool cannot_clone;  /* the file system cannot share blocks */
-	bool is_away;
-	size_t private_from;
+	bool is_private;    /* all of it */
+	bool is_copied;     /* and nobody needs the file: it is private by copying */
+	bool may_stop;      /* other threads, for an instant (VMMALLOC_STOP_THREADS) */
 	unsigned forks;     /* between vmm_pool_fork_begin and _end */
 	size_t forks_done;
 	size_t forks_failed;
@@ -72,14 +71,16 @@ struct vmm_pool_state {
 	pid_t owner;        /* this process */
 	volatile unsigned char *own; /* 0 in a child that nobody prepared */
 
-	/* Coming home. */
-	bool is_home_pending; /* atomic: also read without the lock */
-	void *holder;        /* tells others that the file is needed */
-	unsigned home_wait;  /* moments to let pass before the next try */
-	unsigned home_pause; /* and how many after that */
-	size_t home_next;    /* the first chunk that has not been tried */
-	uint64_t home_us;    /* how long the way back has taken so far */
-	uint64_t home_not_before_us; /* when the next may begin */
+	/* The return to the file. */
+	bool return_pending; /* atomic: also read without the lock */
+	struct vmm_os_lock users; /* held by each process that needs the file */
+	size_t return_next;       /* the first chunk that has not been tried */
+	unsigned return_steps;    /* taken since the heap left */
+	uint64_t return_at_us;    /* when the next step may begin */
+	uint64_t return_pause_us; /* after a step that could not be done */
+	uint64_t return_us;       /* how long this return has taken so far */
+	uint64_t rest_until_us;   /* when the next return may begin */
+	int return_error;         /* why the last step could not be done, or 0 */
 };
 
 extern struct vmm_pool_state vmm_pool;
@@ -103,18 +104,21 @@ vmm_larger(size_t a, size_t b)
 }
 
 /*
- * The lock of all of the above; who has it cannot be cancelled. Ends a process that
- * has another's pool mapped and does not know it.
+ * The lock of all of the above is vmm_pool_lock (pool.h); who has it cannot be cancelled.
+ * It ends a process that has another's pool mapped and does not know it.
  */
-void vmm_pool_lock(void);
-void vmm_pool_unlock(void);
+
+/* In a child of fork(2): the thread that has taken it had another ID then. */
+void vmm_pool_unlock_in_child(void);
+
+/* The same; EDEADLK if this thread has it: in a handler of a signal, which came in between. */
+int vmm_pool_try_lock(void);
 
 /* Whether [offset, offset + 1 chunk) is private. */
 static inline bool
 vmm_pool_is_private(size_t offset)
 {
-	return offset >= vmm_pool.private_from ||
-	    (vmm_pool.chunks[offset / VMM_CHUNK_SIZE] & VMM_CHUNK_PRIVATE) != 0;
+	return (vmm_pool.chunks[offset / VMM_CHUNK_SIZE] & VMM_CHUNK_PRIVATE) != 0;
 }
 
 /*
@@ -138,10 +142,13 @@ size_t vmm_pool_chunks_end(void);
 /* The least to reserve at a time, in bytes. */
 size_t vmm_pool_reserve_floor(void);
 
-/* Has the blocks up to `end` promised, and lets core dumps hold them. */
+/* Makes memory accessible up to `end` at least: the file's, or private memory. */
+int vmm_pool_map_to(size_t end);
+
+/* Maps what is up to `end` and has the file's blocks for it promised. */
 int vmm_pool_reserve_to(size_t end);
 
-/* The same, and some more ahead of use where there is room for it. */
+/* Has memory up to `end`, and some more ahead of use where there is room for it. */
 bool vmm_pool_reserve_ahead(size_t end);
 
 /* Has the blocks of holes in [offset, offset + size) promised again. */
@@ -154,15 +161,29 @@ bool vmm_pool_fill_holes(size_t offset, size_t size);
 void vmm_pool_return_chunks(size_t offset, size_t size);
 
 /*
- * pool_fork.c: makes everything private. 0, or an errno value if some of it could
- * not be, which is no worse for this process, since each page still is what it was.
+ * pool_move.c. Moves what is mapped at [begin, end), multiples of the unit, to other memory
+ * of the same content: to the file, mapped shared, or to ordinary memory. The other
+ * threads stand still meanwhile, for some milliseconds at most: *done says how far it has
+ * come by then. Pages that the program has mapped by itself stay. EPERM, EAGAIN, ... of
+ * vmm_os_aside; EBUSY, if the kernel may write to pages that are to be shared by itself;
+ * ENOSPC, EIO, ...: then nothing is lost, and what is behind *done is as it was.
  */
-int vmm_pool_go_private(void);
+int vmm_pool_move(size_t begin, size_t end, enum vmm_os_backing to, size_t *done);
 
-/* pool_home.c: what was made private has to be taken back, if it can be. */
-void vmm_pool_home_wanted(void);
+/* What is moved is a multiple of it: a chunk, or the file's page if that is larger. */
+size_t vmm_pool_move_unit(void);
+
+/* Of how many of the pages in [begin, end) this process has copies of its own, in bytes. */
+size_t vmm_pool_private_bytes(size_t begin, size_t end);
+
+/* How much is selected of a part that has no access: see vmm_pool_move. */
+int vmm_pool_make_readable(const struct vmm_os_part *part);
+void vmm_pool_undo_readable(const struct vmm_os_part *part);
+
+/* pool_return.c: what was made private has to be taken back, if it can be. */
+void vmm_pool_return_wanted(void);
 
 /* Maps chunks in which nothing is in use from the file again. */
-bool vmm_pool_home_free(size_t begin, size_t end);
+bool vmm_pool_return_free(size_t begin, size_t end);
 
 #endif

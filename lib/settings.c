@@ -181,6 +181,16 @@ parse_conf(const struct vmm_setting *setting, const char *value,
 	return true;
 }
 
+static bool
+parse_stop_threads(const struct vmm_setting *setting, const char *value,
+    struct vmm_settings *settings, struct vmm_text *error)
+{
+	if (strcmp(value, "auto") != 0 && strcmp(value, "never") != 0)
+		return refuse(setting, value, "not supported", error);
+	settings->never_stops = value[0] == 'n';
+	return true;
+}
+
 #ifdef VMMALLOC_DEBUG
 static bool
 parse_log_level(const struct vmm_setting *setting, const char *value,
@@ -230,6 +240,9 @@ const struct vmm_setting vmm_settings_table[] = {
 	    "when the file system promises the pool's blocks", parse_reserve },
 	{ "VMMALLOC_CONF", "", "what jemalloc(3) has under TUNING",
 	    "settings for jemalloc, as in MALLOC_CONF", parse_conf },
+	{ "VMMALLOC_STOP_THREADS", "auto", "auto, never",
+	    "whether threads may be stopped for an instant after a fork(2)",
+	    parse_stop_threads },
 #ifdef VMMALLOC_DEBUG
 	{ "VMMALLOC_LOG_LEVEL", "0", "0, 1, 2, 3, 4",
 	    "how much the debug variant says", parse_log_level },

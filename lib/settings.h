@@ -29,6 +29,7 @@ struct vmm_settings {
 	enum vmm_fork fork;
 	enum vmm_reserve reserve;
 	const char *conf; /* jemalloc's, "" if none */
+	bool never_stops; /* VMMALLOC_STOP_THREADS=never */
 
 	/* What page ranges are counted in: 0, the system's pages; tests take larger. */
 	size_t page_size_bytes;

@@ -90,10 +90,10 @@ forks_row(struct vmm_text *text, const struct vmm_pool_figures *pool)
 static const char *
 whose(const struct vmm_pool_figures *pool)
 {
-	if (pool->is_away)
+	if (pool->is_private)
 		return "private memory, since a fork; another process may"
 		    " need the file";
-	return pool->is_private
+	return pool->private_chunks > 0
 	    ? "the file, and private memory since a fork" : "the file";
 }
 

@@ -292,9 +292,29 @@ START_TEST(test_full_reserve_stays)
 }
 END_TEST
 
-/* fork: with a hole among what was used. */
+/* fork(2) with the pool's part of the handlers, as fork.c has them. */
 static struct vmm_pool_fork forking;
 
+static pid_t
+fork_pool(enum vmm_fork kind)
+{
+	pid_t pid;
+
+	vmm_pool_lock();
+	vmm_pool_fork_prepare(&forking, kind);
+	pid = fork();
+	if (pid == 0) {
+		vmm_pool_fork_child(&forking);
+		vmm_pool_fork_settle(&forking);
+	} else {
+		vmm_pool_unlock();
+		ck_assert_int_eq(vmm_pool_fork_await(&forking, pid), 0);
+		vmm_pool_fork_end(&forking, true);
+	}
+	return pid;
+}
+
+/* With a hole among what was used. */
 static void
 fork_and_write(enum vmm_fork kind, int number)
 {
@@ -308,14 +328,10 @@ fork_and_write(enum vmm_fork kind, int number)
 	memset(range, 1, 12 * MIB);
 	vmm_pool_give(range + 4 * MIB, 4 * MIB);
 	ck_assert_int_eq(vmm_pool_fork_begin(&forking, kind), 0);
-	vmm_pool_fork_prepare(&forking);
-	ck_assert_int_eq(forking.error, 0);
-	pid = fork();
+	pid = fork_pool(kind);
 	if (pid == 0) {
-		int is_good;
+		int is_good = range[0] == 1 && range[12 * MIB - 1] == 1;
 
-		vmm_pool_fork_child(&forking);
-		is_good = range[0] == 1 && range[12 * MIB - 1] == 1;
 		memset(range, 2, 4 * MIB);
 		is_zero = true;
 		is_good &= vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero) ==
@@ -324,23 +340,23 @@ fork_and_write(enum vmm_fork kind, int number)
 		memset(range + 4 * MIB, 2, 4 * MIB);
 		_exit(!is_good);
 	}
-	vmm_pool_fork_parent(&forking);
-	vmm_pool_fork_end(&forking);
 	vmm_pool_look(&figures);
-	ck_assert(figures.is_away == (kind == VMM_FORK_PRIVATE));
+	ck_assert(figures.is_private);
 	memset(range, 3, 4 * MIB);
 	range[9 * MIB + page_size + 100] = 3;
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 	ck_assert_int_eq(range[0], 3);
 	ck_assert_int_eq(range[8 * MIB], 1);
-	/* The child is gone: this one comes home, with what it has written. */
-	ck_assert(vmm_pool_come_home() == (kind == VMM_FORK_PRIVATE));
-	ck_assert(!vmm_pool_come_home());
+	/* The child is gone: this one returns, with what it has written. */
+	ck_assert(vmm_pool_return());
+	for (int i = 0; i < 4; i++)
+		ck_assert(!vmm_pool_return());
 	ck_assert_ptr_eq(vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero),
 	    range + 4 * MIB);
 	vmm_pool_look(&figures);
-	ck_assert(!figures.is_private || is_emulated());
+	ck_assert(!figures.is_private);
+	ck_assert(figures.private_chunks == 0 || is_emulated());
 	ck_assert_int_eq(range[0], 3);
 	ck_assert_int_eq(range[8 * MIB], 1);
 	ck_assert_int_eq(range[9 * MIB + page_size + 100], 3);
@@ -371,8 +387,8 @@ START_TEST(test_fork_any)
 }
 END_TEST
 
-/* Between the beginning of one fork and its copy another has gone private. */
-START_TEST(test_fork_copy_of_private)
+/* Two forks have begun; the one that is to have a file is made of private memory. */
+START_TEST(test_fork_two)
 {
 	static struct vmm_pool_fork other;
 	bool is_zero = false;
@@ -383,24 +399,34 @@ START_TEST(test_fork_copy_of_private)
 	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
 	range = vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero);
 	memset(range, 1, 4 * MIB);
-	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_COPY), 0);
 	ck_assert_int_eq(vmm_pool_fork_begin(&other, VMM_FORK_PRIVATE), 0);
 	memset(range, 2, 2 * MIB);
-	vmm_pool_fork_prepare(&forking);
-	ck_assert_int_eq(forking.error, 0);
-	pid = fork();
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_COPY), 0);
+	pid = fork_pool(VMM_FORK_COPY);
 	if (pid == 0) {
-		vmm_pool_fork_child(&forking);
 		vmm_pool_look(&figures);
 		_exit(!(range[0] == 2 && range[3 * MIB] == 1 &&
-		    !figures.is_private));
+		    !figures.is_private && figures.private_chunks == 0));
 	}
-	vmm_pool_fork_parent(&forking);
-	vmm_pool_fork_end(&forking);
-	vmm_pool_fork_end(&other);
+	/* No return while another fork is under way. */
+	ck_assert(!vmm_pool_return());
+	vmm_pool_fork_end(&other, true);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
+	ck_assert(vmm_pool_return());
 	ck_assert_int_eq(range[0], 2);
+}
+END_TEST
+
+/* A signal handler that has interrupted the pool cannot fork. */
+START_TEST(test_fork_within)
+{
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	vmm_pool_lock();
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_PRIVATE), EAGAIN);
+	vmm_pool_unlock();
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_PRIVATE), 0);
+	vmm_pool_fork_end(&forking, false);
 }
 END_TEST
 
@@ -425,7 +451,8 @@ make_suite(void)
 	tcase_add_loop_test(tcase, test_fork_private, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_fork_copy, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_fork_any, 0, NPAGE_SIZES);
-	tcase_add_loop_test(tcase, test_fork_copy_of_private, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_fork_two, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_fork_within, 0, NPAGE_SIZES);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

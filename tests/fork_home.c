@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fork_home.c: VMMALLOC_FORK=1: back in the file when no other process needs it, and
  * not before. Run with the library preloaded. Prints TAP.
- * fork_home [daemon|dax] */
+ * fork_home [daemon] */
 #include "config.h"
 
 #include <errno.h>
@@ -187,7 +187,7 @@ while_needed(int closes_all, int is_raw, const char *what)
 	blocks_result(shrink() && comes_home() && blocks_are(3) && blocks_write(2), text);
 }
 
-/* With other threads, what is in use stays private. */
+/* Threads that read and write what is theirs, all the time. */
 static int is_over;
 
 static void *
@@ -210,43 +210,28 @@ other_thread(void *argument)
 	return wrong;
 }
 
-static int counts_little; /* Rss: of smaps */
-
 static void
 with_threads(void)
 {
-	pthread_t thread;
-	unsigned long private_kb;
-	void *wrong;
-	int is_good;
+	pthread_t threads[4];
+	int is_good = 1;
 	int stop;
 	pid_t pid;
 
-	pthread_create(&thread, NULL, other_thread, &is_over);
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, other_thread, &is_over);
 	pid = start_program(&stop);
-	is_good = blocks_write(4) && grow() && shrink();
-	is_home();
-	private_kb = figures.own_rss_kb;
-	blocks_result(is_good && grow() && !is_home() &&
-	    figures.own_rss_kb < private_kb + 2000 && figures.shared_kb > 0,
-	    "with threads: what is new is the file's");
-	/* What was kept for reuse since before the fork was given back for it. */
-	blocks_result(private_kb < MORE_BLOCKS * MORE_BYTES / 1024,
-	    "with threads: nothing that was free at the fork is private");
-	if (counts_little)
-		blocks_result(1, "with threads: it is the file's # SKIP Linux 6.1 "
-		    "counts a large page of DAX as 4 KiB");
-	else
-		blocks_result(figures.pool_rss_kb > private_kb +
-			MORE_BLOCKS * MORE_BYTES / 1024 / 2,
-		    "with threads: it is the file's");
-	is_good = shrink();
+	blocks_result(blocks_write(4) && comes_home() && blocks_are(4),
+	    "with threads: all of it, what they use too");
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
-	pthread_join(thread, &wrong);
-	blocks_result(is_good && wrong == NULL && blocks_are(4),
+	for (int i = 0; i < 4; i++) {
+		void *wrong;
+
+		pthread_join(threads[i], &wrong);
+		is_good &= wrong == NULL;
+	}
+	blocks_result(is_good && blocks_are(4) && is_home() && blocks_write(2),
 	    "with threads: nothing is lost");
-	blocks_result(comes_home() && blocks_are(4) && blocks_write(2),
-	    "with one thread again: all of it");
 	close(stop);
 	blocks_result(blocks_ends_good(pid), "with threads: the program ran");
 }
@@ -281,7 +266,6 @@ main(int argc, char **argv)
 	blocks_set(NBLOCKS, BLOCK_BYTES);
 	if (argc > 1 && strcmp(argv[1], "daemon") == 0)
 		return as_daemon();
-	counts_little = argc > 1 && strcmp(argv[1], "dax") == 0;
 	blocks_write(0);
 	blocks_result(is_home(), "before any fork");
 	for (int i = 0; i < 4; i++)

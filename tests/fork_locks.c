@@ -4,6 +4,7 @@
  * jemalloc's. fork_locks DIR FORK */
 #include "config.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "fork.h"
+#include "os.h"
 #include "pool.h"
 
 #define POOL_BYTES ((size_t)64 << 20)
@@ -36,9 +38,36 @@ unlock(void)
 	pthread_mutex_unlock(&jemallocs);
 }
 
+/* In place of os_linux_stop.c: no thread is ever stopped, one alone does its work itself. */
+static int has_threads = 1;
+
+static bool
+unlock_in_child(void)
+{
+	has_threads = 0;
+	unlock();
+	return false;
+}
+
 static void
 nothing(void)
 {
+}
+
+bool
+vmm_os_has_threads(void)
+{
+	return has_threads;
+}
+
+int
+vmm_os_aside(void (*work)(void *argument), void *argument, bool may_stop)
+{
+	(void)may_stop;
+	if (has_threads)
+		return EPERM;
+	work(argument);
+	return 0;
 }
 
 struct range {
@@ -65,7 +94,7 @@ step(struct range *ranges, uint64_t *state)
 		return is_good;
 	}
 	range->size = (1 + (*state >> 40) % 12) * PAGE;
-	vmm_pool_come_home();
+	vmm_pool_return();
 	range->data = vmm_pool_take(NULL, range->size, PAGE, &is_zero);
 	if (range->data != NULL)
 		range->data[0] = (unsigned char)(range->size / PAGE);
@@ -126,7 +155,7 @@ main(int argc, char **argv)
 		.conf = "",
 	};
 	const struct vmm_fork_allocator allocator = {
-		lock, unlock, unlock, nothing
+		lock, unlock, unlock_in_child, nothing
 	};
 	struct vmm_text error;
 	pthread_t threads[NTHREADS + 2];

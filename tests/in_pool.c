@@ -165,6 +165,7 @@ in_pool_look(struct in_pool_figures *figures)
 {
 	struct lines lines = { .fd = open("/proc/self/smaps", O_RDONLY) };
 	uintptr_t from, to;
+	uintptr_t pool_end = 0;
 	enum kind kind = OTHER;
 
 	memset(figures, 0, sizeof(*figures));
@@ -173,6 +174,10 @@ in_pool_look(struct in_pool_figures *figures)
 	while (next_line(&lines)) {
 		if (is_mapping(lines.line, &from, &to)) {
 			kind = kind_of(lines.line);
+			if (from == pool_end && strstr(lines.line, " ---p ") != NULL)
+				figures->place_kb += (to - from) / 1024;
+			if (kind == POOL || (kind == ANONYMOUS && from == pool_end))
+				pool_end = to;
 			if (kind != POOL)
 				continue;
 			figures->pool_kb += (to - from) / 1024;

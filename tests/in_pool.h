@@ -12,7 +12,8 @@
  * read with system calls alone, so that looking does not allocate.
  */
 struct in_pool_figures {
-	unsigned long pool_kb;      /* address space of the pool */
+	unsigned long pool_kb;      /* of the pool, what is mapped */
+	unsigned long place_kb;     /* and the place in the address space behind it */
 	unsigned long pool_rss_kb;  /* of it, in RAM */
 	unsigned long shared_kb;    /* of it, mapped shared: the file itself */
 	unsigned long own_rss_kb;   /* of it, in private pages: copies of the file's */

@@ -15,6 +15,9 @@
  */
 #define INJECT_CALLS(X) \
 	X(DONE, int, close, (int fd), (fd)) \
+	X(PLAIN, int, clone, (int (*function)(void *), void *stack, int flags, \
+	    void *argument, void *parent, void *tls, void *child), \
+	    (function, stack, flags, argument, parent, tls, child)) \
 	X(PLAIN, int, dup3, (int fd, int to, int flags), (fd, to, flags)) \
 	X(PLAIN, int, fallocate, (int fd, int mode, off_t offset, off_t length), \
 	    (fd, mode, offset, length)) \
@@ -27,12 +30,15 @@
 	    (data, size, flags)) \
 	X(PLAIN, int, getrlimit, (int resource, struct rlimit *limit), \
 	    (resource, limit)) \
+	X(PLAIN, int, getsockopt, (int fd, int level, int option, void *value, \
+	    socklen_t *size), (fd, level, option, value, size)) \
 	X(PLAIN, int, ioctl, (int fd, unsigned long request, void *argument), \
 	    (fd, request, argument)) \
 	X(PLAIN, off_t, lseek, (int fd, off_t offset, int whence), \
 	    (fd, offset, whence)) \
 	X(PLAIN, int, madvise, (void *address, size_t size, int advice), \
 	    (address, size, advice)) \
+	X(PLAIN, int, mlock, (const void *address, size_t size), (address, size)) \
 	X(PLAIN, void *, mmap, (void *address, size_t size, int protection, int flags, \
 	    int fd, off_t offset), \
 	    (address, size, protection, flags, fd, offset)) \
@@ -47,8 +53,14 @@
 	    (dir, path, flags, mode)) \
 	X(SHORT, ssize_t, pread, (int fd, void *data, size_t size, off_t offset), \
 	    (fd, data, size, offset)) \
+	X(PLAIN, int, prctl, (int option, unsigned long a, unsigned long b, \
+	    unsigned long c, unsigned long d), (option, a, b, c, d)) \
+	X(PLAIN, long, ptrace, (int request, pid_t pid, void *address, void *data), \
+	    (request, pid, address, data)) \
 	X(SHORT, ssize_t, pwrite, (int fd, const void *data, size_t size, \
 	    off_t offset), (fd, data, size, offset)) \
+	X(SHORT, ssize_t, read, (int fd, void *data, size_t size), \
+	    (fd, data, size)) \
 	X(PLAIN, ssize_t, readlinkat, (int dir, const char *path, char *data, \
 	    size_t size), (dir, path, data, size)) \
 	X(PLAIN, int, sched_getaffinity, (pid_t pid, size_t size, cpu_set_t *set), \
@@ -61,6 +73,8 @@
 	X(PLAIN, long, syscall, (long number, long a, long b, long c, long d, long e), \
 	    (number, a, b, c, d, e)) \
 	X(PLAIN, int, unlink, (const char *path), (path)) \
+	X(PLAIN, int, waitid, (int type, id_t id, siginfo_t *info, int options), \
+	    (type, id, info, options)) \
 	X(PLAIN, pid_t, waitpid, (pid_t pid, int *status, int options), \
 	    (pid, status, options)) \
 	X(SHORT, ssize_t, write, (int fd, const void *data, size_t size), \

@@ -7,7 +7,7 @@ LC_ALL=C
 export LC_ALL
 # A test starts from its own settings, not from those of whoever runs it.
 unset LD_PRELOAD MALLOC_CONF VMMALLOC_POOL_DIR VMMALLOC_POOL_SIZE \
-	VMMALLOC_FORK VMMALLOC_RESERVE VMMALLOC_CONF VMMALLOC_LOG_LEVEL \
+	VMMALLOC_FORK VMMALLOC_RESERVE VMMALLOC_CONF VMMALLOC_STOP_THREADS VMMALLOC_LOG_LEVEL \
 	VMMALLOC_LOG_FILE VMMALLOC_LOG_STATS \
 	MAKEFLAGS MFLAGS MAKELEVEL 2>/dev/null || :
 
@@ -20,8 +20,9 @@ probe=$programs/.libs/probe.so
 # The files of lib/ that lie below jemalloc, for tests that build these by themselves.
 # shellcheck disable=SC2034 # used by who sources this
 below_jemalloc="fatal fork log log_file os_linux os_linux_device os_linux_file
-	os_linux_fork os_linux_log pool pool_blocks pool_fork pool_home pool_open ranges
-	settings text"
+	os_linux_fork os_linux_futex os_linux_io os_linux_log os_linux_maps os_linux_stop
+	os_linux_task os_linux_window pool pool_blocks pool_fork pool_move pool_open
+	pool_return ranges settings text"
 
 count=0
 

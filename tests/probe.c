@@ -45,7 +45,7 @@ report(void)
 	length = snprintf(line, sizeof(line),
 	    "%s in=%s pool=%lu pool-rss=%lu brk-rss=%lu other-rss=%lu\n",
 	    name, is_in_pool(block) ? "yes" : "no",
-	    figures.pool_kb, figures.pool_rss_kb, figures.brk_rss_kb,
+	    figures.pool_kb + figures.place_kb, figures.pool_rss_kb, figures.brk_rss_kb,
 	    figures.other_rss_kb);
 	free(block);
 	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);

@@ -25,7 +25,7 @@ for type in tmpfs ext4 xfs btrfs; do
 	"$top_srcdir/bench/fork.sh" "$(library release)" \
 		"$top_builddir/bench/fork" "$mounted" 5 >"$work/bench" 2>&1
 	comment "$work/bench"
-	at_most 2 "VMMALLOC_FORK=1, 2 GiB pool" ordinary
+	at_most 1.2 "VMMALLOC_FORK=1, 2 GiB pool" ordinary
 	case $type in
 	tmpfs | ext4)
 		at_most 1.3 "VMMALLOC_FORK=2, 2 GiB pool" cp

@@ -5,8 +5,11 @@
 
 : "${CC:=cc}"
 
+# A helper that shares memory without being a thread is nothing that ThreadSanitizer knows:
+# fork_locks.c has functions in place of those that make one.
 files=
 for name in $below_jemalloc; do
+	case $name in os_linux_stop | os_linux_task) continue ;; esac
 	files="$files $top_srcdir/lib/$name.c"
 done
 # shellcheck disable=SC2086 # files and flags are words
@@ -23,10 +26,10 @@ if ! $CC -fsanitize=thread -o "$work/empty" "$work/empty.c" 2>"$work/err" ||
 	plan
 	exit 0
 fi
-# A fork copies what other threads are writing at that moment, as the kernel's does.
-# What it maps anew, others are writing, too: to the file before, to a page of their own
-# after, and the page has what the file had.
-printf 'race:^put$\nrace:^vmm_os_file_map_private$\n' >"$work/suppressions"
+# The library copies what other threads are writing, and copies again what has changed
+# when they stand still (put); it stores what is there already, so that a core dump has it
+# (keep_in_core).
+printf 'race:^put$\nrace:^keep_in_core$\n' >"$work/suppressions"
 TSAN_OPTIONS="exitcode=66 suppressions=$work/suppressions"
 export TSAN_OPTIONS
 for variant in $(variants); do

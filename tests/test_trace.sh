@@ -49,7 +49,7 @@ traced 2 "$programs/fork_heap"
 for message in \
 	'pool opened in /.*: file system [a-z0-9]*, no DAX, page size [0-9]*, size 67108864, reserve grow' \
 	'pool grown: reserved [0-9]*' \
-	'forking: both sides go private' 'pool closed'; do
+	'forking: both sides are private' 'pool closed'; do
 	expect "level 2: $message" grep -q "<2> .*\] $message" "$work/err"
 done
 traced 2 "$programs/bookkeeping"
@@ -75,7 +75,7 @@ awk '
 		-e '^vmm_delete' -e '^vmm_os_log_' -e '^vmm_os_cancel_' \
 		-e '^vmm_os_file_is_own$' -e '^vmm_os_file_close$' \
 		-e '^vmm_os_fd_move_high$' -e '^vmm_os_path_absolute$' \
-		-e '^vmm_os_page_size$' -e '^vmm_os_process$' -e '^vmm_os_yield$' \
+		-e '^vmm_os_page_size$' -e '^vmm_os_process$' -e '^vmm_os_thread$' -e '^vmm_os_yield$' \
 		-e '^vmm_os_write_error$' -e '^vmm_os_getenv$' \
 		-e '^vmm_os_exit$' -e '^vmm_os_abort$' >"$work/forgotten"
 expect "level 3: no function was forgotten" test ! -s "$work/forgotten"

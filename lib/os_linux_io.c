@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* os_linux_io.c: whether the Linux kernel may write to this process's memory by itself. */
+#include "config.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "os.h"
+#include "text.h"
+
+#ifndef AF_XDP
+#define AF_XDP 44
+#endif
+
+/*
+ * Character devices whose drivers copy what they deliver, so that no write is under way
+ * when a call has returned: memory (null, zero, random), terminals, input, sound, and,
+ * but for some, the miscellaneous ones (FUSE, TUN). Any other driver may have been given
+ * buffers that its device writes to (VFIO, RDMA, V4L2, SCSI, GPUs).
+ */
+static bool
+is_plain_device(dev_t device, const char *path)
+{
+	enum { MEMORY = 1, TERMINALS = 2, TERMINALS_END = 5, MISC = 10, INPUT = 13,
+		SOUND = 116, PTYS = 136, PTYS_END = 143 };
+	unsigned number = major(device);
+
+	if (number == MISC)
+		return strstr(path, "vhost") == NULL &&
+		    strstr(path, "vfio") == NULL && strstr(path, "kvm") == NULL &&
+		    strstr(path, "rdma") == NULL &&
+		    strstr(path, "userfaultfd") == NULL;
+	return number == MEMORY || number == INPUT || number == SOUND ||
+	    (number >= TERMINALS && number <= TERMINALS_END) ||
+	    (number >= PTYS && number <= PTYS_END);
+}
+
+static bool
+descriptor_writes(int descriptors, const char *name)
+{
+	char target[64];
+	struct stat stat;
+	int domain = 0;
+	socklen_t size = sizeof(domain);
+	int fd = 0;
+	ssize_t length = readlinkat(descriptors, name, target,
+	    sizeof(target) - 1);
+
+	for (const char *digit = name; *digit >= '0' && *digit <= '9'; digit++)
+		fd = fd * 10 + *digit - '0';
+	if (length <= 0)
+		return false;
+	target[length] = '\0';
+	if (strncmp(target, "socket:", 7) == 0)
+		return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain,
+			   &size) == 0 && domain == AF_XDP;
+	if (strncmp(target, "anon_inode:", 11) == 0)
+		return strstr(target, "io_uring") != NULL ||
+		    strstr(target, "kvm") != NULL ||
+		    strstr(target, "vfio") != NULL ||
+		    strstr(target, "infiniband") != NULL ||
+		    strstr(target, "userfaultfd") != NULL;
+	return target[0] == '/' && fstat(fd, &stat) == 0 &&
+	    S_ISCHR(stat.st_mode) && !is_plain_device(stat.st_rdev, target) &&
+	    strncmp(target, "/dev/dax", 8) != 0;
+}
+
+static bool
+any_descriptor_writes(void)
+{
+	struct {
+		uint64_t inode;
+		int64_t offset;
+		unsigned short length;
+		unsigned char type;
+		char name[];
+	} *entry;
+	_Alignas(8) char buffer[4096];
+	bool writes = false;
+	long got;
+	int fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	while (!writes && fd >= 0 && (got = syscall(SYS_getdents64, fd, buffer,
+		sizeof(buffer))) > 0) {
+		for (long at = 0; !writes && at < got; at += entry->length) {
+			entry = (void *)(buffer + at);
+			writes = descriptor_writes(fd, entry->name);
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 || writes;
+}
+
+/* The context of io_setup(2) is a mapping; that of io_uring_setup(2) may be no more. */
+static bool
+any_mapping_writes(void)
+{
+	char data[4096 + 1];
+	size_t kept = 0;
+	bool writes = false;
+	ssize_t got;
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+
+	while (!writes && fd >= 0 &&
+	    (got = read(fd, data + kept, sizeof(data) - 1 - kept)) > 0) {
+		kept += (size_t)got;
+		data[kept] = '\0';
+		writes = strstr(data, "/[aio]") != NULL ||
+		    strstr(data, "[io_uring]") != NULL;
+		/* A name may lie across two reads. */
+		if (kept > 16) {
+			memmove(data, data + kept - 16, 16);
+			kept = 16;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 || writes;
+}
+
+bool
+vmm_os_kernel_writes(void)
+{
+	VMM_LOG_ENTER();
+	return any_mapping_writes() || any_descriptor_writes();
+}

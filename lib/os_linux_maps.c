@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* os_linux_maps.c: what is mapped where the pool lies, and what a program has set there. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "os.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18 /* Linux 4.14 */
+#endif
+
+/* The lines of a file in /proc, read without libc's stdio, which allocates. */
+struct lines {
+	int fd;
+	size_t begin, end;
+	char data[4096];
+};
+
+static int
+lines_open(struct lines *lines, const char *path)
+{
+	lines->fd = open(path, O_RDONLY | O_CLOEXEC);
+	lines->begin = lines->end = 0;
+	return lines->fd < 0 ? errno : 0;
+}
+
+/* The next line, without its end; NULL after the last. A longer one is cut. */
+static char *
+lines_next(struct lines *lines)
+{
+	for (;;) {
+		char *line = lines->data + lines->begin;
+		size_t length = lines->end - lines->begin;
+		char *newline = memchr(line, '\n', length);
+		ssize_t got;
+
+		if (newline == NULL && length == sizeof(lines->data) - 1)
+			newline = line + length;
+		if (newline != NULL) {
+			*newline = '\0';
+			lines->begin = (size_t)(newline - lines->data) + 1;
+			if (lines->begin > lines->end)
+				lines->begin = lines->end;
+			return line;
+		}
+		memmove(lines->data, line, length);
+		lines->begin = 0;
+		lines->end = length;
+		got = read(lines->fd, lines->data + length,
+		    sizeof(lines->data) - 1 - length);
+		if (got <= 0)
+			return NULL;
+		lines->end += (size_t)got;
+	}
+}
+
+/* "begin-end perms offset device inode path", proc(5). False for any other line. */
+struct mapping {
+	uintptr_t begin, end;
+	char perms[5];
+	uint64_t offset;
+	uint64_t inode;
+};
+
+static bool
+read_mapping(const char *line, struct mapping *mapping)
+{
+	char *at;
+
+	mapping->begin = (uintptr_t)strtoull(line, &at, 16);
+	if (at == line || *at != '-')
+		return false;
+	mapping->end = (uintptr_t)strtoull(at + 1, &at, 16);
+	if (*at != ' ' || strlen(at) < 6)
+		return false;
+	memcpy(mapping->perms, at + 1, 4);
+	mapping->perms[4] = '\0';
+	mapping->offset = strtoull(at + 5, &at, 16);
+	at = strchr(at + 1, ' '); /* behind the device */
+	mapping->inode = at == NULL ? 0 : strtoull(at, NULL, 10);
+	return true;
+}
+
+/*
+ * The part of a mapping that lies in [begin, end). It is the pool's if it has no file,
+ * or maps one at the place where the pool would: a program that puts a mapping of its
+ * own there has another offset, unless it does so at the pool's first page.
+ */
+static struct vmm_os_part
+part_of(const struct mapping *mapping, uintptr_t base, uintptr_t begin,
+    uintptr_t end)
+{
+	const char *perms = mapping->perms;
+	bool is_shared = perms[3] == 's';
+
+	return (struct vmm_os_part){
+		.begin = (mapping->begin > begin ? mapping->begin : begin) - base,
+		.end = (mapping->end < end ? mapping->end : end) - base,
+		.protection = (perms[0] == 'r' ? PROT_READ : 0) |
+		    (perms[1] == 'w' ? PROT_WRITE : 0) |
+		    (perms[2] == 'x' ? PROT_EXEC : 0),
+		.is_shared = is_shared,
+		.is_own = mapping->inode == 0 ? !is_shared
+		    : mapping->begin - mapping->offset == base,
+	};
+}
+
+static int
+append(struct vmm_os_parts *parts, const struct vmm_os_part *part)
+{
+	size_t room = parts->bytes / sizeof(*part);
+	size_t bytes = parts->bytes == 0 ? vmm_os_page_size() : 2 * parts->bytes;
+	void *more;
+	int error;
+
+	if (parts->count == room) {
+		error = vmm_os_map_plain(bytes, &more);
+		if (error != 0)
+			return error;
+		if (room > 0)
+			memcpy(more, parts->list, parts->bytes);
+		vmm_os_parts_free(parts);
+		parts->list = more;
+		parts->bytes = bytes;
+	}
+	parts->list[parts->count++] = *part;
+	return 0;
+}
+
+/* Of two neighbours that the kernel would have joined, one has something set. */
+static bool
+has_settings(const struct vmm_os_parts *parts)
+{
+	const struct vmm_os_part *list = parts->list;
+
+	for (size_t i = 0; i < parts->count; i++) {
+		if (list[i].protection != (PROT_READ | PROT_WRITE) ||
+		    (i > 0 && list[i - 1].is_own && list[i].is_own &&
+			list[i - 1].is_shared == list[i].is_shared))
+			return true;
+	}
+	return false;
+}
+
+/* Whether anything of this process is locked: mlockall(2) parts no mapping. */
+static bool
+has_locked(void)
+{
+	struct lines lines;
+	bool is_locked = false;
+	char *line;
+
+	if (lines_open(&lines, "/proc/self/status") != 0)
+		return false;
+	while (!is_locked && (line = lines_next(&lines)) != NULL)
+		is_locked = strncmp(line, "VmLck:", 6) == 0 &&
+		    strtoul(line + 6, NULL, 10) > 0;
+	close(lines.fd);
+	return is_locked;
+}
+
+/* The two letters of /proc/self/smaps, and what madvise(2) sets them by. */
+static const struct {
+	char letters[4];
+	int advice; /* 0: not by madvise */
+} settings[] = {
+	{ "dd ", MADV_DONTDUMP }, { "dc ", MADV_DONTFORK },
+	{ "wf ", MADV_WIPEONFORK }, { "mg ", MADV_MERGEABLE },
+	{ "hg ", MADV_HUGEPAGE }, { "nh ", MADV_NOHUGEPAGE },
+	{ "sr ", MADV_SEQUENTIAL }, { "rr ", MADV_RANDOM }, { "lo ", 0 },
+};
+#define NSETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+static void
+read_flags(struct vmm_os_part *part, const char *flags)
+{
+	for (size_t i = 0; i < NSETTINGS; i++) {
+		if (strstr(flags, settings[i].letters) != NULL)
+			part->settings |= 1U << i;
+		part->is_locked |= settings[i].advice == 0 &&
+		    (part->settings & 1U << i) != 0;
+		part->is_unforked |= settings[i].advice == MADV_DONTFORK &&
+		    (part->settings & 1U << i) != 0;
+	}
+}
+
+static int
+read_settings(struct vmm_os_parts *parts, uintptr_t base)
+{
+	struct lines lines;
+	struct mapping mapping = { 0 };
+	size_t next = 0;
+	char *line;
+	int error = lines_open(&lines, "/proc/self/smaps");
+
+	if (error != 0)
+		return error;
+	while (next < parts->count && (line = lines_next(&lines)) != NULL) {
+		if (read_mapping(line, &mapping))
+			continue;
+		while (next < parts->count &&
+		    base + parts->list[next].end <= mapping.begin)
+			next++;
+		if (next < parts->count && strncmp(line, "VmFlags:", 8) == 0 &&
+		    mapping.begin <= base + parts->list[next].begin &&
+		    mapping.end > base + parts->list[next].begin)
+			read_flags(&parts->list[next++], line);
+	}
+	close(lines.fd);
+	return 0;
+}
+
+int
+vmm_os_parts_read(const void *address, size_t offset, size_t length,
+    struct vmm_os_parts *parts)
+{
+	VMM_LOG_ENTER();
+	uintptr_t base = (uintptr_t)address;
+	uintptr_t begin = base + offset, end = begin + length;
+	struct mapping mapping;
+	struct lines lines;
+	char *line;
+	int error = lines_open(&lines, "/proc/self/maps");
+
+	*parts = (struct vmm_os_parts){ NULL, 0, 0 };
+	if (error != 0)
+		return error;
+	while (error == 0 && (line = lines_next(&lines)) != NULL) {
+		struct vmm_os_part part;
+
+		if (!read_mapping(line, &mapping) || mapping.end <= begin)
+			continue;
+		if (mapping.begin >= end)
+			break;
+		part = part_of(&mapping, base, begin, end);
+		error = append(parts, &part);
+	}
+	close(lines.fd);
+	if (error == 0 && (has_settings(parts) || has_locked()))
+		error = read_settings(parts, base);
+	if (error != 0)
+		vmm_os_parts_free(parts);
+	return error;
+}
+
+void
+vmm_os_parts_free(struct vmm_os_parts *parts)
+{
+	VMM_LOG_ENTER();
+	if (parts->bytes > 0)
+		vmm_os_unmap(parts->list, parts->bytes);
+	parts->list = NULL;
+	parts->bytes = 0;
+}
+
+/* Sets on a window what is set on the part that it will stand in for. */
+static int
+set_alike(const struct vmm_os_part *part, void *window)
+{
+	size_t size = part->end - part->begin;
+
+	for (size_t i = 0; i < NSETTINGS; i++) {
+		if ((part->settings & 1U << i) != 0 && settings[i].advice != 0)
+			madvise(window, size, settings[i].advice);
+	}
+	if (part->protection != (PROT_READ | PROT_WRITE) &&
+	    mprotect(window, size, part->protection) != 0)
+		return errno;
+	return 0;
+}
+
+int
+vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window)
+{
+	VMM_LOG_ENTER();
+	char *place = (char *)address + part->begin;
+	size_t size = part->end - part->begin;
+	int error = set_alike(part, window);
+
+	if (error == 0 && mremap(window, size, size,
+		MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
+		error = errno;
+	if (error != 0) {
+		vmm_os_unmap(window, size);
+		return error;
+	}
+	/* Afterwards, for what is locked at both places counts twice (RLIMIT_MEMLOCK). */
+	if (part->is_locked)
+		mlock(place, size);
+	return 0;
+}

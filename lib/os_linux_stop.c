@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* os_linux_stop.c: work that is done while the other threads stand still, on Linux. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "os.h"
+#include "os_linux_task.h"
+
+/*
+ * A helper process shares the memory and the descriptors of this one, but is not one of
+ * its threads: clone(2) with CLONE_VM. It has no signal for its end, so that no wait(2)
+ * of the program's sees it. It seizes each thread by ptrace(2), which interrupts the
+ * thread without a signal, works, and lets go. If the helper dies, the kernel lets all
+ * of them go. LeakSanitizer stops the world in the same way.
+ */
+
+/* Threads that do not stand still by then are in the kernel for longer; we give up. */
+#define STOP_WAIT_US 8000
+/* The helper's stack; what it does needs a few KiB. */
+#define STACK_BYTES ((size_t)128 << 10)
+/* Threads that may come into being while others are stopped already. */
+#define MORE_TASKS 256
+
+struct helper {
+	void (*work)(void *argument);
+	void *argument;
+	bool stops;
+	int tasks;             /* /proc/self/task of the process, as a directory */
+	pid_t caller;          /* this one waits in the kernel, and is left alone */
+	unsigned may_begin;    /* a futex */
+	unsigned lives;        /* another; the kernel clears it when the helper has ended */
+	int error;             /* of the stop; 0 if the work was done */
+	size_t max, ntasks;
+	struct vmm_os_task *list; /* behind the stack, of `max` */
+};
+
+static bool
+is_known(const struct helper *helper, pid_t id)
+{
+	for (size_t i = 0; i < helper->ntasks; i++) {
+		if (helper->list[i].id == id)
+			return true;
+	}
+	return false;
+}
+
+/* Seizes a thread. One that has ended meanwhile is none. */
+static int
+seize(struct helper *helper, pid_t id)
+{
+	struct vmm_os_task *task = &helper->list[helper->ntasks];
+
+	if (helper->ntasks == helper->max)
+		return EAGAIN;
+	if (ptrace(PTRACE_SEIZE, id, NULL, NULL) != 0)
+		return errno == ESRCH ? 0 : errno;
+	*task = (struct vmm_os_task){ .id = id };
+	vmm_os_task_before(task, helper->tasks);
+	helper->ntasks++;
+	/* It may have ended: then there is nothing to wait for but that. */
+	ptrace(PTRACE_INTERRUPT, id, NULL, NULL);
+	return 0;
+}
+
+/* Seizes the threads that are not seized yet; *found says whether there were any. */
+static int
+seize_new(struct helper *helper, bool *found)
+{
+	struct {
+		uint64_t inode;
+		int64_t offset;
+		unsigned short length;
+		unsigned char type;
+		char name[];
+	} *entry;
+	_Alignas(8) char buffer[4096];
+	bool sees_caller = false;
+	int error = 0;
+	long got;
+
+	*found = false;
+	lseek(helper->tasks, 0, SEEK_SET);
+	while (error == 0 && (got = syscall(SYS_getdents64, helper->tasks,
+		buffer, sizeof(buffer))) > 0) {
+		for (long at = 0; error == 0 && at < got; at += entry->length) {
+			pid_t id;
+
+			entry = (void *)(buffer + at);
+			id = (pid_t)strtol(entry->name, NULL, 10);
+			sees_caller |= id == helper->caller;
+			if (id <= 0 || id == helper->caller ||
+			    is_known(helper, id))
+				continue;
+			*found = true;
+			error = seize(helper, id);
+		}
+	}
+	/* A /proc of another PID namespace would name other processes. */
+	return error == 0 && !sees_caller ? ESRCH : error;
+}
+
+static void
+pause_shortly(unsigned tries)
+{
+	struct timespec pause = { 0, 20000 };
+
+	if (tries < 50)
+		sched_yield();
+	else
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+}
+
+/* Waits until a thread stands still or has ended; EAGAIN after the deadline. */
+static int
+wait_for(struct vmm_os_task *task, uint64_t deadline_us)
+{
+	int status;
+
+	for (unsigned tries = 0;; tries++) {
+		pid_t got = waitpid(task->id, &status, __WALL | WNOHANG);
+
+		if (got == task->id)
+			break;
+		if (got < 0)
+			return errno;
+		if (vmm_os_now_us() > deadline_us)
+			return EAGAIN;
+		pause_shortly(tries);
+	}
+	task->state = WIFSTOPPED(status) ? VMM_OS_TASK_STOPPED
+					 : VMM_OS_TASK_ENDED;
+	/* A real signal came first: it is delivered when the thread goes on. */
+	if (WIFSTOPPED(status) && status >> 16 != PTRACE_EVENT_STOP)
+		task->signal = WSTOPSIG(status);
+	return 0;
+}
+
+static int
+stop_all(struct helper *helper)
+{
+	uint64_t deadline_us = vmm_os_now_us() + STOP_WAIT_US;
+	size_t waited = 0;
+	bool found = true;
+	int error = 0;
+
+	/* Threads that run still may start others: until there are no new ones. */
+	while (error == 0 && found) {
+		error = seize_new(helper, &found);
+		for (; error == 0 && waited < helper->ntasks; waited++)
+			error = wait_for(&helper->list[waited], deadline_us);
+	}
+	return error;
+}
+
+static void
+let_all_go(struct helper *helper)
+{
+	for (size_t i = 0; i < helper->ntasks; i++) {
+		struct vmm_os_task *task = &helper->list[i];
+
+		if (task->state == VMM_OS_TASK_STOPPED && task->signal == 0)
+			vmm_os_task_call_again(task, helper->tasks);
+		/* One that does not stand still yet is let go by this helper's end. */
+		ptrace(PTRACE_DETACH, task->id, NULL, (long)task->signal);
+	}
+}
+
+/* Looks again now and then, for a wake may be refused (seccomp). */
+static void
+futex_wait(unsigned *futex, unsigned value)
+{
+	const struct timespec pause = { 0, 10000000 };
+
+	while (__atomic_load_n(futex, __ATOMIC_ACQUIRE) == value)
+		syscall(SYS_futex, futex, FUTEX_WAIT, value, &pause, NULL, 0);
+}
+
+static int
+help(void *argument)
+{
+	struct helper *helper = argument;
+
+	futex_wait(&helper->may_begin, 0);
+	helper->error = helper->stops ? stop_all(helper) : 0;
+	if (helper->error == 0)
+		helper->work(helper->argument);
+	let_all_go(helper);
+	return 0;
+}
+
+/*
+ * With Yama's first restriction a process is traced by its descendants only if it names
+ * them (prctl(2), PR_SET_PTRACER). The call fails where there is no Yama.
+ */
+static void
+let_trace(pid_t helper)
+{
+	if (vmm_os_task_needs_permission())
+		prctl(PR_SET_PTRACER, (unsigned long)helper, 0, 0, 0);
+}
+
+static void
+run(struct helper *helper, char *stack_end)
+{
+	pid_t pid = clone(help, stack_end, CLONE_VM | CLONE_FS | CLONE_FILES |
+	    CLONE_UNTRACED | CLONE_CHILD_CLEARTID, helper, NULL, NULL,
+	    &helper->lives);
+
+	if (pid < 0) {
+		helper->error = errno;
+		return;
+	}
+	if (helper->stops)
+		let_trace(pid);
+	__atomic_store_n(&helper->may_begin, 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &helper->may_begin, FUTEX_WAKE, 1, NULL, NULL, 0);
+	/* Not by waitpid(2) alone: a thread that waits for any child may have been faster. */
+	futex_wait(&helper->lives, 1);
+	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	if (helper->stops && vmm_os_task_needs_permission())
+		prctl(PR_SET_PTRACER, 0, 0, 0, 0);
+}
+
+/* How many threads there are, by the kernel's count; 0 if that is not known. */
+static size_t
+task_count(int tasks)
+{
+	struct stat stat;
+
+	/* One link for each thread, besides the two of every directory. */
+	return fstat(tasks, &stat) == 0 && stat.st_nlink > 2
+	    ? (size_t)stat.st_nlink - 2 : 0;
+}
+
+bool
+vmm_os_has_threads(void)
+{
+	VMM_LOG_ENTER();
+	struct stat of_tasks;
+
+	return stat("/proc/self/task", &of_tasks) != 0 || of_tasks.st_nlink != 3;
+}
+
+int
+vmm_os_aside(void (*work)(void *argument), void *argument, bool may_stop)
+{
+	VMM_LOG_ENTER();
+	int tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t count = tasks < 0 ? 0 : task_count(tasks);
+	size_t size = STACK_BYTES + sizeof(struct helper) +
+	    (count + MORE_TASKS) * sizeof(struct vmm_os_task);
+	struct helper *helper;
+	sigset_t signals;
+	void *map;
+	int error = 0;
+
+	if (count == 0)
+		error = tasks < 0 ? errno : ENOSYS;
+	else if (count > 1 && !may_stop)
+		error = EPERM;
+	else if (count > 1)
+		error = vmm_os_task_can_trace();
+	if (error == 0)
+		error = vmm_os_map_plain(size, &map);
+	if (error != 0)
+		goto done;
+	helper = (void *)((char *)map + STACK_BYTES);
+	*helper = (struct helper){
+		.work = work, .argument = argument, .stops = count > 1,
+		.tasks = tasks, .caller = (pid_t)syscall(SYS_gettid),
+		.lives = 1, .error = ECANCELED, .max = count + MORE_TASKS,
+		.list = (void *)(helper + 1),
+	};
+	/* A handler would run, and write, while this thread seems to stand still. */
+	vmm_os_signals_block(&signals);
+	VMM_LOG_QUIET(true);
+	run(helper, (char *)map + STACK_BYTES);
+	VMM_LOG_QUIET(false);
+	vmm_os_signals_restore(&signals);
+	error = helper->error;
+	vmm_os_unmap(map, size);
+done:
+	if (tasks >= 0)
+		close(tasks);
+	return error;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* os_linux_task.c: one seized thread: its registers, and the system call that it was in. */
+#include "config.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "os.h"
+#include "os_linux_task.h"
+#include "text.h"
+
+/* The longest timeout of a call that is made again, whose timeout starts anew then. */
+#define TIMEOUT_MAX_MS 1000
+#define NCALL_ARGUMENTS 6
+/* Of a seccomp filter's process; the most that it can be worth to wait. */
+#define PROBE_STACK_BYTES 16384
+
+/*
+ * What an architecture has to say: which registers hold a system call's number, result
+ * and arguments, and what makes it be made again (syscall(2); the kernel's own do_signal
+ * and handle_signal). Without that no thread is ever stopped.
+ */
+#if defined(__x86_64__)
+#define HAS_REGISTERS 1
+#define CALL_NUMBER(r) ((long)(r)->orig_rax)
+#define CALL_RESULT(r) ((long)(r)->rax)
+#define CALL_ARGUMENTS(r) { (r)->rdi, (r)->rsi, (r)->rdx, (r)->r10, (r)->r8, (r)->r9 }
+#define CALL_AGAIN(r, first) ((void)(first), (r)->rax = (r)->orig_rax, (r)->rip -= 2)
+#define HAS_FIRST_ARGUMENT 1
+#elif defined(__i386__)
+#define HAS_REGISTERS 1
+#define CALL_NUMBER(r) ((long)(r)->orig_eax)
+#define CALL_RESULT(r) ((long)(r)->eax)
+#define CALL_ARGUMENTS(r) { (unsigned long)(r)->ebx, (unsigned long)(r)->ecx, \
+	(unsigned long)(r)->edx, (unsigned long)(r)->esi, (unsigned long)(r)->edi, \
+	(unsigned long)(r)->ebp }
+#define CALL_AGAIN(r, first) ((void)(first), (r)->eax = (r)->orig_eax, (r)->eip -= 2)
+#define HAS_FIRST_ARGUMENT 1
+#elif defined(__aarch64__)
+#define HAS_REGISTERS 1
+#define CALL_NUMBER(r) ((long)(r)->regs[8])
+#define CALL_RESULT(r) ((long)(r)->regs[0])
+#define CALL_ARGUMENTS(r) { 0, (r)->regs[1], (r)->regs[2], (r)->regs[3], (r)->regs[4], \
+	(r)->regs[5] }
+#define CALL_AGAIN(r, first) ((r)->regs[0] = (first), (r)->pc -= 4)
+#define HAS_FIRST_ARGUMENT 0
+#elif defined(__riscv) && __riscv_xlen == 64
+#define HAS_REGISTERS 1
+#define CALL_NUMBER(r) ((long)(r)->a7)
+#define CALL_RESULT(r) ((long)(r)->a0)
+#define CALL_ARGUMENTS(r) { 0, (r)->a1, (r)->a2, (r)->a3, (r)->a4, (r)->a5 }
+#define CALL_AGAIN(r, first) ((r)->a0 = (first), (r)->pc -= 4)
+#define HAS_FIRST_ARGUMENT 0
+#else
+#define HAS_REGISTERS 0
+#endif
+
+/* Reads a small file of /proc, relative to `dir`, as a string; "" if it cannot be. */
+static void
+read_file(int dir, const char *path, char *data, size_t size)
+{
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? 0 : read(fd, data, size - 1);
+
+	data[got < 0 ? 0 : got] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
+static void
+read_task_file(int tasks, pid_t id, const char *name, char *data, size_t size)
+{
+	struct vmm_text path;
+
+	vmm_text_clear(&path);
+	vmm_text_uint(&path, (uint64_t)id);
+	vmm_text_str(&path, "/");
+	vmm_text_str(&path, name);
+	read_file(tasks, path.data, data, size);
+}
+
+/* The number behind `name` in a file of "Name: number" lines; 0 if there is none. */
+static uint64_t
+field(const char *data, const char *name, int base)
+{
+	const char *at = strstr(data, name);
+
+	return at == NULL ? 0 : strtoull(at + strlen(name), NULL, base);
+}
+
+bool
+vmm_os_task_needs_permission(void)
+{
+	VMM_LOG_ENTER();
+	char scope[8];
+
+	read_file(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", scope,
+	    sizeof(scope));
+	return scope[0] == '1';
+}
+
+#if HAS_REGISTERS
+
+/* What the helper will ask of ptrace(2), of a thread that there is not. */
+static int
+try_to_trace(void *argument)
+{
+	struct iovec none = { NULL, 0 };
+	const long requests[] = { PTRACE_SEIZE, PTRACE_INTERRUPT,
+		PTRACE_GETREGSET, PTRACE_SETREGSET, PTRACE_DETACH };
+
+	(void)argument;
+	/* If the filter kills, no core is wanted. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		if (syscall(SYS_ptrace, requests[i], 0, 0, &none) == -1 &&
+		    errno != ESRCH)
+			return 1;
+	}
+	return 0;
+}
+
+/* A process of its own tries; it has a stack outside the pool, and a copy of this one's
+ * memory, so that a filter which kills it kills nobody else. */
+static int
+probe(void)
+{
+	int status = 0;
+	void *stack;
+	pid_t pid, got;
+	int error = vmm_os_map_plain(PROBE_STACK_BYTES, &stack);
+
+	if (error != 0)
+		return error;
+	pid = clone(try_to_trace, (char *)stack + PROBE_STACK_BYTES, CLONE_UNTRACED,
+	    NULL);
+	error = pid < 0 ? errno : 0;
+	while (error == 0 && (got = waitpid(pid, &status, __WALL)) != pid) {
+		if (got < 0 && errno != EINTR)
+			error = errno;
+	}
+	vmm_os_unmap(stack, PROBE_STACK_BYTES);
+	if (error == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+		error = EPERM;
+	return error;
+}
+
+int
+vmm_os_task_can_trace(void)
+{
+	VMM_LOG_ENTER();
+	static uint64_t known_filters;
+	static int known_error;
+	char status[4096];
+	uint64_t filters;
+	sigset_t signals;
+
+	read_file(AT_FDCWD, "/proc/thread-self/status", status, sizeof(status));
+	if (field(status, "\nTracerPid:", 10) != 0)
+		return EPERM;
+	if (field(status, "\nSeccomp:", 10) == 0)
+		return 0;
+	/* Filters are never taken away; a new one is a reason to ask again. */
+	filters = 1 + field(status, "\nSeccomp_filters:", 10);
+	if (filters == known_filters)
+		return known_error;
+	vmm_os_signals_block(&signals);
+	known_error = probe();
+	vmm_os_signals_restore(&signals);
+	known_filters = filters;
+	return known_error;
+}
+
+void
+vmm_os_task_before(struct vmm_os_task *task, int tasks)
+{
+	VMM_LOG_ENTER();
+	char call[256];
+	char *end;
+
+	task->call = -1;
+	if (HAS_FIRST_ARGUMENT)
+		return;
+	read_task_file(tasks, task->id, "syscall", call, sizeof(call));
+	task->call = strtol(call, &end, 10);
+	if (end == call)
+		task->call = -1; /* "running" */
+	else
+		task->first = strtoul(end, NULL, 16);
+}
+
+static bool
+is_short(const struct timespec *timeout)
+{
+	return timeout == NULL || timeout->tv_sec < TIMEOUT_MAX_MS / 1000;
+}
+
+/* The timeout of a socket, for both directions; anything else has none. */
+static bool
+is_short_of_socket(int fd)
+{
+	struct timeval in = { 0, 0 }, out = { 0, 0 };
+	socklen_t size = sizeof(in);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &in, &size) != 0)
+		return true;
+	size = sizeof(out);
+	getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &out, &size);
+	return in.tv_sec < TIMEOUT_MAX_MS / 1000 &&
+	    out.tv_sec < TIMEOUT_MAX_MS / 1000;
+}
+
+/*
+ * Whether a call that signal(7) names may be made again: it has no timeout, or a short
+ * one. All that is named here does nothing when it returns EINTR.
+ */
+static bool
+may_call_again(long number, const unsigned long arguments[NCALL_ARGUMENTS])
+{
+	switch (number) {
+#ifdef SYS_epoll_wait
+	case SYS_epoll_wait:
+#endif
+	case SYS_epoll_pwait:
+		return (int)arguments[3] <= TIMEOUT_MAX_MS;
+#ifdef SYS_epoll_pwait2
+	case SYS_epoll_pwait2:
+#endif
+#ifdef SYS_semtimedop
+	case SYS_semtimedop:
+#endif
+		return is_short((const struct timespec *)arguments[3]);
+	case SYS_rt_sigtimedwait:
+		return is_short((const struct timespec *)arguments[2]);
+	case SYS_io_getevents:
+		return is_short((const struct timespec *)arguments[4]);
+#ifdef SYS_semop
+	case SYS_semop:
+#endif
+	case SYS_fallocate:
+		return true;
+#ifdef SYS_accept
+	case SYS_accept:
+#endif
+#ifdef SYS_socketcall
+	case SYS_socketcall:
+		return is_short_of_socket((int)((const long *)arguments[1])[0]);
+#endif
+#ifdef SYS_ipc
+	case SYS_ipc:
+		return (arguments[0] & 0xffff) == 1; /* SEMOP */
+#endif
+	case SYS_read:
+	case SYS_readv:
+	case SYS_write:
+	case SYS_writev:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_sendto:
+	case SYS_sendmsg:
+	case SYS_accept4:
+	case SYS_connect:
+		return is_short_of_socket((int)arguments[0]);
+	default:
+		return false;
+	}
+}
+
+/* Whether a signal waits that the thread will see: then EINTR is right. */
+static bool
+has_signal(pid_t id, int tasks)
+{
+	char status[4096];
+	uint64_t waiting;
+
+	read_task_file(tasks, id, "status", status, sizeof(status));
+	waiting = field(status, "\nSigPnd:", 16) | field(status, "\nShdPnd:", 16);
+	return (waiting & ~field(status, "\nSigBlk:", 16) &
+		   ~field(status, "\nSigIgn:", 16)) != 0;
+}
+
+void
+vmm_os_task_call_again(struct vmm_os_task *task, int tasks)
+{
+	VMM_LOG_ENTER();
+	struct user_regs_struct registers;
+	struct iovec all = { &registers, sizeof(registers) };
+
+	if (ptrace(PTRACE_GETREGSET, task->id, (void *)NT_PRSTATUS, &all) != 0 ||
+	    CALL_NUMBER(&registers) < 0 || CALL_RESULT(&registers) != -EINTR)
+		return;
+	if (!HAS_FIRST_ARGUMENT && task->call != CALL_NUMBER(&registers))
+		return;
+	unsigned long arguments[NCALL_ARGUMENTS] = CALL_ARGUMENTS(&registers);
+
+	if (!HAS_FIRST_ARGUMENT)
+		arguments[0] = task->first;
+	if (!may_call_again(CALL_NUMBER(&registers), arguments) ||
+	    has_signal(task->id, tasks))
+		return;
+	CALL_AGAIN(&registers, task->first);
+	ptrace(PTRACE_SETREGSET, task->id, (void *)NT_PRSTATUS, &all);
+}
+
+#else
+
+int
+vmm_os_task_can_trace(void)
+{
+	VMM_LOG_ENTER();
+	return ENOSYS;
+}
+
+void
+vmm_os_task_before(struct vmm_os_task *task, int tasks)
+{
+	VMM_LOG_ENTER();
+	(void)task;
+	(void)tasks;
+}
+
+void
+vmm_os_task_call_again(struct vmm_os_task *task, int tasks)
+{
+	VMM_LOG_ENTER();
+	(void)task;
+	(void)tasks;
+}
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* os_linux_window.c: os.h's mappings: made beside the pool, then moved into it. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "os.h"
+
+/* Page tables and large pages move in one piece between addresses that differ by it. */
+#define ALIGNMENT_LARGE ((size_t)2 << 20)
+
+int
+vmm_os_place_map(size_t size, size_t alignment, void **address)
+{
+	VMM_LOG_ENTER();
+	size_t whole = size + alignment;
+	size_t lead;
+	char *map;
+
+	if (whole < size)
+		return ENOMEM;
+	map = mmap(NULL, whole, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return errno;
+	lead = -(uintptr_t)map & (alignment - 1);
+	if (lead != 0)
+		munmap(map, lead);
+	munmap(map + lead + size, alignment - lead);
+	*address = map + lead;
+	return 0;
+}
+
+/* The same file once more, at another place: for who has no descriptor of it any more. */
+static int
+duplicate(void *address, size_t length, void **window)
+{
+	size_t page_size = vmm_os_page_size();
+	/* Of a shared mapping a size of 0 makes another (mremap(2)), longer if wanted. */
+	char *map = mremap((char *)address - page_size, 0, page_size + length,
+	    MREMAP_MAYMOVE);
+
+	if (map == MAP_FAILED)
+		return errno;
+	munmap(map, page_size);
+	*window = map + page_size;
+	return 0;
+}
+
+/* A place for `length` bytes that are to be moved to a multiple of large pages. */
+static void *
+aligned_place(const struct vmm_os_file *file, size_t offset, size_t length)
+{
+	size_t alignment = ALIGNMENT_LARGE;
+	void *place = NULL;
+
+	if (file != NULL && file->fs.page_size > alignment)
+		alignment = file->fs.page_size;
+	if (length >= alignment && offset % alignment == 0 &&
+	    vmm_os_place_map(length, alignment, &place) != 0)
+		place = NULL;
+	return place;
+}
+
+int
+vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
+    size_t length, enum vmm_os_backing backing, void **window)
+{
+	VMM_LOG_ENTER();
+	bool has_file = backing != VMM_OS_ANONYMOUS;
+	/* Without MAP_NORESERVE a large pool would not fit beside itself. */
+	int flags = backing == VMM_OS_SHARED ? MAP_SHARED
+					     : MAP_PRIVATE | MAP_NORESERVE;
+	void *place, *map;
+
+	if (backing == VMM_OS_SHARED && !vmm_os_file_is_own(file))
+		return offset == 0 ? EBADF
+				   : duplicate((char *)address + offset, length,
+					 window);
+	if (!has_file)
+		flags |= MAP_ANONYMOUS;
+	place = aligned_place(file, offset, length);
+	map = mmap(place, length, PROT_READ | PROT_WRITE,
+	    place == NULL ? flags : flags | MAP_FIXED, has_file ? file->fd : -1,
+	    has_file ? (off_t)offset : 0);
+	if (map == MAP_FAILED) {
+		int error = errno;
+
+		if (place != NULL)
+			munmap(place, length);
+		return error;
+	}
+	*window = map;
+	return 0;
+}
+
+int
+vmm_os_window_move(void *window, void *address, size_t offset, size_t length)
+{
+	VMM_LOG_ENTER();
+	int error;
+
+	if (mremap(window, length, length, MREMAP_MAYMOVE | MREMAP_FIXED,
+		(char *)address + offset) != MAP_FAILED)
+		return 0;
+	error = errno;
+	munmap(window, length);
+	return error;
+}
+
+int
+vmm_os_place_clear(void *address, size_t offset, size_t length)
+{
+	VMM_LOG_ENTER();
+	void *nothing = mmap(NULL, length, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return nothing == MAP_FAILED
+	    ? errno : vmm_os_window_move(nothing, address, offset, length);
+}
+
+int
+vmm_os_file_map_at(const struct vmm_os_file *file, void *address, size_t offset,
+    size_t length)
+{
+	VMM_LOG_ENTER();
+	void *map = mmap((char *)address + offset, length,
+	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd,
+	    (off_t)offset);
+
+	return map == MAP_FAILED ? errno : 0;
+}
+
+int
+vmm_os_protect(void *address, size_t length, int protection)
+{
+	VMM_LOG_ENTER();
+	return mprotect(address, length, protection) == 0 ? 0 : errno;
+}
+
+int
+vmm_os_common_map(size_t size, void **address)
+{
+	VMM_LOG_ENTER();
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED)
+		return errno;
+	*address = map;
+	return 0;
+}
+
+void
+vmm_os_unmap(void *address, size_t length)
+{
+	VMM_LOG_ENTER();
+	munmap(address, length);
+}

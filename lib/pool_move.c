@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pool_move.c: other memory with the same content, in place of what is mapped. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "log.h"
+#include "pool_state.h"
+
+/*
+ * How long other threads stand still. What is to be moved is copied before that; then,
+ * while they stand, what has changed since is copied again, and the mapping changes.
+ */
+#define STOP_US 3000
+
+#define CHUNK_PAGES_MAX (VMM_CHUNK_SIZE / 4096)
+
+/*
+ * One move. In memory of the library's own, and not on a stack: that may be a block of
+ * the heap, and what is written to it while it moves would be lost. The lock guards it.
+ */
+static struct {
+	enum vmm_os_backing to;
+	size_t begin, end;
+	size_t done;
+	char *window;
+	bool verifies; /* pages have been copied before: only those that differ */
+	uint64_t stop_at_us; /* 0: no need to hurry, nobody waits */
+	struct vmm_os_parts parts;
+	int error;
+} move;
+
+size_t
+vmm_pool_move_unit(void)
+{
+	VMM_LOG_ENTER();
+	return vmm_larger(VMM_CHUNK_SIZE, vmm_pool.file.fs.page_size);
+}
+
+size_t
+vmm_pool_private_bytes(size_t begin, size_t end)
+{
+	VMM_LOG_ENTER();
+	unsigned char is_private[CHUNK_PAGES_MAX];
+	size_t page_size = vmm_os_page_size();
+	size_t bytes = 0;
+
+	for (size_t stop; begin < end; begin = stop) {
+		size_t npages;
+
+		stop = vmm_smaller(end, begin + VMM_CHUNK_SIZE);
+		npages = (stop - begin) / page_size;
+		vmm_os_private_pages(vmm_pool.base + begin, npages, is_private);
+		for (size_t page = 0; page < npages; page++)
+			bytes += is_private[page] ? page_size : 0;
+	}
+	return bytes;
+}
+
+/* Marks those of the pages at `begin` that are in use. */
+static void
+used_pages(size_t begin, size_t npages, unsigned char *is_used)
+{
+	size_t page_size = vmm_os_page_size();
+	size_t at = begin / vmm_pool.page_size;
+	size_t first, count;
+
+	memset(is_used, 0, npages);
+	while (vmm_ranges_next_used(&vmm_pool.ranges, at, &first, &count)) {
+		size_t from = vmm_larger(first * vmm_pool.page_size, begin);
+		size_t to = vmm_smaller((first + count) * vmm_pool.page_size,
+		    begin + npages * page_size);
+
+		if (from >= to)
+			return;
+		memset(is_used + (from - begin) / page_size, 1,
+		    (to - from) / page_size);
+		at = first + count;
+	}
+}
+
+/* Puts [begin, end) where the window maps it, if it is not there already. */
+static int
+put(size_t begin, size_t end)
+{
+	const char *from = vmm_pool.base + begin;
+	char *to = move.window + (begin - move.begin);
+
+	if (move.verifies && memcmp(to, from, end - begin) == 0)
+		return 0;
+	/* write(2) fails where a store would end in SIGBUS. */
+	if (move.to == VMM_OS_SHARED && vmm_pool.file.fs.has_page_cache)
+		return vmm_os_file_write(&vmm_pool.file, begin, from, end - begin);
+	memcpy(to, from, end - begin);
+	return 0;
+}
+
+/*
+ * Copies what has to be of one chunk: to the file, pages that this process has copies of;
+ * to ordinary memory, all that is in use.
+ */
+static int
+copy_chunk(size_t begin, size_t end)
+{
+	unsigned char is_wanted[CHUNK_PAGES_MAX];
+	size_t page_size = vmm_os_page_size();
+	size_t npages = (end - begin) / page_size;
+	int error = 0;
+
+	if (move.to == VMM_OS_SHARED)
+		vmm_os_private_pages(vmm_pool.base + begin, npages, is_wanted);
+	else
+		used_pages(begin, npages, is_wanted);
+	for (size_t page = 0, last; error == 0 && page < npages; page = last) {
+		last = page + 1;
+		if (!is_wanted[page])
+			continue;
+		/* One by one, where each may differ. */
+		while (!move.verifies && last < npages && is_wanted[last])
+			last++;
+		error = put(begin + page * page_size, begin + last * page_size);
+	}
+	return error;
+}
+
+/* Copies up to `end`, or as long as there is time; sets *stop to where it is then. */
+static int
+copy(size_t begin, size_t end, size_t *stop)
+{
+	int error = 0;
+
+	for (size_t at = begin, next; error == 0 && at < end; at = next) {
+		next = vmm_smaller(end, (at / VMM_CHUNK_SIZE + 1) * VMM_CHUNK_SIZE);
+		error = copy_chunk(at, next);
+		*stop = next;
+		if (move.stop_at_us != 0 && vmm_os_now_us() > move.stop_at_us &&
+		    next % vmm_pool_move_unit() == 0)
+			break;
+	}
+	return error;
+}
+
+/* What the program has mapped itself stays, and what is already as it should be. */
+static bool
+has_to_move(const struct vmm_os_part *part)
+{
+	return part->is_own && part->is_shared != (move.to == VMM_OS_SHARED);
+}
+
+int
+vmm_pool_make_readable(const struct vmm_os_part *part)
+{
+	VMM_LOG_ENTER();
+	return vmm_os_protect(vmm_pool.base + part->begin, part->end - part->begin,
+	    part->protection | PROT_READ);
+}
+
+void
+vmm_pool_undo_readable(const struct vmm_os_part *part)
+{
+	VMM_LOG_ENTER();
+	vmm_os_protect(vmm_pool.base + part->begin, part->end - part->begin,
+	    part->protection);
+}
+
+/* Has the window take that part's place. */
+static int
+replace(const struct vmm_os_part *part)
+{
+	int error = vmm_os_part_replace(part, vmm_pool.base,
+	    move.window + (part->begin - move.begin));
+
+	/* Huge pages do not move on older kernels, and nobody looks meanwhile. */
+	if (error == EINVAL && move.to == VMM_OS_SHARED &&
+	    !vmm_pool.file.fs.has_page_cache)
+		error = vmm_os_file_map_at(&vmm_pool.file, vmm_pool.base,
+		    part->begin, part->end - part->begin);
+	return error;
+}
+
+/* Moves a part, or as much of it as there is time for. */
+static int
+move_part(struct vmm_os_part part)
+{
+	bool is_readable = (part.protection & PROT_READ) != 0;
+	size_t stop = part.end;
+	int error = 0;
+
+	if (!has_to_move(&part)) {
+		move.done = part.end;
+		return 0;
+	}
+	if (!is_readable)
+		error = vmm_pool_make_readable(&part);
+	if (error == 0)
+		error = copy(part.begin, part.end, &stop);
+	part.end = stop;
+	if (error == 0)
+		error = replace(&part);
+	if (error == 0)
+		move.done = stop;
+	else if (!is_readable)
+		vmm_pool_undo_readable(&part);
+	return error;
+}
+
+/* With everybody standing still. */
+static void
+work(void *argument)
+{
+	(void)argument;
+	if (move.stop_at_us != 0)
+		move.stop_at_us = vmm_os_now_us() + STOP_US;
+	if (move.to == VMM_OS_SHARED && vmm_os_kernel_writes())
+		move.error = EBUSY;
+	else
+		move.error = vmm_os_parts_read(vmm_pool.base, move.begin,
+		    move.end - move.begin, &move.parts);
+	for (size_t i = 0; move.error == 0 && i < move.parts.count; i++) {
+		move.error = move_part(move.parts.list[i]);
+		if (move.done < move.parts.list[i].end)
+			break;
+	}
+	vmm_os_parts_free(&move.parts);
+	/* What was not moved: here, where nobody else can map anything in between. */
+	vmm_os_unmap(move.window, move.end - move.begin);
+	move.window = NULL;
+}
+
+/* Copies all that can be read, while other threads go on. */
+static int
+copy_before(void)
+{
+	size_t stop;
+	int error = vmm_os_parts_read(vmm_pool.base, move.begin,
+	    move.end - move.begin, &move.parts);
+
+	for (size_t i = 0; error == 0 && i < move.parts.count; i++) {
+		const struct vmm_os_part *part = &move.parts.list[i];
+
+		if (has_to_move(part) && (part->protection & PROT_READ) != 0)
+			error = copy(part->begin, part->end, &stop);
+	}
+	vmm_os_parts_free(&move.parts);
+	return error;
+}
+
+int
+vmm_pool_move(size_t begin, size_t end, enum vmm_os_backing to, size_t *done)
+{
+	VMM_LOG_ENTER();
+	void *window;
+	bool has_threads = vmm_os_has_threads();
+	int error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, begin,
+	    end - begin, to, &window);
+
+	*done = begin;
+	if (error != 0)
+		return error;
+	move.to = to;
+	move.begin = move.done = begin;
+	move.end = end;
+	move.window = window;
+	move.verifies = false;
+	move.stop_at_us = 0;
+	move.error = 0;
+	if (has_threads)
+		error = copy_before();
+	move.verifies = has_threads;
+	move.stop_at_us = has_threads;
+	if (error == 0)
+		error = vmm_os_aside(work, NULL, vmm_pool.may_stop);
+	if (error == 0)
+		error = move.error;
+	*done = move.done;
+	if (move.window != NULL && error != ECANCELED)
+		vmm_os_unmap(move.window, end - begin);
+	return error;
+}
