@@ -879,7 +879,7 @@ stops_here(void)
 	error = pthread_create(&thread, NULL, wait_in_thread, &ends[0]);
 	if (error != 0)
 		return strerror(error);
-	error = vmm_os_aside(do_nothing, NULL, true);
+	error = vmm_os_aside(do_nothing, NULL, VMM_OS_STOP_OTHERS);
 	close(ends[1]);
 	pthread_join(thread, NULL);
 	close(ends[0]);

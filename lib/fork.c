@@ -27,12 +27,13 @@ static __thread struct vmm_pool_fork *begun
 /* This thread is taking the allocator's locks, and may be interrupted by a signal. */
 static __thread bool takes_locks __attribute__((tls_model("initial-exec")));
 
-/* The fork that is going on, and its thread's signals; jemalloc's locks guard them. */
-static struct {
+/* The fork that this thread has under way between its handlers. */
+static __thread struct {
 	struct vmm_pool_fork *call;
 	struct vmm_pool_fork unasked;
+	bool is_locked; /* false: the child must not live */
 	sigset_t signals;
-} current;
+} current __attribute__((tls_model("initial-exec")));
 
 bool
 vmm_fork_takes_locks(void)
@@ -50,17 +51,20 @@ vmm_fork_takes_locks(void)
 static void
 before_fork(void)
 {
+	bool is_locked;
 	sigset_t saved;
 
-	if (takes_locks)
+	if (takes_locks || vmm_pool_is_inside())
 		vmm_fatal_abort("a signal handler calls daemon(3), or another"
-		    " function that forks, while its thread is in fork(2)");
+		    " function that forks inside libc, while its thread is in"
+		    " fork(2) or in the pool");
 	vmm_os_files_lock();
 	takes_locks = true;
-	jemalloc.prepare();
+	is_locked = jemalloc.prepare();
 	vmm_pool_lock();
 	vmm_os_signals_block(&saved);
 	takes_locks = false;
+	current.is_locked = is_locked;
 	current.signals = saved;
 	current.unasked = (struct vmm_pool_fork){ .is_begun = false };
 	current.call = begun != NULL ? begun : &current.unasked;
@@ -73,6 +77,8 @@ in_parent(void)
 {
 	sigset_t saved = current.signals;
 
+	if (!current.is_locked)
+		current.call->error = EAGAIN;
 	vmm_pool_unlock();
 	jemalloc.parent();
 	vmm_os_files_unlock();
@@ -85,6 +91,9 @@ in_child(void)
 	sigset_t saved = current.signals;
 	bool was_interrupted;
 
+	/* Its parent knows, and waits for it. */
+	if (!current.is_locked)
+		vmm_os_exit(0);
 	vmm_pool_fork_child(current.call);
 	was_interrupted = jemalloc.child();
 	vmm_os_files_reset();
@@ -109,7 +118,7 @@ fork_begun(struct vmm_pool_fork *fork)
 	begun = pid == 0 ? NULL : outer;
 	if (pid <= 0)
 		return pid;
-	error = vmm_pool_fork_await(fork, pid);
+	error = fork->error != 0 ? fork->error : vmm_pool_fork_await(fork, pid);
 	if (error == 0)
 		return pid;
 	vmm_os_reap(pid);

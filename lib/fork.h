@@ -10,8 +10,12 @@
 
 /* What fork(2) needs of the allocator above the pool. */
 struct vmm_fork_allocator {
-	/* Handlers as pthread_atfork(3) has them: its locks taken, and released. */
-	void (*prepare)(void);
+	/*
+	 * Handlers as pthread_atfork(3) has them: its locks taken, and released. `prepare`
+	 * returns false if not all can be had, since a signal has interrupted this thread
+	 * where it has one for which others wait: `parent` and `child` follow all the same.
+	 */
+	bool (*prepare)(void);
 	void (*parent)(void);
 	/* Returns whether the fork came from a handler of a signal that interrupted it. */
 	bool (*child)(void);
@@ -39,7 +43,7 @@ bool vmm_fork_takes_locks(void);
  * fork(2), for the program: -1 with errno, and the process as it was before, where
  * the child cannot get the heap that VMMALLOC_FORK says it should: ENOMEM, ENOSPC,
  * EMFILE, ... besides fork's own; EAGAIN in a signal handler that has interrupted the
- * pool, or another fork at its locks. Most of that is seen before anything is done; if
+ * pool, another fork at its locks, or an allocation for which other threads wait. Most of that is seen before anything is done; if
  * the child cannot fill its file after all, it ends before fork returns in it, and is
  * waited for. Thread-safe.
  */

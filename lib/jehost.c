@@ -191,44 +191,75 @@ static struct {
 } own_handlers;
 
 /*
- * The locks that this thread had before it came to fork(2), in a signal handler that has
- * interrupted an allocation: the interrupted code goes on to hold them in the parent, and
- * releases them in both. The others' lock guards this list: tcache_lock.
+ * fork(2) may be called by the handler of a signal that has interrupted an allocation.
+ * Locks that this thread has already stay its own: the interrupted code goes on to hold
+ * them in the parent, and releases them in both. Other threads may hold the rest for ever,
+ * as they wait for those: then the fork has to fail.
  */
-#define INTERRUPTED_MAX 16
-static struct {
-	pthread_mutex_t *list[INTERRUPTED_MAX];
+#define LOCKS_MAX 64
+struct locks {
+	pthread_mutex_t *list[LOCKS_MAX];
 	size_t count;
-	bool has_tcache_lock;
-} interrupted;
+};
+
+static __thread struct {
+	struct locks own;     /* this thread had them before */
+	struct locks missing; /* it went on without them */
+	uint64_t begin_us;
+	uint64_t patience_us; /* after that it goes on without what others have */
+} forking __attribute__((tls_model("initial-exec")));
 
 /* How long a lock may have no owner while another thread takes or releases it. */
 #define UNOWNED_US 200000
+#define PATIENCE_US 200000
+
+static void
+add_lock(struct locks *locks, pthread_mutex_t *mutex)
+{
+	if (locks->count == LOCKS_MAX)
+		vmm_fatal_abort("fork(2) finds too many locks taken");
+	locks->list[locks->count++] = mutex;
+}
+
+static bool
+has_lock(const struct locks *locks, const pthread_mutex_t *mutex)
+{
+	for (size_t i = 0; i < locks->count; i++) {
+		if (locks->list[i] == mutex)
+			return true;
+	}
+	return false;
+}
 
 /*
- * Takes the lock, and returns false; or true if this thread has it already. glibc notes
- * the owner of each mutex, but a signal may come between the lock and the note: then it
- * has no owner, for good where there is one thread, or for longer than others need.
+ * Takes a lock for fork(2), or notes why not. glibc notes the owner of each mutex, but a
+ * signal may come between the lock and the note: then it has no owner, for good where
+ * there is one thread, or for longer than others need.
  */
-static bool
-has_or_takes(pthread_mutex_t *mutex)
+static void
+take_lock(pthread_mutex_t *mutex)
 {
 #ifdef __GLIBC__
 	const volatile int *owner = &mutex->__data.__owner;
 	uint64_t begin_us = vmm_os_now_us();
 
-	while (*owner == 0 || *owner == vmm_os_thread()) {
-		if (pthread_mutex_trylock(mutex) == 0)
-			return false;
+	while (pthread_mutex_trylock(mutex) != 0) {
+		uint64_t now_us = vmm_os_now_us();
+
 		if (*owner == vmm_os_thread() || (*owner == 0 &&
-			(!vmm_os_has_threads() ||
-			    vmm_os_now_us() - begin_us > UNOWNED_US)))
-			return true;
-		vmm_os_yield();
+			(!vmm_os_has_threads() || now_us - begin_us > UNOWNED_US))) {
+			add_lock(&forking.own, mutex);
+			return;
+		}
+		if (*owner != 0 && now_us - forking.begin_us > forking.patience_us) {
+			add_lock(&forking.missing, mutex);
+			return;
+		}
+		vmm_os_pause();
 	}
-#endif
+#else
 	pthread_mutex_lock(mutex);
-	return false;
+#endif
 }
 
 int
@@ -237,12 +268,7 @@ vmm_jehost_mutex_lock(pthread_mutex_t *mutex)
 	VMM_LOG_ENTER();
 	if (!vmm_fork_takes_locks())
 		return pthread_mutex_lock(mutex);
-	if (!has_or_takes(mutex))
-		return 0;
-	if (interrupted.count == INTERRUPTED_MAX)
-		vmm_fatal_abort("fork(2) in a signal handler that has interrupted"
-		    " the allocator at too many locks");
-	interrupted.list[interrupted.count++] = mutex;
+	take_lock(mutex);
 	return 0;
 }
 
@@ -250,52 +276,54 @@ int
 vmm_jehost_mutex_unlock(pthread_mutex_t *mutex)
 {
 	VMM_LOG_ENTER();
-	for (size_t i = 0; i < interrupted.count; i++) {
-		if (interrupted.list[i] == mutex)
-			return 0;
-	}
+	if (has_lock(&forking.own, mutex) || has_lock(&forking.missing, mutex))
+		return 0;
 	return pthread_mutex_unlock(mutex);
 }
 
-static void
+/* Takes all locks. False if that can never be, or there are too many to note. */
+static bool
 before_fork(void)
 {
 	/* This thread is to have its cache, or to go without, when it takes the lock. */
 	if (!has_begun)
 		je_free(je_malloc(1));
-	if (!is_before_tcache)
-		pthread_mutex_lock(&tcache_lock);
-	interrupted.count = 0;
-	interrupted.has_tcache_lock = is_before_tcache;
-	own_handlers.prepare();
-}
-
-static void
-release_tcache_lock(void)
-{
-	interrupted.count = 0;
-	if (!interrupted.has_tcache_lock)
-		pthread_mutex_unlock(&tcache_lock);
+	for (forking.patience_us = PATIENCE_US;; forking.patience_us *= 2) {
+		forking.own.count = forking.missing.count = 0;
+		forking.begin_us = vmm_os_now_us();
+		take_lock(&tcache_lock);
+		own_handlers.prepare();
+		if (forking.missing.count == 0)
+			return true;
+		if (forking.own.count > 0)
+			return false;
+		/* Nothing was interrupted: others take their time, and get it. */
+		own_handlers.parent();
+		vmm_jehost_mutex_unlock(&tcache_lock);
+	}
 }
 
 static void
 in_parent(void)
 {
 	own_handlers.parent();
-	release_tcache_lock();
+	vmm_jehost_mutex_unlock(&tcache_lock);
+	forking.own.count = forking.missing.count = 0;
 }
 
 static bool
 in_child(void)
 {
-	bool was_interrupted = interrupted.count > 0 ||
-	    interrupted.has_tcache_lock;
+	bool was_interrupted = forking.own.count > 0;
 
-	/* All locks are new after this. */
+	/* All locks of jemalloc's are new after this. */
 	own_handlers.child();
-	for (size_t i = 0; i < interrupted.count; i++)
-		pthread_mutex_lock(interrupted.list[i]);
-	release_tcache_lock();
+	vmm_jehost_mutex_unlock(&tcache_lock);
+	for (size_t i = 0; i < forking.own.count; i++) {
+		if (forking.own.list[i] != &tcache_lock)
+			pthread_mutex_lock(forking.own.list[i]);
+	}
+	forking.own.count = forking.missing.count = 0;
 	return was_interrupted;
 }
 

@@ -84,25 +84,35 @@ uint64_t vmm_os_now_us(void);
 pid_t vmm_os_process(void);
 pid_t vmm_os_thread(void);
 
-/* Lets other threads run (sched_yield(2)). */
+/* Lets other threads run (sched_yield(2)); the same, for some microseconds. */
 void vmm_os_yield(void);
+void vmm_os_pause(void);
 
 /* Whether the process has more than one thread, by the kernel's count (/proc). */
 bool vmm_os_has_threads(void);
+
+/* What is known of the other threads. */
+enum vmm_os_others {
+	VMM_OS_NO_OTHERS,   /* this one is alone, as in a child of fork(2) */
+	VMM_OS_STOP_OTHERS, /* if there are any, they may be stopped */
+	VMM_OS_SPARE_OTHERS,
+};
 
 /*
  * Calls work(argument) in a helper that shares this process's memory, on a stack outside
  * the pool, while every thread stands still: this one waits for the helper, the others
  * are stopped by ptrace(2) without a signal, and system calls that return EINTR for that
- * reason alone are made again. Where this is the only thread, nobody has to be stopped.
- * `work` must not take locks, nor rely on this thread's errno.
+ * reason alone are made again. `work` must not take locks, nor rely on this thread's
+ * errno.
  *
  * 0 if `work` was called and returned. EPERM where threads must not or cannot be stopped
- * (`may_stop` is false; another tracer, PR_SET_DUMPABLE, Yama, seccomp), EAGAIN if a
- * thread did not stop in time, being in the kernel; EMFILE, ENOMEM, ...: then `work` was
- * not called. ECANCELED if the helper was killed: `work` may have been interrupted.
+ * (another tracer, PR_SET_DUMPABLE, Yama, seccomp), EAGAIN if a thread did not stop in
+ * time, being in the kernel; EMFILE, ENOMEM, ...; ENOENT where there is no /proc, unless
+ * this thread is known to be alone: then `work` was not called. ECANCELED if the helper was
+ * killed: `work` may have been interrupted.
  */
-int vmm_os_aside(void (*work)(void *argument), void *argument, bool may_stop);
+int vmm_os_aside(void (*work)(void *argument), void *argument,
+    enum vmm_os_others others);
 
 /*
  * Whether the kernel may write to this process's memory without any of its threads in a
@@ -268,6 +278,7 @@ struct vmm_os_part {
 	size_t begin, end;   /* in bytes from the pool's beginning */
 	int protection;      /* as in mmap(2) */
 	bool is_shared;
+	bool has_file;
 	bool is_own;         /* false: the program has mapped something else there */
 	bool is_locked;      /* mlock(2) */
 	bool is_unforked;    /* children do not get it (madvise(2), MADV_DONTFORK) */
@@ -287,6 +298,9 @@ struct vmm_os_parts {
  */
 int vmm_os_parts_read(const void *address, size_t offset, size_t length,
     struct vmm_os_parts *parts);
+
+/* Appends a part to a list, which was read or is all zero. ENOMEM. */
+int vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part);
 void vmm_os_parts_free(struct vmm_os_parts *parts);
 
 /*

@@ -200,6 +200,16 @@ vmm_os_yield(void)
 	sched_yield();
 }
 
+void
+vmm_os_pause(void)
+{
+	VMM_LOG_ENTER();
+	struct timespec pause = { 0, 20000 };
+
+	/* Not nanosleep(2) of libc, which is a cancellation point. */
+	syscall(SYS_nanosleep, &pause, NULL);
+}
+
 int
 vmm_os_own_make(volatile unsigned char **own)
 {

@@ -108,14 +108,16 @@ part_of(const struct mapping *mapping, uintptr_t base, uintptr_t begin,
 		    (perms[1] == 'w' ? PROT_WRITE : 0) |
 		    (perms[2] == 'x' ? PROT_EXEC : 0),
 		.is_shared = is_shared,
+		.has_file = mapping->inode != 0,
 		.is_own = mapping->inode == 0 ? !is_shared
 		    : mapping->begin - mapping->offset == base,
 	};
 }
 
-static int
-append(struct vmm_os_parts *parts, const struct vmm_os_part *part)
+int
+vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part)
 {
+	VMM_LOG_ENTER();
 	size_t room = parts->bytes / sizeof(*part);
 	size_t bytes = parts->bytes == 0 ? vmm_os_page_size() : 2 * parts->bytes;
 	void *more;
@@ -241,7 +243,7 @@ vmm_os_parts_read(const void *address, size_t offset, size_t length,
 		if (mapping.begin >= end)
 			break;
 		part = part_of(&mapping, base, begin, end);
-		error = append(parts, &part);
+		error = vmm_os_parts_add(parts, &part);
 	}
 	close(lines.fd);
 	if (error == 0 && (has_settings(parts) || has_locked()))

@@ -29,8 +29,13 @@
  * of them go. LeakSanitizer stops the world in the same way.
  */
 
-/* Threads that do not stand still by then are in the kernel for longer; we give up. */
-#define STOP_WAIT_US 8000
+/*
+ * Threads that do not stand still by then are in the kernel for longer: the stop is given
+ * up. Nobody stands still any more while those are waited for a little longer, so that
+ * their calls are made again, too.
+ */
+#define STOP_WAIT_US 20000
+#define LATE_WAIT_US 200000
 /* The helper's stack; what it does needs a few KiB. */
 #define STACK_BYTES ((size_t)128 << 10)
 /* Threads that may come into being while others are stopped already. */
@@ -168,15 +173,28 @@ stop_all(struct helper *helper)
 }
 
 static void
+let_go(struct helper *helper, struct vmm_os_task *task)
+{
+	if (task->state == VMM_OS_TASK_STOPPED && task->signal == 0)
+		vmm_os_task_call_again(task, helper->tasks);
+	/* One that does not stand still even now is let go by this helper's end. */
+	ptrace(PTRACE_DETACH, task->id, NULL, (long)task->signal);
+}
+
+static void
 let_all_go(struct helper *helper)
 {
-	for (size_t i = 0; i < helper->ntasks; i++) {
-		struct vmm_os_task *task = &helper->list[i];
+	uint64_t deadline_us = vmm_os_now_us() + LATE_WAIT_US;
 
-		if (task->state == VMM_OS_TASK_STOPPED && task->signal == 0)
-			vmm_os_task_call_again(task, helper->tasks);
-		/* One that does not stand still yet is let go by this helper's end. */
-		ptrace(PTRACE_DETACH, task->id, NULL, (long)task->signal);
+	for (size_t i = 0; i < helper->ntasks; i++) {
+		if (helper->list[i].state != VMM_OS_TASK_SEIZED)
+			let_go(helper, &helper->list[i]);
+	}
+	for (size_t i = 0; i < helper->ntasks; i++) {
+		if (helper->list[i].state != VMM_OS_TASK_SEIZED)
+			continue;
+		wait_for(&helper->list[i], deadline_us);
+		let_go(helper, &helper->list[i]);
 	}
 }
 
@@ -257,33 +275,34 @@ vmm_os_has_threads(void)
 	return stat("/proc/self/task", &of_tasks) != 0 || of_tasks.st_nlink != 3;
 }
 
-int
-vmm_os_aside(void (*work)(void *argument), void *argument, bool may_stop)
+/* 0 if the others, of `count` threads in all, may and can be stopped. */
+static int
+may_stop(size_t count, enum vmm_os_others others)
 {
-	VMM_LOG_ENTER();
-	int tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	size_t count = tasks < 0 ? 0 : task_count(tasks);
+	if (count == 0)
+		return ENOSYS;
+	if (count == 1)
+		return 0;
+	return others == VMM_OS_STOP_OTHERS ? vmm_os_task_can_trace() : EPERM;
+}
+
+/* Calls it in a helper; `tasks` is -1 if this thread is alone. */
+static int
+call(void (*work)(void *argument), void *argument, int tasks, size_t count)
+{
 	size_t size = STACK_BYTES + sizeof(struct helper) +
 	    (count + MORE_TASKS) * sizeof(struct vmm_os_task);
 	struct helper *helper;
 	sigset_t signals;
 	void *map;
-	int error = 0;
+	int error = vmm_os_map_plain(size, &map);
 
-	if (count == 0)
-		error = tasks < 0 ? errno : ENOSYS;
-	else if (count > 1 && !may_stop)
-		error = EPERM;
-	else if (count > 1)
-		error = vmm_os_task_can_trace();
-	if (error == 0)
-		error = vmm_os_map_plain(size, &map);
 	if (error != 0)
-		goto done;
+		return error;
 	helper = (void *)((char *)map + STACK_BYTES);
 	*helper = (struct helper){
 		.work = work, .argument = argument, .stops = count > 1,
-		.tasks = tasks, .caller = (pid_t)syscall(SYS_gettid),
+		.tasks = tasks, .caller = vmm_os_thread(),
 		.lives = 1, .error = ECANCELED, .max = count + MORE_TASKS,
 		.list = (void *)(helper + 1),
 	};
@@ -295,8 +314,26 @@ vmm_os_aside(void (*work)(void *argument), void *argument, bool may_stop)
 	vmm_os_signals_restore(&signals);
 	error = helper->error;
 	vmm_os_unmap(map, size);
-done:
-	if (tasks >= 0)
-		close(tasks);
+	return error;
+}
+
+int
+vmm_os_aside(void (*work)(void *argument), void *argument,
+    enum vmm_os_others others)
+{
+	VMM_LOG_ENTER();
+	size_t count;
+	int tasks, error;
+
+	if (others == VMM_OS_NO_OTHERS)
+		return call(work, argument, -1, 1);
+	tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (tasks < 0)
+		return errno;
+	count = task_count(tasks);
+	error = may_stop(count, others);
+	if (error == 0)
+		error = call(work, argument, tasks, count);
+	close(tasks);
 	return error;
 }

@@ -28,21 +28,26 @@
 /* The longest timeout of a call that is made again, whose timeout starts anew then. */
 #define TIMEOUT_MAX_MS 1000
 #define NCALL_ARGUMENTS 6
-/* Of a seccomp filter's process; the most that it can be worth to wait. */
+#define IORING_ENTER_EXT_ARG 8 /* the call has a timeout */
 #define PROBE_STACK_BYTES 16384
 
 /*
  * What an architecture has to say: which registers hold a system call's number, result
- * and arguments, and what makes it be made again (syscall(2); the kernel's own do_signal
- * and handle_signal). Without that no thread is ever stopped.
+ * and arguments, and what makes it be made again. Without that no thread is ever stopped.
+ *
+ * x86 decides behind the stop what to do with the result (the kernel's
+ * arch_do_signal_or_restart): by ERESTARTNOHAND the call is made again, unless a signal's
+ * handler is to run; then it returns EINTR. Others decide before the stop: there the
+ * library sets the registers to before the call, if no signal waits.
  */
+#define ERESTARTNOHAND 514 /* the kernel's own; no program ever sees it */
 #if defined(__x86_64__)
 #define HAS_REGISTERS 1
 #define CALL_NUMBER(r) ((long)(r)->orig_rax)
 #define CALL_RESULT(r) ((long)(r)->rax)
 #define CALL_ARGUMENTS(r) { (r)->rdi, (r)->rsi, (r)->rdx, (r)->r10, (r)->r8, (r)->r9 }
-#define CALL_AGAIN(r, first) ((void)(first), (r)->rax = (r)->orig_rax, (r)->rip -= 2)
-#define HAS_FIRST_ARGUMENT 1
+#define CALL_AGAIN(r, first) ((void)(first), (r)->rax = (unsigned long)-ERESTARTNOHAND)
+#define DECIDES_LATER 1
 #elif defined(__i386__)
 #define HAS_REGISTERS 1
 #define CALL_NUMBER(r) ((long)(r)->orig_eax)
@@ -50,8 +55,8 @@
 #define CALL_ARGUMENTS(r) { (unsigned long)(r)->ebx, (unsigned long)(r)->ecx, \
 	(unsigned long)(r)->edx, (unsigned long)(r)->esi, (unsigned long)(r)->edi, \
 	(unsigned long)(r)->ebp }
-#define CALL_AGAIN(r, first) ((void)(first), (r)->eax = (r)->orig_eax, (r)->eip -= 2)
-#define HAS_FIRST_ARGUMENT 1
+#define CALL_AGAIN(r, first) ((void)(first), (r)->eax = -ERESTARTNOHAND)
+#define DECIDES_LATER 1
 #elif defined(__aarch64__)
 #define HAS_REGISTERS 1
 #define CALL_NUMBER(r) ((long)(r)->regs[8])
@@ -59,14 +64,14 @@
 #define CALL_ARGUMENTS(r) { 0, (r)->regs[1], (r)->regs[2], (r)->regs[3], (r)->regs[4], \
 	(r)->regs[5] }
 #define CALL_AGAIN(r, first) ((r)->regs[0] = (first), (r)->pc -= 4)
-#define HAS_FIRST_ARGUMENT 0
+#define DECIDES_LATER 0
 #elif defined(__riscv) && __riscv_xlen == 64
 #define HAS_REGISTERS 1
 #define CALL_NUMBER(r) ((long)(r)->a7)
 #define CALL_RESULT(r) ((long)(r)->a0)
 #define CALL_ARGUMENTS(r) { 0, (r)->a1, (r)->a2, (r)->a3, (r)->a4, (r)->a5 }
 #define CALL_AGAIN(r, first) ((r)->a0 = (first), (r)->pc -= 4)
-#define HAS_FIRST_ARGUMENT 0
+#define DECIDES_LATER 0
 #else
 #define HAS_REGISTERS 0
 #endif
@@ -195,7 +200,7 @@ vmm_os_task_before(struct vmm_os_task *task, int tasks)
 	char *end;
 
 	task->call = -1;
-	if (HAS_FIRST_ARGUMENT)
+	if (DECIDES_LATER)
 		return;
 	read_task_file(tasks, task->id, "syscall", call, sizeof(call));
 	task->call = strtol(call, &end, 10);
@@ -255,6 +260,10 @@ may_call_again(long number, const unsigned long arguments[NCALL_ARGUMENTS])
 #endif
 	case SYS_fallocate:
 		return true;
+#ifdef SYS_io_uring_enter
+	case SYS_io_uring_enter:
+		return (arguments[3] & IORING_ENTER_EXT_ARG) == 0;
+#endif
 #ifdef SYS_accept
 	case SYS_accept:
 #endif
@@ -305,14 +314,14 @@ vmm_os_task_call_again(struct vmm_os_task *task, int tasks)
 	if (ptrace(PTRACE_GETREGSET, task->id, (void *)NT_PRSTATUS, &all) != 0 ||
 	    CALL_NUMBER(&registers) < 0 || CALL_RESULT(&registers) != -EINTR)
 		return;
-	if (!HAS_FIRST_ARGUMENT && task->call != CALL_NUMBER(&registers))
+	if (!DECIDES_LATER && task->call != CALL_NUMBER(&registers))
 		return;
 	unsigned long arguments[NCALL_ARGUMENTS] = CALL_ARGUMENTS(&registers);
 
-	if (!HAS_FIRST_ARGUMENT)
+	if (!DECIDES_LATER)
 		arguments[0] = task->first;
 	if (!may_call_again(CALL_NUMBER(&registers), arguments) ||
-	    has_signal(task->id, tasks))
+	    (!DECIDES_LATER && has_signal(task->id, tasks)))
 		return;
 	CALL_AGAIN(&registers, task->first);
 	ptrace(PTRACE_SETREGSET, task->id, (void *)NT_PRSTATUS, &all);

@@ -14,30 +14,43 @@
 struct vmm_pool_span vmm_pool_span;
 
 struct vmm_pool_state vmm_pool = {
-	/* The thread that has it and asks again is told so: see vmm_pool_try_lock. */
-	.lock = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP, .ahead_max = VMM_RESERVE_MAX,
+	.lock = PTHREAD_MUTEX_INITIALIZER, .ahead_max = VMM_RESERVE_MAX,
 	.outgrown = VMM_POOL_SMALL, .users = { .file = { .fd = -1 } },
-	.may_stop = true,
+	.parents = { .fd = -1 },
+	.others = VMM_OS_STOP_OTHERS,
 };
+
+/*
+ * Whether this thread has the lock, or is about to take it or has just released it: the
+ * handler of a signal that came in between must not wait for it.
+ */
+static __thread bool is_inside __attribute__((tls_model("initial-exec")));
+
+bool
+vmm_pool_is_inside(void)
+{
+	VMM_LOG_ENTER();
+	return is_inside;
+}
 
 int
 vmm_pool_try_lock(void)
 {
 	VMM_LOG_ENTER();
 	int cancel_state;
-	int error;
 
 	if (vmm_pool.own != NULL && *vmm_pool.own == 0)
 		vmm_fatal_abort("a child made by clone(2) or _Fork needs memory"
 		    " of its parent's heap, which it must not change;"
 		    " fork(2) would have given it one of its own");
+	if (is_inside)
+		return EDEADLK;
 	cancel_state = vmm_os_cancel_disable();
-	error = pthread_mutex_lock(&vmm_pool.lock);
-	if (error != 0)
-		vmm_os_cancel_restore(cancel_state);
-	else
-		vmm_pool.cancel_state = cancel_state;
-	return error;
+	is_inside = true;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&vmm_pool.lock);
+	vmm_pool.cancel_state = cancel_state;
+	return 0;
 }
 
 void
@@ -54,16 +67,8 @@ vmm_pool_unlock(void)
 	int cancel_state = vmm_pool.cancel_state;
 
 	pthread_mutex_unlock(&vmm_pool.lock);
-	vmm_os_cancel_restore(cancel_state);
-}
-
-void
-vmm_pool_unlock_in_child(void)
-{
-	VMM_LOG_ENTER();
-	int cancel_state = vmm_pool.cancel_state;
-
-	vmm_pool.lock = (pthread_mutex_t)PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	is_inside = false;
 	vmm_os_cancel_restore(cancel_state);
 }
 

@@ -118,6 +118,9 @@ struct vmm_pool_fork {
 void vmm_pool_lock(void);
 void vmm_pool_unlock(void);
 
+/* Whether a signal has interrupted this thread where it has the lock, or nearly so. */
+bool vmm_pool_is_inside(void);
+
 /*
  * Around fork(2), by the rules of VMMALLOC_FORK=`kind`. All keep errno.
  *

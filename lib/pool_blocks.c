@@ -15,11 +15,14 @@
 #define RESERVE_MIN_COSTLY ((size_t)256 << 10)
 #define RESERVE_MIN ((size_t)2 << 20)
 
-/* How many chunks are of that kind. */
+/* How many chunks are of that kind; nobody asks for VMM_CHUNK_MEMORY's. */
 static size_t *
 count_of(enum vmm_chunk kind)
 {
-	return kind == VMM_CHUNK_HOLE ? &vmm_pool.hole_count : &vmm_pool.private_count;
+	static size_t unused;
+
+	return kind == VMM_CHUNK_HOLE ? &vmm_pool.hole_count
+	    : kind == VMM_CHUNK_PRIVATE ? &vmm_pool.private_count : &unused;
 }
 
 void
@@ -43,6 +46,9 @@ vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind)
 
 		*count_of(kind) -= (*chunk & kind) != 0;
 		*chunk &= (unsigned char)~kind;
+		/* What is not private any more is the file's. */
+		if (kind == VMM_CHUNK_PRIVATE)
+			*chunk &= (unsigned char)~VMM_CHUNK_MEMORY;
 	}
 }
 
@@ -87,6 +93,13 @@ vmm_pool_reserve_floor(void)
 	return vmm_pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY : RESERVE_MIN;
 }
 
+static void
+note_memory(size_t begin, size_t end)
+{
+	vmm_pool_chunks_add(begin, end, VMM_CHUNK_PRIVATE);
+	vmm_pool_chunks_add(begin, end, VMM_CHUNK_MEMORY);
+}
+
 int
 vmm_pool_map_to(size_t end)
 {
@@ -107,8 +120,7 @@ vmm_pool_map_to(size_t end)
 		return error;
 	vmm_pool.mapped = end;
 	if (vmm_pool.is_private)
-		vmm_pool_chunks_add(begin / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE, end,
-		    VMM_CHUNK_PRIVATE);
+		note_memory(begin / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE, end);
 	return 0;
 }
 
@@ -177,22 +189,29 @@ vmm_pool_reserve_ahead(size_t end)
 }
 
 /*
- * A private hole becomes ordinary memory: a store to a copy-on-write mapping of one would
- * first need a page of a file system that may be full, and end in SIGBUS.
+ * While the heap is private a hole becomes ordinary memory: a store to a copy-on-write
+ * mapping of one would first need a page of a file system that may be full, and end in
+ * SIGBUS. Otherwise it is the file's.
  */
 static int
 fill_hole(size_t begin, size_t end)
 {
 	void *window;
-	int error;
+	int error = 0;
 
-	if (!vmm_pool_is_private(begin))
-		return vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, begin,
-		    end - begin);
+	if (!vmm_pool.is_private) {
+		if (vmm_pool_is_private(begin))
+			error = vmm_pool_return_free(begin, end);
+		return error != 0 ? error : vmm_os_file_reserve(&vmm_pool.file,
+		    vmm_pool.base, begin, end - begin);
+	}
 	error = vmm_os_window_map(NULL, vmm_pool.base, begin, end - begin,
 	    VMM_OS_ANONYMOUS, &window);
-	return error != 0 ? error
-			  : vmm_os_window_move(window, vmm_pool.base, begin, end - begin);
+	if (error == 0)
+		error = vmm_os_window_move(window, vmm_pool.base, begin, end - begin);
+	if (error == 0)
+		note_memory(begin, end);
+	return error;
 }
 
 bool
@@ -214,21 +233,20 @@ vmm_pool_fill_holes(size_t offset, size_t size)
 }
 
 /*
- * Gives a chunk in which nothing is in use back to the system; a private one returns to
- * the file first, or, where it cannot, gives back only its memory.
+ * Gives a chunk in which nothing is in use back to the system; of a private one the memory,
+ * and the file's blocks when it returns.
  */
 static void
 return_chunk(size_t begin)
 {
 	size_t end = begin + VMM_CHUNK_SIZE;
-	bool is_private = vmm_pool_is_private(begin) &&
-	    (vmm_pool.is_private || !vmm_pool_return_free(begin, end));
 
-	if (!vmm_pool.returns_chunks || vmm_pool.keepers > 0)
-		return;
-	if (is_private)
-		vmm_os_discard(vmm_pool.base + begin, VMM_CHUNK_SIZE);
-	else if (vmm_pool.chunks[begin / VMM_CHUNK_SIZE] == 0 &&
+	if (vmm_pool_is_private(begin)) {
+		if (!vmm_pool.is_private)
+			vmm_pool_chunks_add(begin, end, VMM_CHUNK_HOLE);
+		if (vmm_pool.returns_chunks && vmm_pool.keepers == 0)
+			vmm_os_discard(vmm_pool.base + begin, VMM_CHUNK_SIZE);
+	} else if (vmm_pool.returns_chunks && vmm_pool.keepers == 0 &&
 	    vmm_os_file_remove(vmm_pool.base + begin, VMM_CHUNK_SIZE) == 0) {
 		vmm_pool_chunks_add(begin, end, VMM_CHUNK_HOLE);
 		VMM_PROBE(give_back, begin, VMM_CHUNK_SIZE);

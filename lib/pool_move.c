@@ -22,13 +22,14 @@
  * the heap, and what is written to it while it moves would be lost. The lock guards it.
  */
 static struct {
-	enum vmm_os_backing to;
+	enum vmm_pool_target to;
 	size_t begin, end;
 	size_t done;
 	char *window;
 	bool verifies; /* pages have been copied before: only those that differ */
 	uint64_t stop_at_us; /* 0: no need to hurry, nobody waits */
 	struct vmm_os_parts parts;
+	size_t data_begin, data_end; /* the parent's file has data from here to there */
 	int error;
 } move;
 
@@ -91,16 +92,45 @@ put(size_t begin, size_t end)
 	if (move.verifies && memcmp(to, from, end - begin) == 0)
 		return 0;
 	/* write(2) fails where a store would end in SIGBUS. */
-	if (move.to == VMM_OS_SHARED && vmm_pool.file.fs.has_page_cache)
+	if (move.to != VMM_POOL_TO_MEMORY && vmm_pool.file.fs.has_page_cache)
 		return vmm_os_file_write(&vmm_pool.file, begin, from, end - begin);
 	memcpy(to, from, end - begin);
 	return 0;
 }
 
+/* Whether the parent's file has data for a page; asked with ever larger offsets. */
+static bool
+parent_has(size_t at)
+{
+	if (!vmm_os_file_is_own(&vmm_pool.parents))
+		return false;
+	if (at >= move.data_end)
+		vmm_os_file_next_data(&vmm_pool.parents, at, vmm_pool.mapped,
+		    &move.data_begin, &move.data_end);
+	return at >= move.data_begin && at < move.data_end;
+}
+
 /*
- * Copies what has to be of one chunk: to the file, pages that this process has copies of;
- * to ordinary memory, all that is in use.
+ * Marks the pages that have to be copied: to the file that they came from, those that this
+ * process has copies of; to a new file, of those in use also what the parent's file has.
  */
+static void
+want_pages(size_t begin, size_t npages, unsigned char *is_wanted)
+{
+	unsigned char is_private[CHUNK_PAGES_MAX];
+	size_t page_size = vmm_os_page_size();
+
+	used_pages(begin, npages, is_wanted);
+	if (move.to == VMM_POOL_TO_MEMORY)
+		return;
+	vmm_os_private_pages(vmm_pool.base + begin, npages, is_private);
+	for (size_t page = 0; page < npages; page++)
+		is_wanted[page] &= is_private[page] ||
+		    (move.to == VMM_POOL_TO_NEW_FILE &&
+			parent_has(begin + page * page_size));
+}
+
+/* Copies what has to be of one chunk. */
 static int
 copy_chunk(size_t begin, size_t end)
 {
@@ -109,10 +139,7 @@ copy_chunk(size_t begin, size_t end)
 	size_t npages = (end - begin) / page_size;
 	int error = 0;
 
-	if (move.to == VMM_OS_SHARED)
-		vmm_os_private_pages(vmm_pool.base + begin, npages, is_wanted);
-	else
-		used_pages(begin, npages, is_wanted);
+	want_pages(begin, npages, is_wanted);
 	for (size_t page = 0, last; error == 0 && page < npages; page = last) {
 		last = page + 1;
 		if (!is_wanted[page])
@@ -146,23 +173,14 @@ copy(size_t begin, size_t end, size_t *stop)
 static bool
 has_to_move(const struct vmm_os_part *part)
 {
-	return part->is_own && part->is_shared != (move.to == VMM_OS_SHARED);
+	return part->is_own && part->is_shared == (move.to == VMM_POOL_TO_MEMORY);
 }
 
-int
-vmm_pool_make_readable(const struct vmm_os_part *part)
+static int
+protect(const struct vmm_os_part *part, int protection)
 {
-	VMM_LOG_ENTER();
 	return vmm_os_protect(vmm_pool.base + part->begin, part->end - part->begin,
-	    part->protection | PROT_READ);
-}
-
-void
-vmm_pool_undo_readable(const struct vmm_os_part *part)
-{
-	VMM_LOG_ENTER();
-	vmm_os_protect(vmm_pool.base + part->begin, part->end - part->begin,
-	    part->protection);
+	    protection);
 }
 
 /* Has the window take that part's place. */
@@ -173,7 +191,7 @@ replace(const struct vmm_os_part *part)
 	    move.window + (part->begin - move.begin));
 
 	/* Huge pages do not move on older kernels, and nobody looks meanwhile. */
-	if (error == EINVAL && move.to == VMM_OS_SHARED &&
+	if (error == EINVAL && move.to != VMM_POOL_TO_MEMORY &&
 	    !vmm_pool.file.fs.has_page_cache)
 		error = vmm_os_file_map_at(&vmm_pool.file, vmm_pool.base,
 		    part->begin, part->end - part->begin);
@@ -193,7 +211,7 @@ move_part(struct vmm_os_part part)
 		return 0;
 	}
 	if (!is_readable)
-		error = vmm_pool_make_readable(&part);
+		error = protect(&part, part.protection | PROT_READ);
 	if (error == 0)
 		error = copy(part.begin, part.end, &stop);
 	part.end = stop;
@@ -202,7 +220,7 @@ move_part(struct vmm_os_part part)
 	if (error == 0)
 		move.done = stop;
 	else if (!is_readable)
-		vmm_pool_undo_readable(&part);
+		protect(&part, part.protection);
 	return error;
 }
 
@@ -213,11 +231,11 @@ work(void *argument)
 	(void)argument;
 	if (move.stop_at_us != 0)
 		move.stop_at_us = vmm_os_now_us() + STOP_US;
-	if (move.to == VMM_OS_SHARED && vmm_os_kernel_writes())
+	/* In a new process nothing is under way. */
+	if (move.to == VMM_POOL_TO_FILE && vmm_os_kernel_writes())
 		move.error = EBUSY;
 	else
-		move.error = vmm_os_parts_read(vmm_pool.base, move.begin,
-		    move.end - move.begin, &move.parts);
+		move.error = vmm_pool_parts(move.begin, move.end, &move.parts);
 	for (size_t i = 0; move.error == 0 && i < move.parts.count; i++) {
 		move.error = move_part(move.parts.list[i]);
 		if (move.done < move.parts.list[i].end)
@@ -234,8 +252,7 @@ static int
 copy_before(void)
 {
 	size_t stop;
-	int error = vmm_os_parts_read(vmm_pool.base, move.begin,
-	    move.end - move.begin, &move.parts);
+	int error = vmm_pool_parts(move.begin, move.end, &move.parts);
 
 	for (size_t i = 0; error == 0 && i < move.parts.count; i++) {
 		const struct vmm_os_part *part = &move.parts.list[i];
@@ -248,13 +265,15 @@ copy_before(void)
 }
 
 int
-vmm_pool_move(size_t begin, size_t end, enum vmm_os_backing to, size_t *done)
+vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, size_t *done)
 {
 	VMM_LOG_ENTER();
 	void *window;
-	bool has_threads = vmm_os_has_threads();
+	bool is_child = to == VMM_POOL_TO_NEW_FILE || to == VMM_POOL_TO_CLONE;
+	bool has_threads = !is_child && vmm_os_has_threads();
 	int error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, begin,
-	    end - begin, to, &window);
+	    end - begin, to == VMM_POOL_TO_MEMORY ? VMM_OS_ANONYMOUS
+						  : VMM_OS_SHARED, &window);
 
 	*done = begin;
 	if (error != 0)
@@ -265,13 +284,18 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_os_backing to, size_t *done)
 	move.window = window;
 	move.verifies = false;
 	move.stop_at_us = 0;
+	move.data_begin = move.data_end = 0;
 	move.error = 0;
-	if (has_threads)
+	/* Asked again when they stand still; but first without disturbing anybody. */
+	if (has_threads && to == VMM_POOL_TO_FILE && vmm_os_kernel_writes())
+		error = EBUSY;
+	else if (has_threads)
 		error = copy_before();
 	move.verifies = has_threads;
 	move.stop_at_us = has_threads;
 	if (error == 0)
-		error = vmm_os_aside(work, NULL, vmm_pool.may_stop);
+		error = vmm_os_aside(work, NULL, is_child ? VMM_OS_NO_OTHERS
+						      : vmm_pool.others);
 	if (error == 0)
 		error = move.error;
 	*done = move.done;

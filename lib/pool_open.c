@@ -115,7 +115,8 @@ set_up_fork(const struct vmm_settings *settings)
 {
 	vmm_pool.fork = settings->fork;
 	vmm_pool.reserve = settings->reserve;
-	vmm_pool.may_stop = !settings->never_stops;
+	if (settings->never_stops)
+		vmm_pool.others = VMM_OS_SPARE_OTHERS;
 	vmm_pool.owner = vmm_os_process();
 	/* A path too long for a child's file is said when that is made. */
 	if (vmm_os_path_absolute(settings->pool_dir, vmm_pool.dir,

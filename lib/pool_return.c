@@ -32,6 +32,7 @@
 /* A step that could not be done is tried again after twice the time, from and up to: */
 #define PAUSE_FIRST_US 1000
 #define PAUSE_USERS_US 100000
+#define PAUSE_LATE_US 50000
 #define PAUSE_REFUSED_US 60000000
 /*
  * A process that forks again and again would copy the same pages each time: the next
@@ -39,10 +40,6 @@
  */
 #define REST_FACTOR 50
 #define REST_MAX_US 500000
-/* Each chunk that returns by itself may part a mapping; the kernel has a limit. */
-#define PARTED_MAX 4096
-
-static unsigned parted;
 
 static void
 set_pending(bool is_pending)
@@ -63,39 +60,41 @@ vmm_pool_return_wanted(void)
 		vmm_pool.users.mark != NULL));
 }
 
-bool
+int
 vmm_pool_return_free(size_t begin, size_t end)
 {
 	VMM_LOG_ENTER();
 	void *window;
+	int error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, begin,
+	    end - begin, VMM_OS_SHARED, &window);
 
-	if (parted >= PARTED_MAX || !vmm_os_file_is_own(&vmm_pool.file) ||
-	    vmm_os_window_map(&vmm_pool.file, vmm_pool.base, begin, end - begin,
-		VMM_OS_SHARED, &window) != 0 ||
-	    vmm_os_window_move(window, vmm_pool.base, begin, end - begin) != 0)
-		return false;
-	parted++;
-	vmm_pool_chunks_remove(begin, end, VMM_CHUNK_PRIVATE);
-	return true;
+	if (error == 0)
+		error = vmm_os_window_move(window, vmm_pool.base, begin, end - begin);
+	if (error == 0)
+		vmm_pool_chunks_remove(begin, end, VMM_CHUNK_PRIVATE);
+	return error;
 }
 
-/* Maps each run of chunks in which nothing is in use from the file. */
+/*
+ * Chunks in which nothing is in use become holes: they return when they are used again,
+ * or with the others, and nothing of them is copied.
+ */
 static void
-return_all_free(size_t end)
+mark_free(size_t end)
 {
 	size_t used_begin = 0, used_end = 0;
 
 	for (size_t at = 0; at < end; at = used_end) {
 		if (!vmm_pool_next_used_chunks(at, &used_begin, &used_end))
 			used_begin = used_end = end;
-		if (vmm_smaller(used_begin, end) > at)
-			vmm_pool_return_free(at, vmm_smaller(used_begin, end));
+		vmm_pool_chunks_add(at, vmm_smaller(used_begin, end),
+		    VMM_CHUNK_HOLE);
 	}
 }
 
-/* Not within a page of the file, which is larger than a chunk on some. */
+/* Within a large page of the file nothing returns by itself. */
 static bool
-has_large_pages(void)
+has_giant_pages(void)
 {
 	return vmm_pool.file.fs.page_size > VMM_CHUNK_SIZE;
 }
@@ -123,26 +122,37 @@ come_back(void)
 	else if (vmm_pool.file.fs.device_bytes != 0)
 		vmm_pool_map_to(vmm_pool.size);
 	vmm_os_lock_release(&vmm_pool.users);
-	parted = 0;
-	if (!has_large_pages())
-		return_all_free(vmm_pool.mapped);
+	if (!has_giant_pages())
+		mark_free(vmm_pool.mapped / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE);
 	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line,
 	    "no other process needs the file: chunks to return "),
 	    vmm_text_uint(line, vmm_pool.private_count));
 	return true;
 }
 
-/* Has the file's blocks promised for a chunk that is to return. */
+/* Has the file's blocks promised for a chunk that is to return, if it is in use. */
 static bool
 has_blocks(size_t begin, size_t end)
 {
+	if ((vmm_pool.chunks[begin / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) != 0)
+		return true;
 	/* A device has all it needs; what would be cleared there is stale, but not ours. */
 	if (vmm_pool.file.fs.device_bytes == 0 &&
 	    vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, begin,
 		end - begin) != 0)
 		return false;
-	vmm_pool_chunks_remove(begin, end, VMM_CHUNK_HOLE);
 	return true;
+}
+
+/* What nobody uses has returned, too: its memory goes back to the system. */
+static void
+give_back_holes(size_t begin, size_t end)
+{
+	for (; vmm_pool.returns_chunks && begin < end; begin += VMM_CHUNK_SIZE) {
+		if ((vmm_pool.chunks[begin / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) != 0)
+			vmm_os_file_remove(vmm_pool.base + begin,
+			    vmm_smaller(VMM_CHUNK_SIZE, end - begin));
+	}
 }
 
 /*
@@ -229,15 +239,17 @@ step(uint64_t now_us)
 	int error = 0;
 
 	if (next_run(&begin, &end)) {
-		error = vmm_pool_move(begin, end, VMM_OS_SHARED, &done);
+		error = vmm_pool_move(begin, end, VMM_POOL_TO_FILE, &done);
 		vmm_pool_chunks_remove(begin, done, VMM_CHUNK_PRIVATE);
+		give_back_holes(begin, done);
 		vmm_pool.return_next = done;
 	}
 	vmm_pool.return_us += vmm_os_now_us() - now_us;
 	now_us = vmm_os_now_us();
 	if (error != 0) {
 		say_refused(error);
-		pause_return(now_us, PAUSE_REFUSED_US);
+		pause_return(now_us, error == EAGAIN ? PAUSE_LATE_US
+						     : PAUSE_REFUSED_US);
 	} else {
 		vmm_pool.return_pause_us = PAUSE_FIRST_US;
 		if (++vmm_pool.return_steps > STEPS_AT_ONCE && vmm_os_has_threads())

@@ -23,6 +23,7 @@
 enum vmm_chunk {
 	VMM_CHUNK_HOLE = 1,    /* nothing is in use, and the file has no blocks for it */
 	VMM_CHUNK_PRIVATE = 2, /* some of it is mapped by this process alone */
+	VMM_CHUNK_MEMORY = 4,  /* some of that has no file behind it */
 };
 
 /*
@@ -54,6 +55,7 @@ struct vmm_pool_state {
 	size_t private_count;
 	struct vmm_ranges ranges;
 	struct vmm_os_file file;
+	struct vmm_os_file parents; /* while a child fills its own; or fd -1 */
 
 	/* fork(2) */
 	enum vmm_fork fork;
@@ -62,7 +64,7 @@ struct vmm_pool_state {
 	bool cannot_clone;  /* the file system cannot share blocks */
 	bool is_private;    /* all of it */
 	bool is_copied;     /* and nobody needs the file: it is private by copying */
-	bool may_stop;      /* other threads, for an instant (VMMALLOC_STOP_THREADS) */
+	enum vmm_os_others others; /* whether they may stop (VMMALLOC_STOP_THREADS) */
 	unsigned forks;     /* between vmm_pool_fork_begin and _end */
 	size_t forks_done;
 	size_t forks_failed;
@@ -107,9 +109,6 @@ vmm_larger(size_t a, size_t b)
  * The lock of all of the above is vmm_pool_lock (pool.h); who has it cannot be cancelled.
  * It ends a process that has another's pool mapped and does not know it.
  */
-
-/* In a child of fork(2): the thread that has taken it had another ID then. */
-void vmm_pool_unlock_in_child(void);
 
 /* The same; EDEADLK if this thread has it: in a handler of a signal, which came in between. */
 int vmm_pool_try_lock(void);
@@ -161,14 +160,38 @@ bool vmm_pool_fill_holes(size_t offset, size_t size);
 void vmm_pool_return_chunks(size_t offset, size_t size);
 
 /*
- * pool_move.c. Moves what is mapped at [begin, end), multiples of the unit, to other memory
- * of the same content: to the file, mapped shared, or to ordinary memory. The other
- * threads stand still meanwhile, for some milliseconds at most: *done says how far it has
- * come by then. Pages that the program has mapped by itself stay. EPERM, EAGAIN, ... of
- * vmm_os_aside; EBUSY, if the kernel may write to pages that are to be shared by itself;
- * ENOSPC, EIO, ...: then nothing is lost, and what is behind *done is as it was.
+ * pool_leave.c: makes the heap private, if it is not. 0, or an errno value: then some of it
+ * may be private already, which does no harm, since a private page has what the file's
+ * had, and returns. EAGAIN where threads would have to stop and do not.
  */
-int vmm_pool_move(size_t begin, size_t end, enum vmm_os_backing to, size_t *done);
+int vmm_pool_leave(void);
+
+/* What of it is shared becomes a private mapping of the file, which is vmm_pool.file. */
+int vmm_pool_leave_by_mapping(void);
+
+/* pool_move.c: where what is mapped is to be moved to. */
+enum vmm_pool_target {
+	VMM_POOL_TO_MEMORY,   /* ordinary memory: all that is in use */
+	VMM_POOL_TO_FILE,     /* the file that it came from: what was written since */
+	VMM_POOL_TO_NEW_FILE, /* all that is in use, but for what never was written */
+	VMM_POOL_TO_CLONE,    /* a file with the same blocks: what was written since */
+};
+
+/*
+ * Moves what is mapped at [begin, end), multiples of the unit, to other memory with the same
+ * content. The other threads stand still meanwhile, for some milliseconds at most: *done
+ * says how far it has come by then. Pages that the program has mapped by itself stay.
+ * EPERM, EAGAIN, ECANCELED, ... of vmm_os_aside; EBUSY, if the kernel may write by itself
+ * to pages that are to be shared; ENOSPC, EIO, ...: nothing is lost, and what is behind
+ * *done is as it was.
+ */
+int vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, size_t *done);
+
+/*
+ * pool_leave.c: what is mapped in [begin, end); where the kernel does not say, as `chunks`
+ * has it. As vmm_os_parts_read.
+ */
+int vmm_pool_parts(size_t begin, size_t end, struct vmm_os_parts *parts);
 
 /* What is moved is a multiple of it: a chunk, or the file's page if that is larger. */
 size_t vmm_pool_move_unit(void);
@@ -176,14 +199,21 @@ size_t vmm_pool_move_unit(void);
 /* Of how many of the pages in [begin, end) this process has copies of its own, in bytes. */
 size_t vmm_pool_private_bytes(size_t begin, size_t end);
 
-/* How much is selected of a part that has no access: see vmm_pool_move. */
-int vmm_pool_make_readable(const struct vmm_os_part *part);
-void vmm_pool_undo_readable(const struct vmm_os_part *part);
+/*
+ * pool_child.c, in a forked child: a file of its own, in place of its parent's. `make` fills
+ * it with what is in use and maps it; *is_cloned: it shares blocks with the parent's, and
+ * `part` is to follow. ENOSPC, EMFILE, ...: the heap stays private if the process goes on
+ * then; otherwise it must not be touched any more. `try` is for the parent:
+ * whether a file could be made at this moment.
+ */
+int vmm_pool_child_try(void);
+int vmm_pool_child_make(bool goes_on, bool *is_cloned);
+void vmm_pool_child_part(void);
 
 /* pool_return.c: what was made private has to be taken back, if it can be. */
 void vmm_pool_return_wanted(void);
 
-/* Maps chunks in which nothing is in use from the file again. */
-bool vmm_pool_return_free(size_t begin, size_t end);
+/* Maps chunks in which nothing is in use from the file again: 0 or an errno value. */
+int vmm_pool_return_free(size_t begin, size_t end);
 
 #endif

@@ -26,10 +26,10 @@
 
 static pthread_mutex_t jemallocs = PTHREAD_MUTEX_INITIALIZER;
 
-static void
+static bool
 lock(void)
 {
-	pthread_mutex_lock(&jemallocs);
+	return pthread_mutex_lock(&jemallocs) == 0;
 }
 
 static void
@@ -61,10 +61,10 @@ vmm_os_has_threads(void)
 }
 
 int
-vmm_os_aside(void (*work)(void *argument), void *argument, bool may_stop)
+vmm_os_aside(void (*work)(void *argument), void *argument,
+    enum vmm_os_others others)
 {
-	(void)may_stop;
-	if (has_threads)
+	if (others != VMM_OS_NO_OTHERS && has_threads)
 		return EPERM;
 	work(argument);
 	return 0;

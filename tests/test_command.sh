@@ -182,14 +182,14 @@ shown_dir=$(cd "$pool_dir" && pwd -P)
 size='[0-9.]*[KM]'
 if command -v python3 >/dev/null 2>&1; then
 	shows "ps: python3, its size, and no private memory" \
-		"python3  *512M  *$size  *$size  *0B yes      " python3 -c '
+		"python3  *512M  *$size  *$size  *0B yes *" python3 -c '
 import sys
 print("ready", flush=True)
 sys.stdin.read()'
 	expect "ps: a line for people above" grep -q \
 		'^ *PID COMMAND  *SIZE  *IN-USE  *RAM  *PRIVATE STOPS  *DIRECTORY$' "$work/out"
 	shows "ps: memory that a fork has copied" \
-		"python3  *512M  *[0-9.]*M  *[0-9.]*M  *[1-9][0-9.]*M yes      " python3 -c '
+		"python3  *512M  *[0-9.]*M  *[0-9.]*M  *[1-9][0-9.]*M yes *" python3 -c '
 import os, sys
 held = [bytearray(1000) for i in range(20000)]
 r, w = os.pipe()
@@ -205,7 +205,7 @@ sys.stdin.read()
 os.close(w)
 os.waitpid(pid, 0)'
 	shows "ps: a descriptor that was closed" \
-		"python3  *512M  *-  *$size  *0B yes      " python3 -c '
+		"python3  *512M  *-  *$size  *0B yes *" python3 -c '
 import os, sys
 os.closerange(3, 2000)
 print("ready", flush=True)

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pool_leave.c: the heap leaves its file, and becomes private memory. */
+#include "config.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "log.h"
+#include "pool_state.h"
+
+/* How much to copy at a time, where the kernel cannot copy on write. */
+#define COPY_BYTES ((size_t)8 << 20)
+/* Where a thread did not stop in time, it is tried again. */
+#define COPY_TRIES 100
+/* Threads found waiting that are woken where they cannot be stopped. */
+#define WAITS_MAX 64
+
+/* End of the run of chunks that are all private, or all shared, and starts at `at`. */
+static size_t
+end_of_run(size_t at, size_t limit)
+{
+	bool is_private = vmm_pool_is_private(at);
+
+	while (at < limit && vmm_pool_is_private(at) == is_private)
+		at = (at / VMM_CHUNK_SIZE + 1) * VMM_CHUNK_SIZE;
+	return vmm_smaller(at, limit);
+}
+
+int
+vmm_pool_parts(size_t begin, size_t end, struct vmm_os_parts *parts)
+{
+	VMM_LOG_ENTER();
+	int error = vmm_os_parts_read(vmm_pool.base, begin, end - begin, parts);
+
+	/* Memory without a file is the program's own where the library put none. */
+	for (size_t i = 0; error == 0 && i < parts->count; i++) {
+		struct vmm_os_part *part = &parts->list[i];
+
+		if (!part->has_file && (vmm_pool.chunks[part->begin /
+			VMM_CHUNK_SIZE] & VMM_CHUNK_MEMORY) == 0)
+			part->is_own = false;
+	}
+	if (error == 0)
+		return 0;
+	/* Without /proc, or a descriptor for it. */
+	*parts = (struct vmm_os_parts){ NULL, 0, 0 };
+	for (error = 0; error == 0 && begin < end;) {
+		struct vmm_os_part part = {
+			.begin = begin, .end = end_of_run(begin, end),
+			.protection = PROT_READ | PROT_WRITE,
+			.is_shared = !vmm_pool_is_private(begin),
+			.has_file = true, .is_own = true,
+		};
+
+		error = vmm_os_parts_add(parts, &part);
+		begin = part.end;
+	}
+	if (error != 0)
+		vmm_os_parts_free(parts);
+	return error;
+}
+
+/*
+ * A core dump leaves out a private mapping of a file in which nothing was ever written
+ * (core(5)). A store that changes nothing makes the kernel keep all of it.
+ */
+static void
+keep_in_core(const struct vmm_os_part *part)
+{
+	size_t first, npages, at;
+	unsigned char value;
+	unsigned char *byte;
+
+	if ((part->protection & PROT_WRITE) == 0 ||
+	    !vmm_ranges_next_used(&vmm_pool.ranges,
+		part->begin / vmm_pool.page_size, &first, &npages))
+		return;
+	at = vmm_larger(first * vmm_pool.page_size, part->begin);
+	if (at >= part->end)
+		return;
+	byte = (unsigned char *)vmm_pool.base + at;
+	value = __atomic_load_n(byte, __ATOMIC_RELAXED);
+	__atomic_compare_exchange_n(byte, &value, value, false, __ATOMIC_RELAXED,
+	    __ATOMIC_RELAXED);
+}
+
+/*
+ * A thread that waits on a futex which is not private to the process waits for the file's
+ * page; whoever wakes it now, by the address, looks for that of the private page. To be
+ * stopped makes a thread ask again; where that is refused it is woken, as any waiter must
+ * expect (futex(2)).
+ */
+static void
+nothing(void *argument)
+{
+	(void)argument;
+}
+
+static void
+requeue_waits(void)
+{
+	uintptr_t addresses[WAITS_MAX];
+	size_t count = vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, addresses,
+	    WAITS_MAX);
+
+	if (count == 0 || vmm_os_aside(nothing, NULL, vmm_pool.others) == 0)
+		return;
+	for (size_t i = 0; i < count && i < WAITS_MAX; i++)
+		vmm_os_futex_wake_file(&vmm_pool.file,
+		    addresses[i] - (uintptr_t)vmm_pool.base);
+}
+
+/* Takes away what nobody has used yet: the file must not be, nor be shared. */
+static int
+clear_from(size_t begin)
+{
+	int error = 0;
+
+	if (begin < vmm_pool.mapped)
+		error = vmm_os_place_clear(vmm_pool.base, begin,
+		    vmm_pool.mapped - begin);
+	if (error == 0)
+		vmm_pool.mapped = vmm_smaller(vmm_pool.mapped, begin);
+	return error;
+}
+
+/*
+ * By private mappings of the file. No thread has to stop: a store goes to the file before,
+ * to a copy of its page after, which has what the file had. Children do not get what has
+ * MADV_DONTFORK, so that may stay.
+ */
+int
+vmm_pool_leave_by_mapping(void)
+{
+	VMM_LOG_ENTER();
+	struct vmm_os_parts parts;
+	void *window;
+	int error = clear_from(vmm_larger(vmm_pool.reserved, vmm_pool.high_water));
+
+	if (error == 0)
+		error = vmm_pool_parts(0, vmm_pool.mapped, &parts);
+	if (error != 0)
+		return error;
+	for (size_t i = 0; error == 0 && i < parts.count; i++) {
+		const struct vmm_os_part *part = &parts.list[i];
+
+		if (!part->is_own || !part->is_shared || part->is_unforked)
+			continue;
+		error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, part->begin,
+		    part->end - part->begin, VMM_OS_PRIVATE, &window);
+		if (error == 0)
+			error = vmm_os_part_replace(part, vmm_pool.base, window);
+		if (error == 0)
+			keep_in_core(part);
+	}
+	vmm_os_parts_free(&parts);
+	return error;
+}
+
+/*
+ * Where the kernel cannot copy on write from the file: into ordinary memory. Then the
+ * file is not needed by anybody.
+ */
+static int
+leave_by_copying(void)
+{
+	size_t unit = vmm_pool_move_unit();
+	size_t limit = vmm_smaller(vmm_round_up(vmm_pool.high_water, unit),
+	    vmm_pool.mapped);
+	size_t step = vmm_round_up(COPY_BYTES, unit);
+	int error = 0;
+	int tries = 0;
+
+	for (size_t begin = 0, done; error == 0 && begin < limit; begin = done) {
+		error = vmm_pool_move(begin, vmm_smaller(begin + step, limit),
+		    VMM_POOL_TO_MEMORY, &done);
+		/* If the helper was killed, nobody knows how far it has come. */
+		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
+		    VMM_CHUNK_PRIVATE);
+		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
+		    VMM_CHUNK_MEMORY);
+		if (error == EAGAIN && ++tries < COPY_TRIES)
+			error = 0;
+	}
+	if (error == 0)
+		error = clear_from(limit);
+	vmm_pool.is_copied = error == 0;
+	return error == EPERM ? EAGAIN : error;
+}
+
+int
+vmm_pool_leave(void)
+{
+	VMM_LOG_ENTER();
+	bool is_alone;
+	int error;
+
+	if (vmm_pool.is_private)
+		return 0;
+	if (vmm_os_file_can_be_private(&vmm_pool.file) != 0) {
+		error = leave_by_copying();
+	} else {
+		/* Without this lock there will be no return, but nothing is lost. */
+		vmm_os_lock_hold(&vmm_pool.users, &is_alone);
+		error = vmm_pool_leave_by_mapping();
+		vmm_pool_chunks_add(0, vmm_pool_chunks_end(), VMM_CHUNK_PRIVATE);
+	}
+	vmm_pool.is_private = error == 0;
+	if (error != 0)
+		vmm_os_lock_release(&vmm_pool.users);
+	vmm_pool_return_wanted();
+	if (error == 0)
+		requeue_waits();
+	return error;
+}

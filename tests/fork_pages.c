@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fork_pages.c: what a program has set on pages of its heap stays, through fork(2) and
+ * the heap's return to its file. Prints TAP.
+ * fork_pages [CASE...]; fork_pages list */
+#include "config.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fork_pages.h"
+#include "heap_return.h"
+#include "self.h"
+
+#define HOLE_BLOCKS 120
+#define HOLE_BYTES ((size_t)2 << 20)
+/* The pool's own mappings may be parted a little, but not once for each hole. */
+#define MORE_MAPPINGS 10
+
+/*
+ * The parts' common blocks
+ */
+
+static char *filler;
+
+void
+filler_write(char value)
+{
+	if (filler == NULL)
+		filler = malloc(FILLER_BYTES);
+	if (filler == NULL)
+		_exit(99);
+	memset(filler, value, FILLER_BYTES);
+}
+
+int
+filler_is(char value)
+{
+	for (size_t i = 0; i < FILLER_BYTES; i++) {
+		if (filler[i] != value)
+			return 0;
+	}
+	return 1;
+}
+
+char *
+area_make(void)
+{
+	void *block;
+
+	if (posix_memalign(&block, AREA_BYTES, 3 * AREA_BYTES) != 0)
+		_exit(99);
+	memset(block, 'n', 3 * AREA_BYTES);
+	return (char *)block + AREA_BYTES;
+}
+
+int
+area_has_neighbours(const char *area)
+{
+	for (size_t i = 0; i < AREA_BYTES; i++) {
+		if (area[-1 - (ssize_t)i] != 'n' || area[AREA_BYTES + i] != 'n')
+			return 0;
+	}
+	return 1;
+}
+
+int
+can_read(const char *byte)
+{
+	int ends[2];
+	ssize_t done;
+
+	if (pipe(ends) != 0)
+		_exit(99);
+	done = write(ends[1], byte, 1);
+	close(ends[0]);
+	close(ends[1]);
+	return done == 1;
+}
+
+int
+can_write(char *byte)
+{
+	int ends[2];
+	ssize_t done;
+
+	if (pipe(ends) != 0 || write(ends[1], "w", 1) != 1)
+		_exit(99);
+	done = read(ends[0], byte, 1);
+	close(ends[0]);
+	close(ends[1]);
+	return done == 1;
+}
+
+/*
+ * Cases without a setting
+ */
+
+static int
+child_sees_filler(void *value)
+{
+	return filler_is(*(const char *)value);
+}
+
+static void
+run_returns(const struct test_case *self)
+{
+	struct heap_child child;
+	char before = 1;
+
+	(void)self;
+	filler_write(before);
+	for (int round = 0; round < 2; round++) {
+		int is_good = heap_child_start(&child, child_sees_filler,
+		    &before);
+
+		filler_write((char)(before + 1));
+		cases_result(heap_child_end(&child) && is_good,
+		    "the child has the heap of the fork");
+		cases_stage("allocating until the heap returns");
+		is_good = heap_returns(RETURNED_KB, 20000);
+		cases_result(is_good && filler_is((char)(before + 1)),
+		    "the heap returns when the child has ended");
+		before++;
+	}
+}
+
+static char *hole_blocks[HOLE_BLOCKS];
+
+static int
+make_holes(void)
+{
+	for (int i = 0; i < HOLE_BLOCKS; i++) {
+		void *block;
+
+		if (posix_memalign(&block, HOLE_BYTES, HOLE_BYTES) != 0)
+			return 0;
+		hole_blocks[i] = block;
+		memset(block, i + 1, HOLE_BYTES);
+	}
+	for (int i = 1; i < HOLE_BLOCKS; i += 2)
+		free(hole_blocks[i]);
+	malloc_trim(0);
+	return 1;
+}
+
+static int
+has_blocks_around(void)
+{
+	for (int i = 0; i < HOLE_BLOCKS; i += 2) {
+		if (hole_blocks[i][0] != i + 1 ||
+		    hole_blocks[i][HOLE_BYTES - 1] != i + 1)
+			return 0;
+	}
+	return 1;
+}
+
+static int
+child_sees_holes(void *before)
+{
+	int now = self_mappings();
+
+	cases_comment("%d mappings in the child", now);
+	return has_blocks_around() && now <= *(int *)before + MORE_MAPPINGS;
+}
+
+static void
+run_holes(const struct test_case *self)
+{
+	struct heap_child child;
+	int before, now;
+
+	(void)self;
+	filler_write(1);
+	cases_result(make_holes(), "half of the blocks are free");
+	before = self_mappings();
+	cases_result(heap_child_start(&child, child_sees_holes, &before),
+	    "fork");
+	filler_write(2);
+	now = self_mappings();
+	cases_comment("%d mappings before the fork, %d after it", before, now);
+	cases_result(now <= before + MORE_MAPPINGS, "mappings are not many more");
+	cases_result(heap_child_end(&child), "nor in the child");
+	heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
+	now = self_mappings();
+	cases_comment("%d mappings when the heap has returned", now);
+	cases_result(now <= before + MORE_MAPPINGS && has_blocks_around(),
+	    "nor when the heap has returned");
+}
+
+static const int current = MCL_CURRENT, future = MCL_CURRENT | MCL_FUTURE;
+static const struct test_case cases[] = {
+	{ "returns", run_returns, NULL, 60 },
+	{ "mlock", run_setting, NULL, 30 },
+	{ "dontdump", run_setting, NULL, 30 },
+	{ "dontfork", run_setting, NULL, 30 },
+	{ "wipeonfork", run_setting, NULL, 30 },
+	{ "hugepage", run_setting, NULL, 30 },
+	{ "nohugepage", run_setting, NULL, 30 },
+	{ "guard", run_setting, NULL, 30 },
+	{ "readonly", run_setting, NULL, 30 },
+	{ "own_shared", run_setting, NULL, 30 },
+	{ "own_private", run_setting, NULL, 30 },
+	{ "together", run_settings_together, NULL, 60 },
+	{ "closed", run_closed, NULL, 30 },
+	{ "mlockall", run_lock, &current, 30 },
+	{ "mlockall_future", run_lock, &future, 30 },
+	{ "holes", run_holes, NULL, 30 },
+	{ "core_parent", run_core, "parent", 60 },
+	{ "core_child", run_core, "child", 60 },
+	{ "core_returned", run_core, "returned", 60 },
+};
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], "abort") == 0)
+		core_main(argv[2]);
+	return cases_main(argc, argv, 1, cases, sizeof(cases) / sizeof(cases[0]));
+}

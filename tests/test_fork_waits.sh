@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_fork_waits.sh: threads that wait in the kernel, while others fork and the heap
+# returns: they are woken, and their calls are not interrupted.
+. "${top_srcdir:-..}/tests/lib.sh"
+. "$top_srcdir/tests/fork_matrix.sh"
+
+pool_size=256M
+few="sem_shared mutex_robust mutex_shared_pi owner_ends join calls calls_signals
+	shared_futex"
+# Where threads cannot be stopped, the heap leaves its file without them: who waits for
+# an object that processes can share, is not woken. These are private.
+private="sem_private mutex_private mutex_pi cond_private calls calls_signals"
+
+# shellcheck disable=SC2086 # names of cases
+waits() {
+	for variant in $(variants); do
+		cases=
+		[ "$1 $variant" = "tmpfs release" ] || cases=$few
+		preloaded "$1" "$variant" fork_waits $cases
+		[ "$1" = tmpfs ] || break
+	done
+	VMMALLOC_FORK=2
+	preloaded "$1" release fork_waits $few
+	VMMALLOC_FORK=1
+}
+
+plain fork_waits
+each_place waits tmpfs ext4 xfs
+# shellcheck disable=SC2086 # names of cases
+hindered fork_waits $private
+plan
