@@ -122,12 +122,17 @@ bool vmm_os_kernel_writes(void);
 
 /*
  * Notes the addresses in [base, base + size) on which threads of this process wait in
- * futex(2) without FUTEX_PRIVATE_FLAG, `max` of them at most; returns how many there are.
+ * futex(2) without FUTEX_PRIVATE_FLAG, `max` of them at most; returns how many there are,
+ * and in *npi how many of these wait for a mutex with priority inheritance. 0 where /proc
+ * does not say.
  */
 size_t vmm_os_futex_waits(const void *base, size_t size, uintptr_t *addresses,
-    size_t max);
+    size_t max, size_t *npi);
 
-/* Wakes those who began to wait there while the file was mapped shared. */
+/*
+ * Wakes those who began to wait there while the file was mapped shared, but for those that
+ * *npi counts.
+ */
 void vmm_os_futex_wake_file(const struct vmm_os_file *file, size_t offset);
 
 /*

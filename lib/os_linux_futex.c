@@ -8,7 +8,6 @@
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,6 +15,7 @@
 
 #include "log.h"
 #include "os.h"
+#include "os_linux_proc.h"
 #include "text.h"
 
 /* How often a parent looks whether the child that it waits for still lives. */
@@ -44,76 +44,77 @@ is_futex_call(unsigned long number)
 	return number == SYS_futex;
 }
 
-/*
- * The address that a thread waits on, if the futex is not private to the process: such a
- * one goes by what is mapped there (futex(2)). 0 for anything else.
- */
-static uintptr_t
-waits_on(int tasks, const char *task)
+/* A search for threads that wait on addresses in [base, base + size). */
+struct search {
+	int tasks; /* a descriptor of /proc/self/task */
+	uintptr_t base;
+	size_t size;
+	uintptr_t *addresses;
+	size_t max, count;
+	size_t npi;
+};
+
+/* Waiters for a mutex with priority inheritance; FUTEX_WAKE does not wake those. */
+static bool
+is_pi(unsigned long operation)
 {
+	enum { LOCK_PI2 = 13 }; /* Linux 5.14 */
+	int command = (int)operation & FUTEX_CMD_MASK;
+
+	return command == FUTEX_LOCK_PI || command == FUTEX_WAIT_REQUEUE_PI ||
+	    command == LOCK_PI2;
+}
+
+/*
+ * Notes the address that a thread waits on, if the futex is not private to the process:
+ * such a one goes by what is mapped there (futex(2)).
+ */
+static bool
+note_wait(void *argument, const char *name)
+{
+	struct search *search = argument;
 	struct vmm_text path;
 	char call[256];
 	char *at = call;
 	unsigned long number, address, operation;
-	ssize_t got;
-	int fd;
 
+	if (name[0] == '.')
+		return false;
 	vmm_text_clear(&path);
-	vmm_text_str(&path, task);
+	vmm_text_str(&path, name);
 	vmm_text_str(&path, "/syscall");
-	fd = openat(tasks, path.data, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	got = read(fd, call, sizeof(call) - 1);
-	close(fd);
-	call[got < 0 ? 0 : got] = '\0';
+	vmm_os_proc_read(search->tasks, path.data, call, sizeof(call));
 	if (!next_number(&at, 10, &number) || !is_futex_call(number) ||
 	    !next_number(&at, 16, &address) || !next_number(&at, 16, &operation) ||
-	    (operation & FUTEX_PRIVATE_FLAG) != 0)
-		return 0;
-	return (uintptr_t)address;
+	    (operation & FUTEX_PRIVATE_FLAG) != 0 ||
+	    address - search->base >= search->size)
+		return false;
+	if (search->count < search->max)
+		search->addresses[search->count] = address;
+	search->count++;
+	search->npi += is_pi(operation);
+	return false;
 }
 
 size_t
-vmm_os_futex_waits(const void *base, size_t size, uintptr_t *addresses, size_t max)
+vmm_os_futex_waits(const void *base, size_t size, uintptr_t *addresses, size_t max,
+    size_t *npi)
 {
 	VMM_LOG_ENTER();
-	struct {
-		uint64_t inode;
-		int64_t offset;
-		unsigned short length;
-		unsigned char type;
-		char name[];
-	} *entry;
-	_Alignas(8) char buffer[4096];
-	size_t count = 0;
-	struct stat stat;
-	long got;
-	int tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct search search = { .base = (uintptr_t)base, .size = size,
+		.addresses = addresses, .max = max };
 
-	if (tasks < 0)
-		return 0;
+	*npi = 0;
 	/* With one thread there is nobody who waits. */
-	if (fstat(tasks, &stat) == 0 && stat.st_nlink == 3)
-		goto done;
-	while ((got = syscall(SYS_getdents64, tasks, buffer, sizeof(buffer))) > 0) {
-		for (long at = 0; at < got; at += entry->length) {
-			uintptr_t address;
-
-			entry = (void *)(buffer + at);
-			if (entry->name[0] == '.')
-				continue;
-			address = waits_on(tasks, entry->name);
-			if (address - (uintptr_t)base >= size)
-				continue;
-			if (count < max)
-				addresses[count] = address;
-			count++;
-		}
-	}
-done:
-	close(tasks);
-	return count;
+	if (!vmm_os_has_threads())
+		return 0;
+	search.tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (search.tasks < 0)
+		return 0;
+	vmm_os_proc_each(search.tasks, note_wait, &search);
+	close(search.tasks);
+	*npi = search.npi;
+	return search.count;
 }
 
 void
@@ -154,10 +155,9 @@ vmm_os_word_await(const unsigned *word, pid_t child)
 {
 	VMM_LOG_ENTER();
 	const struct timespec pause = { 0, LOOK_NS };
-	unsigned value;
 	bool is_over = false;
 
-	while ((value = __atomic_load_n(word, __ATOMIC_ACQUIRE)) == 0 && !is_over) {
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0 && !is_over) {
 		syscall(SYS_futex, word, FUTEX_WAIT, 0, &pause, NULL, 0);
 		/* What it has said before its end counts. */
 		is_over = __atomic_load_n(word, __ATOMIC_ACQUIRE) == 0 &&

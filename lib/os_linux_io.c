@@ -6,13 +6,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "os.h"
-#include "text.h"
+#include "os_linux_proc.h"
 
 #ifndef AF_XDP
 #define AF_XDP 44
@@ -41,9 +40,11 @@ is_plain_device(dev_t device, const char *path)
 	    (number >= PTYS && number <= PTYS_END);
 }
 
+/* `argument` is a descriptor of /proc/self/fd. */
 static bool
-descriptor_writes(int descriptors, const char *name)
+descriptor_writes(void *argument, const char *name)
 {
+	int descriptors = *(const int *)argument;
 	char target[64];
 	struct stat stat;
 	int domain = 0;
@@ -74,28 +75,12 @@ descriptor_writes(int descriptors, const char *name)
 static bool
 any_descriptor_writes(void)
 {
-	struct {
-		uint64_t inode;
-		int64_t offset;
-		unsigned short length;
-		unsigned char type;
-		char name[];
-	} *entry;
-	_Alignas(8) char buffer[4096];
-	bool writes = false;
-	long got;
 	int fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool writes = fd < 0 || vmm_os_proc_each(fd, descriptor_writes, &fd);
 
-	while (!writes && fd >= 0 && (got = syscall(SYS_getdents64, fd, buffer,
-		sizeof(buffer))) > 0) {
-		for (long at = 0; !writes && at < got; at += entry->length) {
-			entry = (void *)(buffer + at);
-			writes = descriptor_writes(fd, entry->name);
-		}
-	}
 	if (fd >= 0)
 		close(fd);
-	return fd < 0 || writes;
+	return writes;
 }
 
 /* The context of io_setup(2) is a mapping; that of io_uring_setup(2) may be no more. */

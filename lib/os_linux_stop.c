@@ -19,6 +19,7 @@
 
 #include "log.h"
 #include "os.h"
+#include "os_linux_proc.h"
 #include "os_linux_task.h"
 
 /*
@@ -50,6 +51,8 @@ struct helper {
 	unsigned may_begin;    /* a futex */
 	unsigned lives;        /* another; the kernel clears it when the helper has ended */
 	int error;             /* of the stop; 0 if the work was done */
+	bool found;            /* a thread that was not seized yet */
+	bool sees_caller;
 	size_t max, ntasks;
 	struct vmm_os_task *list; /* behind the stack, of `max` */
 };
@@ -82,41 +85,30 @@ seize(struct helper *helper, pid_t id)
 	return 0;
 }
 
-/* Seizes the threads that are not seized yet; *found says whether there were any. */
-static int
-seize_new(struct helper *helper, bool *found)
+/* Seizes the thread of that name, if it is not seized yet; true ends the search. */
+static bool
+seize_named(void *argument, const char *name)
 {
-	struct {
-		uint64_t inode;
-		int64_t offset;
-		unsigned short length;
-		unsigned char type;
-		char name[];
-	} *entry;
-	_Alignas(8) char buffer[4096];
-	bool sees_caller = false;
-	int error = 0;
-	long got;
+	struct helper *helper = argument;
+	pid_t id = (pid_t)strtol(name, NULL, 10);
 
-	*found = false;
-	lseek(helper->tasks, 0, SEEK_SET);
-	while (error == 0 && (got = syscall(SYS_getdents64, helper->tasks,
-		buffer, sizeof(buffer))) > 0) {
-		for (long at = 0; error == 0 && at < got; at += entry->length) {
-			pid_t id;
+	helper->sees_caller |= id == helper->caller;
+	if (id <= 0 || id == helper->caller || is_known(helper, id))
+		return false;
+	helper->found = true;
+	helper->error = seize(helper, id);
+	return helper->error != 0;
+}
 
-			entry = (void *)(buffer + at);
-			id = (pid_t)strtol(entry->name, NULL, 10);
-			sees_caller |= id == helper->caller;
-			if (id <= 0 || id == helper->caller ||
-			    is_known(helper, id))
-				continue;
-			*found = true;
-			error = seize(helper, id);
-		}
-	}
+/* Seizes the threads that are not seized yet. */
+static int
+seize_new(struct helper *helper)
+{
+	helper->found = helper->sees_caller = false;
+	helper->error = 0;
+	vmm_os_proc_each(helper->tasks, seize_named, helper);
 	/* A /proc of another PID namespace would name other processes. */
-	return error == 0 && !sees_caller ? ESRCH : error;
+	return helper->error == 0 && !helper->sees_caller ? ESRCH : helper->error;
 }
 
 static void
@@ -160,15 +152,14 @@ stop_all(struct helper *helper)
 {
 	uint64_t deadline_us = vmm_os_now_us() + STOP_WAIT_US;
 	size_t waited = 0;
-	bool found = true;
-	int error = 0;
+	int error;
 
 	/* Threads that run still may start others: until there are no new ones. */
-	while (error == 0 && found) {
-		error = seize_new(helper, &found);
+	do {
+		error = seize_new(helper);
 		for (; error == 0 && waited < helper->ntasks; waited++)
 			error = wait_for(&helper->list[waited], deadline_us);
-	}
+	} while (error == 0 && helper->found);
 	return error;
 }
 

@@ -22,6 +22,7 @@
 
 #include "log.h"
 #include "os.h"
+#include "os_linux_proc.h"
 #include "os_linux_task.h"
 #include "text.h"
 
@@ -76,18 +77,6 @@
 #define HAS_REGISTERS 0
 #endif
 
-/* Reads a small file of /proc, relative to `dir`, as a string; "" if it cannot be. */
-static void
-read_file(int dir, const char *path, char *data, size_t size)
-{
-	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? 0 : read(fd, data, size - 1);
-
-	data[got < 0 ? 0 : got] = '\0';
-	if (fd >= 0)
-		close(fd);
-}
-
 static void
 read_task_file(int tasks, pid_t id, const char *name, char *data, size_t size)
 {
@@ -97,7 +86,7 @@ read_task_file(int tasks, pid_t id, const char *name, char *data, size_t size)
 	vmm_text_uint(&path, (uint64_t)id);
 	vmm_text_str(&path, "/");
 	vmm_text_str(&path, name);
-	read_file(tasks, path.data, data, size);
+	vmm_os_proc_read(tasks, path.data, data, size);
 }
 
 /* The number behind `name` in a file of "Name: number" lines; 0 if there is none. */
@@ -115,7 +104,7 @@ vmm_os_task_needs_permission(void)
 	VMM_LOG_ENTER();
 	char scope[8];
 
-	read_file(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", scope,
+	vmm_os_proc_read(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", scope,
 	    sizeof(scope));
 	return scope[0] == '1';
 }
@@ -176,7 +165,7 @@ vmm_os_task_can_trace(void)
 	uint64_t filters;
 	sigset_t signals;
 
-	read_file(AT_FDCWD, "/proc/thread-self/status", status, sizeof(status));
+	vmm_os_proc_read(AT_FDCWD, "/proc/thread-self/status", status, sizeof(status));
 	if (field(status, "\nTracerPid:", 10) != 0)
 		return EPERM;
 	if (field(status, "\nSeccomp:", 10) == 0)
@@ -250,8 +239,14 @@ may_call_again(long number, const unsigned long arguments[NCALL_ARGUMENTS])
 #ifdef SYS_semtimedop
 	case SYS_semtimedop:
 #endif
+#ifdef SYS_semtimedop_time64 /* little-endian: it begins as a timespec does */
+	case SYS_semtimedop_time64:
+#endif
 		return is_short((const struct timespec *)arguments[3]);
 	case SYS_rt_sigtimedwait:
+#ifdef SYS_rt_sigtimedwait_time64
+	case SYS_rt_sigtimedwait_time64:
+#endif
 		return is_short((const struct timespec *)arguments[2]);
 	case SYS_io_getevents:
 		return is_short((const struct timespec *)arguments[4]);

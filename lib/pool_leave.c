@@ -13,7 +13,7 @@
 /* Where a thread did not stop in time, it is tried again. */
 #define COPY_TRIES 100
 /* Threads found waiting that are woken where they cannot be stopped. */
-#define WAITS_MAX 64
+#define WAITS_MAX 256
 
 /* End of the run of chunks that are all private, or all shared, and starts at `at`. */
 static size_t
@@ -86,9 +86,10 @@ keep_in_core(const struct vmm_os_part *part)
 
 /*
  * A thread that waits on a futex which is not private to the process waits for the file's
- * page; whoever wakes it now, by the address, looks for that of the private page. To be
- * stopped makes a thread ask again; where that is refused it is woken, as any waiter must
- * expect (futex(2)).
+ * page; whoever wakes it after the heap has left, by the address, looks for the private
+ * page. To be stopped makes a thread ask again. Where that is refused it is woken, as any
+ * waiter must expect (futex(2)); but with priority inheritance the kernel does not: then
+ * the heap has to stay.
  */
 static void
 nothing(void *argument)
@@ -96,12 +97,23 @@ nothing(void *argument)
 	(void)argument;
 }
 
+static int
+check_waits(void)
+{
+	size_t npi;
+
+	vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, NULL, 0, &npi);
+	return npi == 0 || vmm_os_aside(nothing, NULL, vmm_pool.others) == 0 ? 0
+									 : EAGAIN;
+}
+
 static void
 requeue_waits(void)
 {
 	uintptr_t addresses[WAITS_MAX];
+	size_t npi;
 	size_t count = vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, addresses,
-	    WAITS_MAX);
+	    WAITS_MAX, &npi);
 
 	if (count == 0 || vmm_os_aside(nothing, NULL, vmm_pool.others) == 0)
 		return;
@@ -197,6 +209,9 @@ vmm_pool_leave(void)
 
 	if (vmm_pool.is_private)
 		return 0;
+	error = check_waits();
+	if (error != 0)
+		return error;
 	if (vmm_os_file_can_be_private(&vmm_pool.file) != 0) {
 		error = leave_by_copying();
 	} else {

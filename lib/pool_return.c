@@ -12,8 +12,8 @@
  * process needs the file any more, the one that is left puts what it has written into
  * the file, and maps it shared again:
  *
- * - memory that was never used, and chunks in which nothing is in use, at once: nobody
- *   looks at them;
+ * - what the heap grows by, and chunks in which nothing is in use, when they are used next:
+ *   nobody looks at them before;
  * - the rest in steps, each while the other threads stand still for some milliseconds.
  *
  * Steps are taken when the allocator looks for pages.
@@ -34,6 +34,8 @@
 #define PAUSE_USERS_US 100000
 #define PAUSE_LATE_US 50000
 #define PAUSE_REFUSED_US 60000000
+/* The file had no blocks for some chunks. */
+#define PAUSE_NO_BLOCKS_US 1000000
 /*
  * A process that forks again and again would copy the same pages each time: the next
  * return begins after this multiple of what the last one has taken, or the longest rest.
@@ -194,8 +196,7 @@ finish(uint64_t now_us)
 
 	vmm_pool.return_next = 0;
 	if (vmm_pool.private_count > 0) {
-		vmm_pool.return_pause_us = PAUSE_REFUSED_US;
-		vmm_pool.return_at_us = now_us + PAUSE_REFUSED_US;
+		vmm_pool.return_at_us = now_us + PAUSE_NO_BLOCKS_US;
 		return;
 	}
 	set_pending(false);

@@ -8,9 +8,11 @@
 pool_size=256M
 few="sem_shared mutex_robust mutex_shared_pi owner_ends join calls calls_signals
 	shared_futex"
-# Where threads cannot be stopped, the heap leaves its file without them: who waits for
-# an object that processes can share, is not woken. These are private.
-private="sem_private mutex_private mutex_pi cond_private calls calls_signals"
+# Where threads cannot be stopped, those that wait are woken. With priority inheritance
+# between processes that cannot be: then fork fails, which is another case.
+hindered="sem_private mutex_private mutex_pi cond_private calls calls_signals
+	sem_shared mutex_shared mutex_robust mutex_shared_robust owner_ends cond_shared
+	rwlock_shared barrier_shared join"
 
 # shellcheck disable=SC2086 # names of cases
 waits() {
@@ -28,5 +30,5 @@ waits() {
 plain fork_waits
 each_place waits tmpfs ext4 xfs
 # shellcheck disable=SC2086 # names of cases
-hindered fork_waits $private
+hindered fork_waits $hindered
 plan

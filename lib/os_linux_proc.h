@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* os_linux_proc.h: what other files for Linux read in /proc, without libc's buffers. */
+#ifndef VMM_OS_LINUX_PROC_H
+#define VMM_OS_LINUX_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Calls `visit` with the name of each entry of a directory, from its beginning, until it
+ * returns true; returns whether it has.
+ */
+bool vmm_os_proc_each(int directory, bool (*visit)(void *argument, const char *name),
+    void *argument);
+
+/*
+ * Reads the beginning of a file, relative to the descriptor of a directory, as a string of
+ * less than `size` bytes; "" if it cannot be read.
+ */
+void vmm_os_proc_read(int directory, const char *path, char *data, size_t size);
+
+#endif
