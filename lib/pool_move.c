@@ -29,6 +29,7 @@ static struct {
 	bool verifies; /* pages have been copied before: only those that differ */
 	uint64_t stop_at_us; /* 0: no need to hurry, nobody waits */
 	struct vmm_os_parts parts;
+	bool knows_data;             /* the parent's file can be asked */
 	size_t data_begin, data_end; /* the parent's file has data from here to there */
 	int error;
 } move;
@@ -98,12 +99,15 @@ put(size_t begin, size_t end)
 	return 0;
 }
 
-/* Whether the parent's file has data for a page; asked with ever larger offsets. */
+/*
+ * Whether the parent's file has data for a page; asked with ever larger offsets. Without
+ * its descriptor nobody can say; a heap that left by copying needs nothing of it.
+ */
 static bool
 parent_has(size_t at)
 {
-	if (!vmm_os_file_is_own(&vmm_pool.parents))
-		return false;
+	if (vmm_pool.is_copied || !move.knows_data)
+		return !vmm_pool.is_copied;
 	if (at >= move.data_end)
 		vmm_os_file_next_data(&vmm_pool.parents, at, vmm_pool.mapped,
 		    &move.data_begin, &move.data_end);
@@ -284,6 +288,7 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, size_t *done)
 	move.window = window;
 	move.verifies = false;
 	move.stop_at_us = 0;
+	move.knows_data = is_child && vmm_os_file_is_own(&vmm_pool.parents);
 	move.data_begin = move.data_end = 0;
 	move.error = 0;
 	/* Asked again when they stand still; but first without disturbing anybody. */
