@@ -16,7 +16,7 @@ struct vmm_pool_span vmm_pool_span;
 struct vmm_pool_state vmm_pool = {
 	.lock = PTHREAD_MUTEX_INITIALIZER, .ahead_max = VMM_RESERVE_MAX,
 	.outgrown = VMM_POOL_SMALL, .users = { .file = { .fd = -1 } },
-	.parents = { .fd = -1 },
+	.parents = { .fd = -1 }, .memory_from = SIZE_MAX,
 	.others = VMM_OS_STOP_OTHERS,
 };
 

@@ -119,8 +119,11 @@ vmm_pool_map_to(size_t end)
 	if (error != 0)
 		return error;
 	vmm_pool.mapped = end;
-	if (vmm_pool.is_private)
-		note_memory(begin / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE, end);
+	if (vmm_pool.is_private) {
+		vmm_pool_chunks_add(begin / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE, end,
+		    VMM_CHUNK_PRIVATE);
+		note_memory(vmm_round_up(begin, VMM_CHUNK_SIZE), end);
+	}
 	return 0;
 }
 

@@ -190,6 +190,7 @@ note_own(void)
 	size_t end;
 
 	vmm_pool.is_private = vmm_pool.is_copied = false;
+	vmm_pool.memory_from = SIZE_MAX;
 	if (needs_all_blocks())
 		vmm_pool_map_to(vmm_pool.size);
 	vmm_pool.reserved = vmm_pool.mapped;

@@ -36,7 +36,8 @@ vmm_pool_parts(size_t begin, size_t end, struct vmm_os_parts *parts)
 	for (size_t i = 0; error == 0 && i < parts->count; i++) {
 		struct vmm_os_part *part = &parts->list[i];
 
-		if (!part->has_file && (vmm_pool.chunks[part->begin /
+		if (!part->has_file && part->begin < vmm_pool.memory_from &&
+		    (vmm_pool.chunks[part->begin /
 			VMM_CHUNK_SIZE] & VMM_CHUNK_MEMORY) == 0)
 			part->is_own = false;
 	}
@@ -221,6 +222,7 @@ vmm_pool_leave(void)
 		vmm_pool_chunks_add(0, vmm_pool_chunks_end(), VMM_CHUNK_PRIVATE);
 	}
 	vmm_pool.is_private = error == 0;
+	vmm_pool.memory_from = vmm_pool.mapped;
 	if (error != 0)
 		vmm_os_lock_release(&vmm_pool.users);
 	vmm_pool_return_wanted();

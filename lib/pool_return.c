@@ -200,6 +200,7 @@ finish(uint64_t now_us)
 		return;
 	}
 	set_pending(false);
+	vmm_pool.memory_from = SIZE_MAX;
 	vmm_pool.return_us = 0;
 	vmm_pool.rest_until_us = now_us +
 	    (rest_us < REST_MAX_US ? rest_us : REST_MAX_US);

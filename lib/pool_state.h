@@ -63,6 +63,7 @@ struct vmm_pool_state {
 	char dir[PATH_MAX]; /* where children's files are made */
 	bool cannot_clone;  /* the file system cannot share blocks */
 	bool is_private;    /* all of it */
+	size_t memory_from; /* from here on memory without a file is the library's */
 	bool is_copied;     /* and nobody needs the file: it is private by copying */
 	enum vmm_os_others others; /* whether they may stop (VMMALLOC_STOP_THREADS) */
 	unsigned forks;     /* between vmm_pool_fork_begin and _end */
