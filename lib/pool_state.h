@@ -61,28 +61,28 @@ struct vmm_pool_state {
 	enum vmm_fork fork;
 	enum vmm_reserve reserve;
 	char dir[PATH_MAX]; /* where children's files are made */
+	size_t memory_from; /* from here on memory without a file is the library's */
 	bool cannot_clone;  /* the file system cannot share blocks */
 	bool is_private;    /* all of it */
-	size_t memory_from; /* from here on memory without a file is the library's */
 	bool is_copied;     /* and nobody needs the file: it is private by copying */
+	bool return_pending; /* atomic: also read without the lock */
 	enum vmm_os_others others; /* whether they may stop (VMMALLOC_STOP_THREADS) */
 	unsigned forks;     /* between vmm_pool_fork_begin and _end */
+	pid_t owner;        /* this process */
+	volatile unsigned char *own; /* 0 in a child that nobody prepared */
 	size_t forks_done;
 	size_t forks_failed;
 	uint64_t forks_us;  /* what those that were done have taken, all together */
 	uint64_t longest_fork_us;
-	pid_t owner;        /* this process */
-	volatile unsigned char *own; /* 0 in a child that nobody prepared */
 
 	/* The return to the file. */
-	bool return_pending; /* atomic: also read without the lock */
 	struct vmm_os_lock users; /* held by each process that needs the file */
 	size_t return_next;       /* the first chunk that has not been tried */
-	unsigned return_steps;    /* taken since the heap left */
 	uint64_t return_at_us;    /* when the next step may begin */
 	uint64_t return_pause_us; /* after a step that could not be done */
 	uint64_t return_us;       /* how long this return has taken so far */
 	uint64_t rest_until_us;   /* when the next return may begin */
+	unsigned return_steps;    /* taken since the heap left */
 	int return_error;         /* why the last step could not be done, or 0 */
 };
 
