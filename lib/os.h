@@ -321,6 +321,12 @@ int vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *win
 int vmm_os_populate(void *address, size_t length);
 
 /*
+ * Maps every page there for reading (madvise(2), MADV_POPULATE_READ, Linux 5.14): advice,
+ * for what is about to be read.
+ */
+void vmm_os_populate_read(void *address, size_t length);
+
+/*
  * Has the file system promise the blocks of [offset, offset + length), which
  * `address` + offset maps: writing there cannot fail for space any more
  * (fallocate(2)). ENOSPC; EOPNOTSUPP where the file system cannot promise.

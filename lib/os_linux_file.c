@@ -22,6 +22,9 @@
 #ifndef F2FS_SUPER_MAGIC
 #define F2FS_SUPER_MAGIC 0xf2f52010
 #endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14, glibc 2.35 */
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14, glibc 2.35 */
 #endif
@@ -274,6 +277,13 @@ vmm_os_populate(void *address, size_t length)
 		return 0;
 	/* An errno where a store would get SIGBUS. */
 	return errno == EFAULT ? ENOSPC : errno;
+}
+
+void
+vmm_os_populate_read(void *address, size_t length)
+{
+	VMM_LOG_ENTER();
+	madvise(address, length, MADV_POPULATE_READ);
 }
 
 static int

@@ -166,20 +166,20 @@ share_blocks(const struct vmm_os_room *room)
 }
 
 /*
- * Fills the new file, and maps it. Where to reserve is to allocate and to clear, it comes
- * last: what is written before is not cleared.
+ * Fills the new file, and maps it. Where to reserve is to allocate and to clear, what is in
+ * use is reserved as it is written.
  */
 static int
 fill(bool is_cloned, size_t *done)
 {
-	bool is_last = vmm_pool.file.fs.reserve_allocates;
-	int error = is_cloned || is_last ? 0 : reserve();
+	int error = 0;
 
+	if (needs_all_blocks() || (!is_cloned &&
+		!vmm_pool.file.fs.reserve_allocates))
+		error = reserve();
 	if (error == 0)
 		error = vmm_pool_move(0, vmm_pool.mapped,
 		    is_cloned ? VMM_POOL_TO_CLONE : VMM_POOL_TO_NEW_FILE, done);
-	if (error == 0 && is_last)
-		error = reserve();
 	return error;
 }
 

@@ -222,7 +222,7 @@ vmm_pool_leave(void)
 		vmm_pool_chunks_add(0, vmm_pool_chunks_end(), VMM_CHUNK_PRIVATE);
 	}
 	vmm_pool.is_private = error == 0;
-	vmm_pool.memory_from = vmm_pool.mapped;
+	vmm_pool.memory_from = vmm_smaller(vmm_pool.memory_from, vmm_pool.mapped);
 	if (error != 0)
 		vmm_os_lock_release(&vmm_pool.users);
 	vmm_pool_return_wanted();

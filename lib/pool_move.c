@@ -92,6 +92,9 @@ put(size_t begin, size_t end)
 
 	if (move.verifies && memcmp(to, from, end - begin) == 0)
 		return 0;
+	/* A child has none of its parent's file mapped yet: all at once, not page by page. */
+	if (move.to == VMM_POOL_TO_NEW_FILE)
+		vmm_os_populate_read(vmm_pool.base + begin, end - begin);
 	/* write(2) fails where a store would end in SIGBUS. */
 	if (move.to != VMM_POOL_TO_MEMORY && vmm_pool.file.fs.has_page_cache)
 		return vmm_os_file_write(&vmm_pool.file, begin, from, end - begin);
@@ -117,41 +120,63 @@ parent_has(size_t at)
 /*
  * Marks the pages that have to be copied: to the file that they came from, those that this
  * process has copies of; to a new file, of those in use also what the parent's file has.
+ * Returns whether any page is in use.
  */
-static void
+static bool
 want_pages(size_t begin, size_t npages, unsigned char *is_wanted)
 {
 	unsigned char is_private[CHUNK_PAGES_MAX];
 	size_t page_size = vmm_os_page_size();
+	bool is_used;
 
 	used_pages(begin, npages, is_wanted);
-	if (move.to == VMM_POOL_TO_MEMORY)
-		return;
+	is_used = memchr(is_wanted, 1, npages) != NULL;
+	if (move.to == VMM_POOL_TO_MEMORY || !is_used)
+		return is_used;
 	vmm_os_private_pages(vmm_pool.base + begin, npages, is_private);
 	for (size_t page = 0; page < npages; page++)
 		is_wanted[page] &= is_private[page] ||
 		    (move.to == VMM_POOL_TO_NEW_FILE &&
 			parent_has(begin + page * page_size));
+	return true;
 }
 
-/* Copies what has to be of one chunk. */
+/* End of the run of pages that are wanted, or are not, as `page` is. */
+static size_t
+end_of_run(const unsigned char *is_wanted, size_t page, size_t npages)
+{
+	size_t end = page + 1;
+
+	while (end < npages && is_wanted[end] == is_wanted[page])
+		end++;
+	return end;
+}
+
+/*
+ * Copies what has to be of one chunk. Where to reserve is to allocate and to clear, the
+ * blocks of a new file are promised here, for pages that are not written.
+ */
 static int
 copy_chunk(size_t begin, size_t end)
 {
 	unsigned char is_wanted[CHUNK_PAGES_MAX];
 	size_t page_size = vmm_os_page_size();
 	size_t npages = (end - begin) / page_size;
+	bool is_used = want_pages(begin, npages, is_wanted);
+	bool reserves = is_used && move.to == VMM_POOL_TO_NEW_FILE &&
+	    vmm_pool.file.fs.reserve_allocates;
 	int error = 0;
 
-	want_pages(begin, npages, is_wanted);
 	for (size_t page = 0, last; error == 0 && page < npages; page = last) {
-		last = page + 1;
-		if (!is_wanted[page])
-			continue;
+		size_t at = begin + page * page_size;
+
 		/* One by one, where each may differ. */
-		while (!move.verifies && last < npages && is_wanted[last])
-			last++;
-		error = put(begin + page * page_size, begin + last * page_size);
+		last = move.verifies ? page + 1 : end_of_run(is_wanted, page, npages);
+		if (is_wanted[page])
+			error = put(at, begin + last * page_size);
+		else if (reserves)
+			error = vmm_os_file_reserve(&vmm_pool.file, NULL, at,
+			    (last - page) * page_size);
 	}
 	return error;
 }

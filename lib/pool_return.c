@@ -136,7 +136,11 @@ come_back(void)
 static bool
 has_blocks(size_t begin, size_t end)
 {
-	if ((vmm_pool.chunks[begin / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) != 0)
+	unsigned char kind = vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
+
+	/* Holes get theirs when they are used; what the file had before, it still has. */
+	if ((kind & VMM_CHUNK_HOLE) != 0 || ((kind & VMM_CHUNK_MEMORY) == 0 &&
+		end <= vmm_pool.memory_from))
 		return true;
 	/* A device has all it needs; what would be cleared there is stale, but not ours. */
 	if (vmm_pool.file.fs.device_bytes == 0 &&

@@ -14,6 +14,17 @@ sources() {
 	done
 }
 
+# below SANITIZER: the sources below jemalloc, as that one can have them.
+below() {
+	for name in $below_jemalloc; do
+		case $1,$name in
+		thread,os_linux_stop) echo "$top_srcdir/tests/inline_aside.c" ;;
+		thread,os_linux_task) ;;
+		*) sources "$name" ;;
+		esac
+	done
+}
+
 # compile OUTPUT FLAGS...
 # shellcheck disable=SC2086 # flags are words
 compile() {
@@ -35,7 +46,7 @@ has_sanitizer() {
 # shellcheck disable=SC2016,SC2046,SC2086 # for the other shell; lists of names, flags
 unit() {
 	expect "$1 under $2: builds" compile "$work/$1" "-fsanitize=$2" \
-		-fno-sanitize-recover=all $check_flags $(sources $below_jemalloc) \
+		-fno-sanitize-recover=all $check_flags $(below "$2") \
 		$(sources_of_"$1") "$top_srcdir/tests/$1.c" \
 		"$top_srcdir/tests/check_main.c" $check_libs -lpthread
 	[ -x "$work/$1" ] || return
