@@ -99,11 +99,11 @@ enum vmm_os_others {
 };
 
 /*
- * Calls work(argument) in a helper that shares this process's memory, on a stack outside
- * the pool, while every thread stands still: this one waits for the helper, the others
- * are stopped by ptrace(2) without a signal, and system calls that return EINTR for that
- * reason alone are made again. `work` must not take locks, nor rely on this thread's
- * errno.
+ * Calls work(argument) on a stack outside the pool, while every other thread stands still:
+ * in a helper that shares this process's memory, and that stops the others by ptrace(2)
+ * without a signal; system calls that return EINTR for that reason alone are made again.
+ * Where this thread is alone it calls `work` itself. `work` must not take locks, nor rely
+ * on this thread's errno.
  *
  * 0 if `work` was called and returned. EPERM where threads must not or cannot be stopped
  * (another tracer, PR_SET_DUMPABLE, Yama, seccomp), EAGAIN if a thread did not stop in

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -45,7 +46,6 @@
 struct helper {
 	void (*work)(void *argument);
 	void *argument;
-	bool stops;
 	int tasks;             /* /proc/self/task of the process, as a directory */
 	pid_t caller;          /* this one waits in the kernel, and is left alone */
 	unsigned may_begin;    /* a futex */
@@ -205,7 +205,7 @@ help(void *argument)
 	struct helper *helper = argument;
 
 	futex_wait(&helper->may_begin, 0);
-	helper->error = helper->stops ? stop_all(helper) : 0;
+	helper->error = stop_all(helper);
 	if (helper->error == 0)
 		helper->work(helper->argument);
 	let_all_go(helper);
@@ -234,15 +234,14 @@ run(struct helper *helper, char *stack_end)
 		helper->error = errno;
 		return;
 	}
-	if (helper->stops)
-		let_trace(pid);
+	let_trace(pid);
 	__atomic_store_n(&helper->may_begin, 1, __ATOMIC_RELEASE);
 	syscall(SYS_futex, &helper->may_begin, FUTEX_WAKE, 1, NULL, NULL, 0);
 	/* Not by waitpid(2) alone: a thread that waits for any child may have been faster. */
 	futex_wait(&helper->lives, 1);
 	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
-	if (helper->stops && vmm_os_task_needs_permission())
+	if (vmm_os_task_needs_permission())
 		prctl(PR_SET_PTRACER, 0, 0, 0, 0);
 }
 
@@ -277,14 +276,13 @@ may_stop(size_t count, enum vmm_os_others others)
 	return others == VMM_OS_STOP_OTHERS ? vmm_os_task_can_trace() : EPERM;
 }
 
-/* Calls it in a helper; `tasks` is -1 if this thread is alone. */
+/* Calls it in a helper, with everybody else stopped. */
 static int
-call(void (*work)(void *argument), void *argument, int tasks, size_t count)
+call_stopped(void (*work)(void *argument), void *argument, int tasks, size_t count)
 {
 	size_t size = STACK_BYTES + sizeof(struct helper) +
 	    (count + MORE_TASKS) * sizeof(struct vmm_os_task);
 	struct helper *helper;
-	sigset_t signals;
 	void *map;
 	int error = vmm_os_map_plain(size, &map);
 
@@ -292,19 +290,67 @@ call(void (*work)(void *argument), void *argument, int tasks, size_t count)
 		return error;
 	helper = (void *)((char *)map + STACK_BYTES);
 	*helper = (struct helper){
-		.work = work, .argument = argument, .stops = count > 1,
+		.work = work, .argument = argument,
 		.tasks = tasks, .caller = vmm_os_thread(),
 		.lives = 1, .error = ECANCELED, .max = count + MORE_TASKS,
 		.list = (void *)(helper + 1),
 	};
-	/* A handler would run, and write, while this thread seems to stand still. */
-	vmm_os_signals_block(&signals);
-	VMM_LOG_QUIET(true);
 	run(helper, (char *)map + STACK_BYTES);
-	VMM_LOG_QUIET(false);
-	vmm_os_signals_restore(&signals);
 	error = helper->error;
 	vmm_os_unmap(map, size);
+	return error;
+}
+
+/* Where there is nobody to stop, another stack will do; what is saved lies there, too. */
+struct alone {
+	ucontext_t caller, callee;
+	void (*work)(void *argument);
+	void *argument;
+};
+
+static __thread struct alone *alone __attribute__((tls_model("initial-exec")));
+
+static void
+work_alone(void)
+{
+	alone->work(alone->argument);
+}
+
+static int
+call_alone(void (*work)(void *argument), void *argument)
+{
+	size_t size = STACK_BYTES + sizeof(struct alone);
+	void *map;
+	int error = vmm_os_map_plain(size, &map);
+
+	if (error != 0)
+		return error;
+	alone = (void *)((char *)map + STACK_BYTES);
+	alone->work = work;
+	alone->argument = argument;
+	getcontext(&alone->callee);
+	alone->callee.uc_stack.ss_sp = map;
+	alone->callee.uc_stack.ss_size = STACK_BYTES;
+	alone->callee.uc_link = &alone->caller;
+	makecontext(&alone->callee, work_alone, 0);
+	swapcontext(&alone->caller, &alone->callee);
+	vmm_os_unmap(map, size);
+	return 0;
+}
+
+/* A signal's handler would run, and write, while this thread seems to stand still. */
+static int
+call(void (*work)(void *argument), void *argument, int tasks, size_t count)
+{
+	sigset_t signals;
+	int error;
+
+	vmm_os_signals_block(&signals);
+	VMM_LOG_QUIET(true);
+	error = count > 1 ? call_stopped(work, argument, tasks, count)
+			  : call_alone(work, argument);
+	VMM_LOG_QUIET(false);
+	vmm_os_signals_restore(&signals);
 	return error;
 }
 

@@ -11,7 +11,7 @@
 no_calls='_dl_find_object _exit abort clock_gettime environ exp geteuid getpid
 	getauxval log memchr memcmp memcpy memmove memset pthread_.* round
 	sched_getcpu sched_yield sigfillset str.* sysconf dlopen dlsym fprintf
-	_IO_list_.* __.* _ITM_.* clock_nanosleep
+	_IO_list_.* __.* _ITM_.* clock_nanosleep getcontext makecontext swapcontext
 	creat flock gettimeofday sched_setaffinity'
 sed -n 's/^	X([A-Z]*, [^,]*, \([a-z0-9_]*\),.*/\1/p' \
 	"$top_srcdir/tests/inject.h" >"$work/known"
