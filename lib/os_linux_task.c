@@ -19,6 +19,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __riscv
+#include <asm/ptrace.h> /* struct user_regs_struct, which sys/user.h has elsewhere */
+#endif
 
 #include "log.h"
 #include "os.h"
