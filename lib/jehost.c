@@ -107,7 +107,7 @@ static bool is_in_pages_boot;
 
 void *
 vmm_jehost_mmap(void *address, size_t size, int protection, int flags, int fd,
-    off_t offset)
+    long offset)
 {
 	VMM_LOG_ENTER();
 	void *map = vmm_os_mmap(address, size, protection, flags, fd, offset);

@@ -31,9 +31,12 @@ bool vmm_jehost_pages_boot(void);
  */
 int vmm_jehost_buferror(int errnum, char *buffer, size_t size);
 
-/* mmap(2) as that has it; ends the process where it fails meanwhile. */
+/*
+ * mmap(2) as that has it, with the offset that a build without large files has; ends the
+ * process where it fails meanwhile.
+ */
 void *vmm_jehost_mmap(void *address, size_t size, int protection, int flags,
-    int fd, off_t offset);
+    int fd, long offset);
 
 /* src/sz.c: the tables of size classes, without the one that is aligned to 8 alone. */
 void vmm_jehost_sz_boot(const void *size_classes, bool is_cache_oblivious);
