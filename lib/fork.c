@@ -83,6 +83,7 @@ in_parent(void)
 	jemalloc.parent();
 	vmm_os_files_unlock();
 	vmm_os_signals_restore(&saved);
+	vmm_pool_fork_wake();
 }
 
 static void
@@ -162,8 +163,10 @@ vmm_fork(void)
 		pid = fork_begun(&fork);
 	else
 		errno = fork.error;
-	if (pid != 0)
+	if (pid != 0) {
 		vmm_pool_fork_end(&fork, pid > 0);
+		vmm_pool_fork_wake();
+	}
 	/* A child that has a file needs its parent's no longer. */
 	if (pid > 0 && fork.wants_file)
 		return_after();

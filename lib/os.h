@@ -120,20 +120,31 @@ int vmm_os_aside(void (*work)(void *argument), void *argument,
  */
 bool vmm_os_kernel_writes(void);
 
-/*
- * Notes the addresses in [base, base + size) on which threads of this process wait in
- * futex(2) without FUTEX_PRIVATE_FLAG, `max` of them at most; returns how many there are,
- * and in *npi how many of these wait for a mutex with priority inheritance. 0 where /proc
- * does not say.
- */
-size_t vmm_os_futex_waits(const void *base, size_t size, uintptr_t *addresses,
-    size_t max, size_t *npi);
+/* Threads of this process that wait in futex(2) without FUTEX_PRIVATE_FLAG. */
+#define VMM_OS_WAITS_MAX 256
+struct vmm_os_waits {
+	uintptr_t addresses[VMM_OS_WAITS_MAX];
+	size_t count;
+	size_t npi;       /* those for a mutex with priority inheritance */
+	bool is_complete; /* false: there may be more */
+};
+
+/* Finds those that wait on addresses in [base, base + size), by /proc. */
+void vmm_os_futex_waits(const void *base, size_t size, struct vmm_os_waits *waits);
 
 /*
  * Wakes those who began to wait there while the file was mapped shared, but for those that
- * *npi counts.
+ * `npi` counts.
  */
 void vmm_os_futex_wake_file(const struct vmm_os_file *file, size_t offset);
+
+/*
+ * Makes all threads that wait in a system call make it again, by setresuid(2) without a
+ * change: libc interrupts all threads for that, with SA_RESTART (nptl(7)). Calls that
+ * signal(7) names return EINTR all the same. Not where a seccomp filter is. libc's locks
+ * must be free: no lock of the allocator may be held.
+ */
+void vmm_os_futex_all_again(void);
 
 /*
  * A word in memory that parent and child have in common, 0 at first. The parent waits

@@ -18,6 +18,8 @@
 #include "os_linux_proc.h"
 #include "text.h"
 
+#define TASKS "/proc/self/task"
+
 /* How often a parent looks whether the child that it waits for still lives. */
 #define LOOK_NS 20000000
 
@@ -46,12 +48,10 @@ is_futex_call(unsigned long number)
 
 /* A search for threads that wait on addresses in [base, base + size). */
 struct search {
-	int tasks; /* a descriptor of /proc/self/task */
+	int tasks; /* a descriptor of the threads' directory */
 	uintptr_t base;
 	size_t size;
-	uintptr_t *addresses;
-	size_t max, count;
-	size_t npi;
+	struct vmm_os_waits *waits;
 };
 
 /* Waiters for a mutex with priority inheritance; FUTEX_WAKE does not wake those. */
@@ -73,48 +73,87 @@ static bool
 note_wait(void *argument, const char *name)
 {
 	struct search *search = argument;
+	struct vmm_os_waits *waits = search->waits;
 	struct vmm_text path;
 	char call[256];
 	char *at = call;
 	unsigned long number, address, operation;
+	int error;
 
 	if (name[0] == '.')
 		return false;
 	vmm_text_clear(&path);
 	vmm_text_str(&path, name);
 	vmm_text_str(&path, "/syscall");
-	vmm_os_proc_read(search->tasks, path.data, call, sizeof(call));
+	error = vmm_os_proc_read(search->tasks, path.data, call, sizeof(call));
+	/* Only root may look in a process that is not dumpable (proc(5)). */
+	if (error != 0 && error != ENOENT && error != ESRCH)
+		waits->is_complete = false;
 	if (!next_number(&at, 10, &number) || !is_futex_call(number) ||
 	    !next_number(&at, 16, &address) || !next_number(&at, 16, &operation) ||
 	    (operation & FUTEX_PRIVATE_FLAG) != 0 ||
 	    address - search->base >= search->size)
 		return false;
-	if (search->count < search->max)
-		search->addresses[search->count] = address;
-	search->count++;
-	search->npi += is_pi(operation);
+	if (waits->count < VMM_OS_WAITS_MAX)
+		waits->addresses[waits->count++] = address;
+	else
+		waits->is_complete = false;
+	waits->npi += is_pi(operation);
 	return false;
 }
 
-size_t
-vmm_os_futex_waits(const void *base, size_t size, uintptr_t *addresses, size_t max,
-    size_t *npi)
+void
+vmm_os_futex_waits(const void *base, size_t size, struct vmm_os_waits *waits)
 {
 	VMM_LOG_ENTER();
-	struct search search = { .base = (uintptr_t)base, .size = size,
-		.addresses = addresses, .max = max };
+	struct search search = { .base = (uintptr_t)base, .size = size, .waits = waits };
 
-	*npi = 0;
+	waits->count = waits->npi = 0;
+	waits->is_complete = true;
 	/* With one thread there is nobody who waits. */
 	if (!vmm_os_has_threads())
-		return 0;
-	search.tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (search.tasks < 0)
-		return 0;
+		return;
+	search.tasks = open(TASKS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (search.tasks < 0) {
+		waits->is_complete = false;
+		return;
+	}
 	vmm_os_proc_each(search.tasks, note_wait, &search);
 	close(search.tasks);
-	*npi = search.npi;
-	return search.count;
+}
+
+/* Whether a filter decides on a thread's system calls; also if that is not known. */
+static bool
+is_filtered(void *argument, const char *name)
+{
+	const int *tasks = argument;
+	struct vmm_text path;
+	char status[4096];
+
+	if (name[0] == '.')
+		return false;
+	vmm_text_clear(&path);
+	vmm_text_str(&path, name);
+	vmm_text_str(&path, "/status");
+	return vmm_os_proc_read(*tasks, path.data, status, sizeof(status)) == 0 &&
+	    vmm_os_proc_number(status, "\nSeccomp:", 10) != 0;
+}
+
+void
+vmm_os_futex_all_again(void)
+{
+	VMM_LOG_ENTER();
+	int saved_errno = errno;
+	int tasks = open(TASKS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* libc ends the process if not all threads succeed, and so may a filter. */
+	if (tasks >= 0 && !vmm_os_proc_each(tasks, is_filtered, &tasks) &&
+	    setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1) != 0)
+		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "threads not woken: "),
+		    vmm_text_errno(line, errno));
+	if (tasks >= 0)
+		close(tasks);
+	errno = saved_errno;
 }
 
 void

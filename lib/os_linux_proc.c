@@ -2,8 +2,11 @@
 /* os_linux_proc.c: what other files for Linux read in /proc, without libc's buffers. */
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,14 +41,25 @@ vmm_os_proc_each(int directory, bool (*visit)(void *argument, const char *name),
 	return false;
 }
 
-void
+int
 vmm_os_proc_read(int directory, const char *path, char *data, size_t size)
 {
 	VMM_LOG_ENTER();
 	int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? 0 : read(fd, data, size - 1);
+	ssize_t got = fd < 0 ? -1 : read(fd, data, size - 1);
+	int error = got < 0 ? errno : 0;
 
 	data[got < 0 ? 0 : got] = '\0';
 	if (fd >= 0)
 		close(fd);
+	return error;
+}
+
+uint64_t
+vmm_os_proc_number(const char *data, const char *name, int base)
+{
+	VMM_LOG_ENTER();
+	const char *at = strstr(data, name);
+
+	return at == NULL ? 0 : strtoull(at + strlen(name), NULL, base);
 }

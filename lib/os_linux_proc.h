@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Calls `visit` with the name of each entry of a directory, from its beginning, until it
@@ -15,8 +16,11 @@ bool vmm_os_proc_each(int directory, bool (*visit)(void *argument, const char *n
 
 /*
  * Reads the beginning of a file, relative to the descriptor of a directory, as a string of
- * less than `size` bytes; "" if it cannot be read.
+ * less than `size` bytes. If it cannot be read: "", and an errno value.
  */
-void vmm_os_proc_read(int directory, const char *path, char *data, size_t size);
+int vmm_os_proc_read(int directory, const char *path, char *data, size_t size);
+
+/* The number behind `name` in a file of "Name: number" lines; 0 if there is none. */
+uint64_t vmm_os_proc_number(const char *data, const char *name, int base);
 
 #endif

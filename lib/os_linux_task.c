@@ -92,15 +92,6 @@ read_task_file(int tasks, pid_t id, const char *name, char *data, size_t size)
 	vmm_os_proc_read(tasks, path.data, data, size);
 }
 
-/* The number behind `name` in a file of "Name: number" lines; 0 if there is none. */
-static uint64_t
-field(const char *data, const char *name, int base)
-{
-	const char *at = strstr(data, name);
-
-	return at == NULL ? 0 : strtoull(at + strlen(name), NULL, base);
-}
-
 bool
 vmm_os_task_needs_permission(void)
 {
@@ -169,12 +160,12 @@ vmm_os_task_can_trace(void)
 	sigset_t signals;
 
 	vmm_os_proc_read(AT_FDCWD, "/proc/thread-self/status", status, sizeof(status));
-	if (field(status, "\nTracerPid:", 10) != 0)
+	if (vmm_os_proc_number(status, "\nTracerPid:", 10) != 0)
 		return EPERM;
-	if (field(status, "\nSeccomp:", 10) == 0)
+	if (vmm_os_proc_number(status, "\nSeccomp:", 10) == 0)
 		return 0;
 	/* Filters are never taken away; a new one is a reason to ask again. */
-	filters = 1 + field(status, "\nSeccomp_filters:", 10);
+	filters = 1 + vmm_os_proc_number(status, "\nSeccomp_filters:", 10);
 	if (filters == known_filters)
 		return known_error;
 	vmm_os_signals_block(&signals);
@@ -297,9 +288,9 @@ has_signal(pid_t id, int tasks)
 	uint64_t waiting;
 
 	read_task_file(tasks, id, "status", status, sizeof(status));
-	waiting = field(status, "\nSigPnd:", 16) | field(status, "\nShdPnd:", 16);
-	return (waiting & ~field(status, "\nSigBlk:", 16) &
-		   ~field(status, "\nSigIgn:", 16)) != 0;
+	waiting = vmm_os_proc_number(status, "\nSigPnd:", 16) | vmm_os_proc_number(status, "\nShdPnd:", 16);
+	return (waiting & ~vmm_os_proc_number(status, "\nSigBlk:", 16) &
+		   ~vmm_os_proc_number(status, "\nSigIgn:", 16)) != 0;
 }
 
 void

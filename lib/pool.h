@@ -137,7 +137,8 @@ bool vmm_pool_is_inside(void);
  * `settle`, in the child and without locks, puts the heap into a file of its own; if
  * that cannot be, and must, the child ends. `await`, in the parent, waits for that: 0,
  * or the errno value for which there is no child any more. `end`, in the parent, is last;
- * is_done says whether there is a child.
+ * is_done says whether there is a child. `wake`, when the thread has no lock of the
+ * allocator, reaches threads that wait on futexes in the heap and were not found.
  */
 int vmm_pool_fork_begin(struct vmm_pool_fork *fork, enum vmm_fork kind);
 void vmm_pool_fork_prepare(struct vmm_pool_fork *fork, enum vmm_fork kind);
@@ -145,5 +146,6 @@ void vmm_pool_fork_child(struct vmm_pool_fork *fork);
 void vmm_pool_fork_settle(struct vmm_pool_fork *fork);
 int vmm_pool_fork_await(struct vmm_pool_fork *fork, pid_t child);
 void vmm_pool_fork_end(struct vmm_pool_fork *fork, bool is_done);
+void vmm_pool_fork_wake(void);
 
 #endif

@@ -128,6 +128,7 @@ vmm_pool_fork_child(struct vmm_pool_fork *fork)
 	vmm_pool.keepers = 0;
 	vmm_pool.rest_until_us = vmm_pool.return_us = 0;
 	vmm_pool.return_error = 0;
+	vmm_pool.wakes_all = false;
 	/* Where the parent's file is not needed, it is the parent's alone. */
 	if (vmm_pool.is_copied)
 		vmm_os_file_close(&vmm_pool.file, NULL, 0);

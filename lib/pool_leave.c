@@ -12,8 +12,6 @@
 #define COPY_BYTES ((size_t)8 << 20)
 /* Where a thread did not stop in time, it is tried again. */
 #define COPY_TRIES 100
-/* Threads found waiting that are woken where they cannot be stopped. */
-#define WAITS_MAX 256
 
 /* End of the run of chunks that are all private, or all shared, and starts at `at`. */
 static size_t
@@ -90,7 +88,8 @@ keep_in_core(const struct vmm_os_part *part)
  * page; whoever wakes it after the heap has left, by the address, looks for the private
  * page. To be stopped makes a thread ask again. Where that is refused it is woken, as any
  * waiter must expect (futex(2)); but with priority inheritance the kernel does not: then
- * the heap has to stay.
+ * the heap has to stay. Where nobody can say who waits, all are made to ask again, once
+ * no locks are held.
  */
 static void
 nothing(void *argument)
@@ -101,26 +100,35 @@ nothing(void *argument)
 static int
 check_waits(void)
 {
-	size_t npi;
+	struct vmm_os_waits waits;
 
-	vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, NULL, 0, &npi);
-	return npi == 0 || vmm_os_aside(nothing, NULL, vmm_pool.others) == 0 ? 0
-									 : EAGAIN;
+	vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, &waits);
+	return waits.npi == 0 || vmm_os_aside(nothing, NULL, vmm_pool.others) == 0
+	    ? 0 : EAGAIN;
 }
 
 static void
 requeue_waits(void)
 {
-	uintptr_t addresses[WAITS_MAX];
-	size_t npi;
-	size_t count = vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, addresses,
-	    WAITS_MAX, &npi);
+	struct vmm_os_waits waits;
 
-	if (count == 0 || vmm_os_aside(nothing, NULL, vmm_pool.others) == 0)
+	vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, &waits);
+	if ((waits.count == 0 && waits.is_complete) ||
+	    vmm_os_aside(nothing, NULL, vmm_pool.others) == 0)
 		return;
-	for (size_t i = 0; i < count && i < WAITS_MAX; i++)
+	for (size_t i = 0; i < waits.count; i++)
 		vmm_os_futex_wake_file(&vmm_pool.file,
-		    addresses[i] - (uintptr_t)vmm_pool.base);
+		    waits.addresses[i] - (uintptr_t)vmm_pool.base);
+	if (!waits.is_complete)
+		__atomic_store_n(&vmm_pool.wakes_all, true, __ATOMIC_RELAXED);
+}
+
+void
+vmm_pool_fork_wake(void)
+{
+	VMM_LOG_ENTER();
+	if (__atomic_exchange_n(&vmm_pool.wakes_all, false, __ATOMIC_RELAXED))
+		vmm_os_futex_all_again();
 }
 
 /* Takes away what nobody has used yet: the file must not be, nor be shared. */
@@ -226,7 +234,6 @@ vmm_pool_leave(void)
 	if (error != 0)
 		vmm_os_lock_release(&vmm_pool.users);
 	vmm_pool_return_wanted();
-	if (error == 0)
-		requeue_waits();
+	requeue_waits();
 	return error;
 }

@@ -66,6 +66,7 @@ struct vmm_pool_state {
 	bool is_private;    /* all of it */
 	bool is_copied;     /* and nobody needs the file: it is private by copying */
 	bool return_pending; /* atomic: also read without the lock */
+	bool wakes_all;      /* atomic; see vmm_pool_fork_wake */
 	enum vmm_os_others others; /* whether they may stop (VMMALLOC_STOP_THREADS) */
 	unsigned forks;     /* between vmm_pool_fork_begin and _end */
 	pid_t owner;        /* this process */
