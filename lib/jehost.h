@@ -103,6 +103,15 @@ void *vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
 bool vmm_jehost_tcache_init(void *tsd);
 
 /*
+ * Whoever gives a thread its cache has this lock, since for a moment there may be none
+ * for any. It comes before jemalloc's own locks.
+ */
+extern pthread_mutex_t vmm_jehost_tcache_lock;
+
+/* This thread is given its cache, or is to go without for good, unless that is done. */
+void vmm_jehost_tcache_begin(void);
+
+/*
  * src/tcache.c: `count` blocks of one size for a thread's cache, or fewer: a thread
  * that is new to the size gets a few at first, and twice as many each time, since
  * what it does not use it will have to give back at its end.

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* jehost_conf.c: how the private jemalloc is configured, and who may change what of it. */
+#include "config.h"
+
+#include <string.h>
+
+#include "init.h"
+#include "jehost.h"
+#include "jemalloc_private.h"
+#include "log.h"
+#include "os.h"
+#include "pool.h"
+#include "text.h"
+
+/*
+ * jemalloc reads its configuration from five places, each overruling those
+ * before it (jemalloc(3), TUNING): the first two and the last are symbols, and
+ * belong to the library; the third is a symbolic link, in whose place stands
+ * what depends on the pool; the fourth is the environment, the user's.
+ *
+ * What is behind each is what bench/run --conf says of the alternative, on two cores
+ * (bench/RESULTS.md): time, if not said otherwise.
+ *
+ * retain:false            An arena gives back what it does not need; kept, it
+ *                         would be lost to the other arenas of a pool that cannot
+ *                         grow. true: large 1.8, grow 1.06; memory 1.7 and 1.06.
+ * oversize_threshold:0    No arena of their own for large blocks, which would
+ *                         purge each at once. 8 MiB: born 1.08, the rest alike.
+ * dirty_decay_ms:-1       Free ranges stay with their arena until the pool runs out,
+ *                         or is to grow. 10 s: large 18, born 1.6.
+ * muzzy_decay_ms:0        Who would rather have the system get them back sets it
+ *                         otherwise: the pool returns what it is given.
+ * lg_tcache_nslots_mul:2, tcache_nslots_small_max:600, tcache_gc_incr_bytes:262144
+ *                         Threads cache up to three times as many small blocks, and
+ *                         look through them a fourth as often. jemalloc's own 1,
+ *                         200, 65536: churn 1.04, c++ 1.03 of the instructions. What
+ *                         short-lived threads would pay for it, vmm_jehost_bin_fill
+ *                         saves.
+ *
+ * Left as jemalloc has them, since what was tried made no difference: metadata_thp
+ * (auto), and narenas (1, 2) but for small pools (see arena_count).
+ */
+const char *je_malloc_conf =
+    "retain:false,oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:0,"
+    "lg_tcache_nslots_mul:2,tcache_nslots_small_max:600,"
+    "tcache_gc_incr_bytes:262144";
+
+/*
+ * What a user cannot change, since it would take memory from elsewhere (dss, hpa),
+ * create threads, or break what the entry points promise (zero_realloc).
+ */
+const char *je_malloc_conf_2_conf_harder =
+    "dss:disabled,hpa:false,background_thread:false,zero_realloc:free";
+
+/*
+ * An arena of this size still packs well: it keeps a slab of each small size, and
+ * free ranges that others cannot use until the pool runs out.
+ */
+#define POOL_BYTES_PER_ARENA ((size_t)16 << 20)
+#define ARENAS_PER_CPU 4 /* jemalloc's own default */
+
+static size_t
+arena_count(void)
+{
+	size_t by_pool = vmm_pool_span.size / POOL_BYTES_PER_ARENA;
+	size_t by_cpu = (size_t)vmm_os_cpu_count() * ARENAS_PER_CPU;
+	size_t count = by_pool < by_cpu ? by_pool : by_cpu;
+
+	return count > 0 ? count : 1;
+}
+
+ssize_t
+vmm_jehost_readlink(const char *path, char *buffer, size_t size)
+{
+	VMM_LOG_ENTER();
+	struct vmm_text conf;
+
+	(void)path;
+	vmm_init_start();
+	vmm_text_clear(&conf);
+	vmm_text_str(&conf, "narenas:");
+	vmm_text_uint(&conf, arena_count());
+	if (conf.length > size)
+		return 0;
+	memcpy(buffer, conf.data, conf.length);
+	return (ssize_t)conf.length;
+}
+
+char *
+vmm_jehost_secure_getenv(const char *name)
+{
+	VMM_LOG_ENTER();
+	const struct vmm_settings *settings = vmm_init_start();
+
+	if (strcmp(name, "MALLOC_CONF") != 0 || *settings->conf == '\0')
+		return NULL;
+	return (char *)(uintptr_t)settings->conf;
+}

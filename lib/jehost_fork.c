@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* jehost_fork.c: the private jemalloc's locks, around fork(2). */
+#include "config.h"
+
+#include <errno.h>
+
+#include "fatal.h"
+#include "fork.h"
+#include "init.h"
+#include "jehost.h"
+#include "jemalloc_private.h"
+#include "log.h"
+#include "os.h"
+
+/* jemalloc's handlers for fork(2). */
+static struct {
+	void (*prepare)(void);
+	void (*parent)(void);
+	void (*child)(void);
+} own_handlers;
+
+/*
+ * fork(2) may be called by the handler of a signal that has interrupted an allocation.
+ * Locks that this thread has already stay its own: the interrupted code goes on to hold
+ * them in the parent, and releases them in both. Other threads may hold the rest for ever,
+ * as they wait for those: then the fork has to fail.
+ */
+#define LOCKS_MAX 64
+struct locks {
+	pthread_mutex_t *list[LOCKS_MAX];
+	size_t count;
+};
+
+static __thread struct {
+	struct locks own;     /* this thread had them before */
+	struct locks missing; /* it went on without them */
+	uint64_t begin_us;
+	uint64_t patience_us; /* after that it goes on without what others have */
+} forking __attribute__((tls_model("initial-exec")));
+
+/* How long a lock may have no owner while another thread takes or releases it. */
+#define UNOWNED_US 200000
+#define PATIENCE_US 200000
+
+static void
+add_lock(struct locks *locks, pthread_mutex_t *mutex)
+{
+	if (locks->count == LOCKS_MAX)
+		vmm_fatal_abort("fork(2) finds too many locks taken");
+	locks->list[locks->count++] = mutex;
+}
+
+static bool
+has_lock(const struct locks *locks, const pthread_mutex_t *mutex)
+{
+	for (size_t i = 0; i < locks->count; i++) {
+		if (locks->list[i] == mutex)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Takes a lock for fork(2), or notes why not. glibc notes the owner of each mutex, but a
+ * signal may come between the lock and the note: then it has no owner, for good where
+ * there is one thread, or for longer than others need.
+ */
+static void
+take_lock(pthread_mutex_t *mutex)
+{
+#ifdef __GLIBC__
+	const volatile int *owner = &mutex->__data.__owner;
+	uint64_t begin_us = vmm_os_now_us();
+
+	while (pthread_mutex_trylock(mutex) != 0) {
+		uint64_t now_us = vmm_os_now_us();
+
+		if (*owner == vmm_os_thread() || (*owner == 0 &&
+			(!vmm_os_has_threads() || now_us - begin_us > UNOWNED_US))) {
+			add_lock(&forking.own, mutex);
+			return;
+		}
+		if (*owner != 0 && now_us - forking.begin_us > forking.patience_us) {
+			add_lock(&forking.missing, mutex);
+			return;
+		}
+		vmm_os_pause();
+	}
+#else
+	pthread_mutex_lock(mutex);
+#endif
+}
+
+int
+vmm_jehost_mutex_lock(pthread_mutex_t *mutex)
+{
+	VMM_LOG_ENTER();
+	if (!vmm_fork_takes_locks())
+		return pthread_mutex_lock(mutex);
+	take_lock(mutex);
+	return 0;
+}
+
+int
+vmm_jehost_mutex_unlock(pthread_mutex_t *mutex)
+{
+	VMM_LOG_ENTER();
+	if (has_lock(&forking.own, mutex) || has_lock(&forking.missing, mutex))
+		return 0;
+	return pthread_mutex_unlock(mutex);
+}
+
+/* Takes all locks. False if that can never be, or there are too many to note. */
+static bool
+before_fork(void)
+{
+	/* This thread is to have its cache, or to go without, when it takes the lock. */
+	vmm_jehost_tcache_begin();
+	for (forking.patience_us = PATIENCE_US;; forking.patience_us *= 2) {
+		forking.own.count = forking.missing.count = 0;
+		forking.begin_us = vmm_os_now_us();
+		take_lock(&vmm_jehost_tcache_lock);
+		own_handlers.prepare();
+		if (forking.missing.count == 0)
+			return true;
+		if (forking.own.count > 0)
+			return false;
+		/* Nothing was interrupted: others take their time, and get it. */
+		own_handlers.parent();
+		vmm_jehost_mutex_unlock(&vmm_jehost_tcache_lock);
+	}
+}
+
+static void
+in_parent(void)
+{
+	own_handlers.parent();
+	vmm_jehost_mutex_unlock(&vmm_jehost_tcache_lock);
+	forking.own.count = forking.missing.count = 0;
+}
+
+static bool
+in_child(void)
+{
+	bool was_interrupted = forking.own.count > 0;
+
+	/* All locks of jemalloc's are new after this. */
+	own_handlers.child();
+	vmm_jehost_mutex_unlock(&vmm_jehost_tcache_lock);
+	for (size_t i = 0; i < forking.own.count; i++) {
+		if (forking.own.list[i] != &vmm_jehost_tcache_lock)
+			pthread_mutex_lock(forking.own.list[i]);
+	}
+	forking.own.count = forking.missing.count = 0;
+	return was_interrupted;
+}
+
+int
+vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
+    void (*child)(void))
+{
+	VMM_LOG_ENTER();
+	const struct vmm_fork_allocator with_lock = {
+		before_fork, in_parent, in_child, vmm_jehost_purge_arenas
+	};
+	enum vmm_fork kind = vmm_init_start()->fork;
+	static bool is_registered;
+	int error;
+
+	/* jemalloc begins anew where memory was wanting, and comes here once more. */
+	if (is_registered)
+		return 0;
+	own_handlers.prepare = prepare;
+	own_handlers.parent = parent;
+	own_handlers.child = child;
+	if (kind == VMM_FORK_NONE)
+		return 0;
+	error = vmm_fork_register(kind, &with_lock);
+	is_registered = error == 0;
+	return error;
+}
