@@ -92,6 +92,9 @@ in_child(void)
 	sigset_t saved = current.signals;
 	bool was_interrupted;
 
+	if (!current.is_locked && current.call == &current.unasked)
+		vmm_fatal_abort("a signal handler that interrupted the allocator calls"
+		    " daemon(3), or another function that forks inside libc");
 	/* Its parent knows, and waits for it. */
 	if (!current.is_locked)
 		vmm_os_exit(0);
@@ -139,8 +142,10 @@ return_after(void)
 {
 	int steps = vmm_os_has_threads() ? STEPS_MAX_WITH_THREADS : STEPS_MAX;
 
-	for (int i = 0; i < steps; i++)
-		vmm_pool_return();
+	for (int i = 0; i < steps; i++) {
+		if (vmm_pool_return())
+			jemalloc.purge();
+	}
 }
 
 pid_t

@@ -121,7 +121,7 @@ int vmm_os_aside(void (*work)(void *argument), void *argument,
 bool vmm_os_kernel_writes(void);
 
 /* Threads of this process that wait in futex(2) without FUTEX_PRIVATE_FLAG. */
-#define VMM_OS_WAITS_MAX 256
+#define VMM_OS_WAITS_MAX 64
 struct vmm_os_waits {
 	uintptr_t addresses[VMM_OS_WAITS_MAX];
 	size_t count;
@@ -297,6 +297,7 @@ struct vmm_os_part {
 	bool has_file;
 	bool is_own;         /* false: the program has mapped something else there */
 	bool is_locked;      /* mlock(2) */
+	bool is_locked_on_fault; /* what of it is in memory (mlock2(2)) */
 	bool is_unforked;    /* children do not get it (madvise(2), MADV_DONTFORK) */
 	unsigned settings;   /* other advice that stays with the mapping */
 };
@@ -309,8 +310,9 @@ struct vmm_os_parts {
 
 /*
  * Lists what is mapped in [offset, offset + length) of the pool at `address`, and what
- * the program has set there (/proc/self/maps; smaps only if there is anything set, or
- * locked). ENOENT where there is no /proc; ENOMEM. Free the list in any case but failure.
+ * the program has set there (/proc/thread-self/maps; smaps only if there is anything set,
+ * or locked). ENOENT where there is no /proc; EMFILE, ENOMEM. Free the list in any case
+ * but failure.
  */
 int vmm_os_parts_read(const void *address, size_t offset, size_t length,
     struct vmm_os_parts *parts);

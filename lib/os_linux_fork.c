@@ -14,9 +14,10 @@
 
 #include "log.h"
 #include "os.h"
+#include "os_linux_proc.h"
 #include "text.h"
 
-/* Entries of /proc/self/pagemap (kernel documentation, admin-guide/mm/pagemap). */
+/* Entries of /proc/PID/pagemap (kernel documentation, admin-guide/mm/pagemap). */
 #define PAGEMAP_PRESENT ((uint64_t)1 << 63)
 #define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
 #define PAGEMAP_FILE ((uint64_t)1 << 61)
@@ -170,9 +171,9 @@ reopen(const struct vmm_os_file *file)
 	struct vmm_text path;
 
 	vmm_text_clear(&path);
-	vmm_text_str(&path, "/proc/self/fd/");
+	vmm_text_str(&path, VMM_OS_SELF "fd/");
 	vmm_text_uint(&path, (uint64_t)file->fd);
-	return open(path.data, O_RDWR | O_CLOEXEC);
+	return vmm_os_proc_open(AT_FDCWD, path.data, O_RDWR);
 }
 
 /*
@@ -240,7 +241,7 @@ vmm_os_private_pages(const void *address, size_t npages,
 	VMM_LOG_ENTER();
 	uint64_t entries[PAGEMAP_STEP];
 	uintptr_t first = (uintptr_t)address / vmm_os_page_size();
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int fd = vmm_os_proc_open(AT_FDCWD, VMM_OS_SELF "pagemap", O_RDONLY);
 
 	memset(is_private, 1, npages);
 	for (size_t done = 0; fd >= 0 && done < npages;) {

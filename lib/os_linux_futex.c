@@ -18,8 +18,6 @@
 #include "os_linux_proc.h"
 #include "text.h"
 
-#define TASKS "/proc/self/task"
-
 /* How often a parent looks whether the child that it waits for still lives. */
 #define LOOK_NS 20000000
 
@@ -74,7 +72,6 @@ note_wait(void *argument, const char *name)
 {
 	struct search *search = argument;
 	struct vmm_os_waits *waits = search->waits;
-	struct vmm_text path;
 	char call[256];
 	char *at = call;
 	unsigned long number, address, operation;
@@ -82,10 +79,8 @@ note_wait(void *argument, const char *name)
 
 	if (name[0] == '.')
 		return false;
-	vmm_text_clear(&path);
-	vmm_text_str(&path, name);
-	vmm_text_str(&path, "/syscall");
-	error = vmm_os_proc_read(search->tasks, path.data, call, sizeof(call));
+	error = vmm_os_proc_read_task(search->tasks, name, "syscall", call,
+	    sizeof(call));
 	/* Only root may look in a process that is not dumpable (proc(5)). */
 	if (error != 0 && error != ENOENT && error != ESRCH)
 		waits->is_complete = false;
@@ -113,7 +108,8 @@ vmm_os_futex_waits(const void *base, size_t size, struct vmm_os_waits *waits)
 	/* With one thread there is nobody who waits. */
 	if (!vmm_os_has_threads())
 		return;
-	search.tasks = open(TASKS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	search.tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS,
+	    O_RDONLY | O_DIRECTORY);
 	if (search.tasks < 0) {
 		waits->is_complete = false;
 		return;
@@ -127,16 +123,16 @@ static bool
 is_filtered(void *argument, const char *name)
 {
 	const int *tasks = argument;
+	struct vmm_os_field seccomp = { "Seccomp:", 10, 0 };
 	struct vmm_text path;
-	char status[4096];
 
 	if (name[0] == '.')
 		return false;
 	vmm_text_clear(&path);
 	vmm_text_str(&path, name);
 	vmm_text_str(&path, "/status");
-	return vmm_os_proc_read(*tasks, path.data, status, sizeof(status)) == 0 &&
-	    vmm_os_proc_number(status, "\nSeccomp:", 10) != 0;
+	return vmm_os_proc_fields(*tasks, path.data, &seccomp, 1) == 0 &&
+	    seccomp.value != 0;
 }
 
 void
@@ -144,7 +140,8 @@ vmm_os_futex_all_again(void)
 {
 	VMM_LOG_ENTER();
 	int saved_errno = errno;
-	int tasks = open(TASKS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS,
+	    O_RDONLY | O_DIRECTORY);
 
 	/* libc ends the process if not all threads succeed, and so may a filter. */
 	if (tasks >= 0 && !vmm_os_proc_each(tasks, is_filtered, &tasks) &&

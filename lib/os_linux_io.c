@@ -40,7 +40,7 @@ is_plain_device(dev_t device, const char *path)
 	    (number >= PTYS && number <= PTYS_END);
 }
 
-/* `argument` is a descriptor of /proc/self/fd. */
+/* `argument` is a descriptor of the directory of descriptors. */
 static bool
 descriptor_writes(void *argument, const char *name)
 {
@@ -75,7 +75,7 @@ descriptor_writes(void *argument, const char *name)
 static bool
 any_descriptor_writes(void)
 {
-	int fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = vmm_os_proc_open(AT_FDCWD, VMM_OS_SELF "fd", O_RDONLY | O_DIRECTORY);
 	bool writes = fd < 0 || vmm_os_proc_each(fd, descriptor_writes, &fd);
 
 	if (fd >= 0)
@@ -87,27 +87,17 @@ any_descriptor_writes(void)
 static bool
 any_mapping_writes(void)
 {
-	char data[4096 + 1];
-	size_t kept = 0;
+	struct vmm_os_lines lines;
 	bool writes = false;
-	ssize_t got;
-	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	char *line;
 
-	while (!writes && fd >= 0 &&
-	    (got = read(fd, data + kept, sizeof(data) - 1 - kept)) > 0) {
-		kept += (size_t)got;
-		data[kept] = '\0';
-		writes = strstr(data, "/[aio]") != NULL ||
-		    strstr(data, "[io_uring]") != NULL;
-		/* A name may lie across two reads. */
-		if (kept > 16) {
-			memmove(data, data + kept - 16, 16);
-			kept = 16;
-		}
-	}
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 || writes;
+	if (vmm_os_lines_open(&lines, AT_FDCWD, VMM_OS_SELF "maps") != 0)
+		return true;
+	while (!writes && (line = vmm_os_lines_next(&lines)) != NULL)
+		writes = strstr(line, "/[aio]") != NULL ||
+		    strstr(line, "[io_uring]") != NULL;
+	vmm_os_lines_close(&lines);
+	return writes;
 }
 
 bool

@@ -7,60 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "os.h"
+#include "os_linux_proc.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18 /* Linux 4.14 */
 #endif
-
-/* The lines of a file in /proc, read without libc's stdio, which allocates. */
-struct lines {
-	int fd;
-	size_t begin, end;
-	char data[4096];
-};
-
-static int
-lines_open(struct lines *lines, const char *path)
-{
-	lines->fd = open(path, O_RDONLY | O_CLOEXEC);
-	lines->begin = lines->end = 0;
-	return lines->fd < 0 ? errno : 0;
-}
-
-/* The next line, without its end; NULL after the last. A longer one is cut. */
-static char *
-lines_next(struct lines *lines)
-{
-	for (;;) {
-		char *line = lines->data + lines->begin;
-		size_t length = lines->end - lines->begin;
-		char *newline = memchr(line, '\n', length);
-		ssize_t got;
-
-		if (newline == NULL && length == sizeof(lines->data) - 1)
-			newline = line + length;
-		if (newline != NULL) {
-			*newline = '\0';
-			lines->begin = (size_t)(newline - lines->data) + 1;
-			if (lines->begin > lines->end)
-				lines->begin = lines->end;
-			return line;
-		}
-		memmove(lines->data, line, length);
-		lines->begin = 0;
-		lines->end = length;
-		got = read(lines->fd, lines->data + length,
-		    sizeof(lines->data) - 1 - length);
-		if (got <= 0)
-			return NULL;
-		lines->end += (size_t)got;
-	}
-}
 
 /* "begin-end perms offset device inode path", proc(5). False for any other line. */
 struct mapping {
@@ -127,9 +81,10 @@ vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part)
 		error = vmm_os_map_plain(bytes, &more);
 		if (error != 0)
 			return error;
-		if (room > 0)
+		if (room > 0) {
 			memcpy(more, parts->list, parts->bytes);
-		vmm_os_parts_free(parts);
+			vmm_os_unmap(parts->list, parts->bytes);
+		}
 		parts->list = more;
 		parts->bytes = bytes;
 	}
@@ -139,45 +94,32 @@ vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part)
 
 /* Of two neighbours that the kernel would have joined, one has something set. */
 static bool
-has_settings(const struct vmm_os_parts *parts)
+is_parted(const struct vmm_os_part *one, const struct vmm_os_part *next)
 {
-	const struct vmm_os_part *list = parts->list;
-
-	for (size_t i = 0; i < parts->count; i++) {
-		if (list[i].protection != (PROT_READ | PROT_WRITE) ||
-		    (i > 0 && list[i - 1].is_own && list[i].is_own &&
-			list[i - 1].is_shared == list[i].is_shared))
-			return true;
-	}
-	return false;
+	return one->end == next->begin && one->is_own && next->is_own &&
+	    one->is_shared == next->is_shared && one->has_file == next->has_file &&
+	    one->protection == next->protection;
 }
 
 /* Whether anything of this process is locked: mlockall(2) parts no mapping. */
 static bool
 has_locked(void)
 {
-	struct lines lines;
-	bool is_locked = false;
-	char *line;
+	struct vmm_os_field locked = { "VmLck:", 10, 0 };
 
-	if (lines_open(&lines, "/proc/self/status") != 0)
-		return false;
-	while (!is_locked && (line = lines_next(&lines)) != NULL)
-		is_locked = strncmp(line, "VmLck:", 6) == 0 &&
-		    strtoul(line + 6, NULL, 10) > 0;
-	close(lines.fd);
-	return is_locked;
+	vmm_os_proc_fields(AT_FDCWD, VMM_OS_SELF "status", &locked, 1);
+	return locked.value > 0;
 }
 
 /* The two letters of /proc/self/smaps, and what madvise(2) sets them by. */
 static const struct {
 	char letters[4];
-	int advice; /* 0: not by madvise */
+	int advice;
 } settings[] = {
 	{ "dd ", MADV_DONTDUMP }, { "dc ", MADV_DONTFORK },
 	{ "wf ", MADV_WIPEONFORK }, { "mg ", MADV_MERGEABLE },
 	{ "hg ", MADV_HUGEPAGE }, { "nh ", MADV_NOHUGEPAGE },
-	{ "sr ", MADV_SEQUENTIAL }, { "rr ", MADV_RANDOM }, { "lo ", 0 },
+	{ "sr ", MADV_SEQUENTIAL }, { "rr ", MADV_RANDOM },
 };
 #define NSETTINGS (sizeof(settings) / sizeof(settings[0]))
 
@@ -187,25 +129,24 @@ read_flags(struct vmm_os_part *part, const char *flags)
 	for (size_t i = 0; i < NSETTINGS; i++) {
 		if (strstr(flags, settings[i].letters) != NULL)
 			part->settings |= 1U << i;
-		part->is_locked |= settings[i].advice == 0 &&
-		    (part->settings & 1U << i) != 0;
-		part->is_unforked |= settings[i].advice == MADV_DONTFORK &&
-		    (part->settings & 1U << i) != 0;
 	}
+	part->is_unforked = strstr(flags, "dc ") != NULL;
+	part->is_locked = strstr(flags, "lo ") != NULL;
+	part->is_locked_on_fault = strstr(flags, "lf ") != NULL;
 }
 
 static int
 read_settings(struct vmm_os_parts *parts, uintptr_t base)
 {
-	struct lines lines;
+	struct vmm_os_lines lines;
 	struct mapping mapping = { 0 };
 	size_t next = 0;
 	char *line;
-	int error = lines_open(&lines, "/proc/self/smaps");
+	int error = vmm_os_lines_open(&lines, AT_FDCWD, VMM_OS_SELF "smaps");
 
 	if (error != 0)
 		return error;
-	while (next < parts->count && (line = lines_next(&lines)) != NULL) {
+	while (next < parts->count && (line = vmm_os_lines_next(&lines)) != NULL) {
 		if (read_mapping(line, &mapping))
 			continue;
 		while (next < parts->count &&
@@ -216,7 +157,7 @@ read_settings(struct vmm_os_parts *parts, uintptr_t base)
 		    mapping.end > base + parts->list[next].begin)
 			read_flags(&parts->list[next++], line);
 	}
-	close(lines.fd);
+	vmm_os_lines_close(&lines);
 	return 0;
 }
 
@@ -227,26 +168,40 @@ vmm_os_parts_read(const void *address, size_t offset, size_t length,
 	VMM_LOG_ENTER();
 	uintptr_t base = (uintptr_t)address;
 	uintptr_t begin = base + offset, end = begin + length;
+	struct vmm_os_part whole, before = { .is_own = false };
 	struct mapping mapping;
-	struct lines lines;
+	struct vmm_os_lines lines;
+	bool has_settings = false, is_inside = false;
 	char *line;
-	int error = lines_open(&lines, "/proc/self/maps");
+	int error = vmm_os_lines_open(&lines, AT_FDCWD, VMM_OS_SELF "maps");
 
 	*parts = (struct vmm_os_parts){ NULL, 0, 0 };
 	if (error != 0)
 		return error;
-	while (error == 0 && (line = lines_next(&lines)) != NULL) {
+	/* All of the range may lie within one mapping: what is beside that counts, too. */
+	while (error == 0 && (line = vmm_os_lines_next(&lines)) != NULL) {
 		struct vmm_os_part part;
+		bool was_inside = is_inside;
 
-		if (!read_mapping(line, &mapping) || mapping.end <= begin)
+		if (!read_mapping(line, &mapping) || mapping.begin < base)
 			continue;
+		is_inside = mapping.begin < end && mapping.end > begin;
+		whole = part_of(&mapping, base, mapping.begin, mapping.end);
+		if (is_inside || was_inside)
+			has_settings |= is_parted(&before, &whole);
 		if (mapping.begin >= end)
 			break;
+		before = whole;
+		if (!is_inside)
+			continue;
 		part = part_of(&mapping, base, begin, end);
+		has_settings |= part.protection != (PROT_READ | PROT_WRITE);
 		error = vmm_os_parts_add(parts, &part);
 	}
-	close(lines.fd);
-	if (error == 0 && (has_settings(parts) || has_locked()))
+	vmm_os_lines_close(&lines);
+	if (error == 0 && parts->count == 0)
+		error = ENOENT;
+	if (error == 0 && (has_settings || has_locked()))
 		error = read_settings(parts, base);
 	if (error != 0)
 		vmm_os_parts_free(parts);
@@ -259,8 +214,7 @@ vmm_os_parts_free(struct vmm_os_parts *parts)
 	VMM_LOG_ENTER();
 	if (parts->bytes > 0)
 		vmm_os_unmap(parts->list, parts->bytes);
-	parts->list = NULL;
-	parts->bytes = 0;
+	*parts = (struct vmm_os_parts){ NULL, 0, 0 };
 }
 
 /* Sets on a window what is set on the part that it will stand in for. */
@@ -270,7 +224,7 @@ set_alike(const struct vmm_os_part *part, void *window)
 	size_t size = part->end - part->begin;
 
 	for (size_t i = 0; i < NSETTINGS; i++) {
-		if ((part->settings & 1U << i) != 0 && settings[i].advice != 0)
+		if ((part->settings & 1U << i) != 0)
 			madvise(window, size, settings[i].advice);
 	}
 	if (part->protection != (PROT_READ | PROT_WRITE) &&
@@ -295,7 +249,9 @@ vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window)
 		return error;
 	}
 	/* Afterwards, for what is locked at both places counts twice (RLIMIT_MEMLOCK). */
-	if (part->is_locked)
+	if (part->is_locked_on_fault)
+		mlock2(place, size, MLOCK_ONFAULT);
+	else if (part->is_locked)
 		mlock(place, size);
 	return 0;
 }

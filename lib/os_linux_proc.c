@@ -4,14 +4,47 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "os.h"
 #include "os_linux_proc.h"
+#include "text.h"
+
+/* How many more descriptors there may be for a moment. */
+#define MORE_DESCRIPTORS 16
+/* A line of /proc/PID/maps has a path at its end, of which nothing is wanted. */
+#define LINE_BYTES ((size_t)8192)
+
+int
+vmm_os_proc_open(int directory, const char *path, int flags)
+{
+	VMM_LOG_ENTER();
+	struct rlimit limit, more;
+	int error;
+	int fd = openat(directory, path, flags | O_CLOEXEC);
+
+	if (fd >= 0 || errno != EMFILE || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return fd;
+	more = limit;
+	if (limit.rlim_max > limit.rlim_cur)
+		more.rlim_cur = limit.rlim_max;
+	else
+		more.rlim_cur = more.rlim_max = limit.rlim_max + MORE_DESCRIPTORS;
+	if (setrlimit(RLIMIT_NOFILE, &more) == 0) {
+		fd = openat(directory, path, flags | O_CLOEXEC);
+		error = errno;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		errno = error;
+	} else {
+		errno = EMFILE;
+	}
+	return fd;
+}
 
 bool
 vmm_os_proc_each(int directory, bool (*visit)(void *argument, const char *name),
@@ -26,7 +59,8 @@ vmm_os_proc_each(int directory, bool (*visit)(void *argument, const char *name),
 		unsigned char type;
 		char name[];
 	} *entry;
-	_Alignas(8) char buffer[4096];
+	/* A signal's stack is small. */
+	_Alignas(8) char buffer[1024];
 	long got;
 
 	lseek(directory, 0, SEEK_SET);
@@ -45,7 +79,7 @@ int
 vmm_os_proc_read(int directory, const char *path, char *data, size_t size)
 {
 	VMM_LOG_ENTER();
-	int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
+	int fd = vmm_os_proc_open(directory, path, O_RDONLY);
 	ssize_t got = fd < 0 ? -1 : read(fd, data, size - 1);
 	int error = got < 0 ? errno : 0;
 
@@ -55,11 +89,100 @@ vmm_os_proc_read(int directory, const char *path, char *data, size_t size)
 	return error;
 }
 
-uint64_t
-vmm_os_proc_number(const char *data, const char *name, int base)
+int
+vmm_os_proc_read_task(int tasks, const char *id, const char *name, char *data,
+    size_t size)
 {
 	VMM_LOG_ENTER();
-	const char *at = strstr(data, name);
+	char path[64];
+	size_t length = strlen(id), rest = strlen(name);
 
-	return at == NULL ? 0 : strtoull(at + strlen(name), NULL, base);
+	if (length + 1 + rest >= sizeof(path))
+		return ENAMETOOLONG;
+	memcpy(path, id, length);
+	path[length] = '/';
+	memcpy(path + length + 1, name, rest + 1);
+	return vmm_os_proc_read(tasks, path, data, size);
+}
+
+int
+vmm_os_lines_open(struct vmm_os_lines *lines, int directory, const char *path)
+{
+	VMM_LOG_ENTER();
+	void *data;
+	int error = vmm_os_map_plain(LINE_BYTES, &data);
+
+	if (error != 0)
+		return error;
+	lines->data = data;
+	lines->begin = lines->end = 0;
+	lines->fd = vmm_os_proc_open(directory, path, O_RDONLY);
+	if (lines->fd >= 0)
+		return 0;
+	error = errno;
+	vmm_os_unmap(data, LINE_BYTES);
+	return error;
+}
+
+char *
+vmm_os_lines_next(struct vmm_os_lines *lines)
+{
+	VMM_LOG_ENTER();
+	for (;;) {
+		char *line = lines->data + lines->begin;
+		size_t length = lines->end - lines->begin;
+		char *newline = memchr(line, '\n', length);
+		ssize_t got;
+
+		if (newline == NULL && length == LINE_BYTES - 1)
+			newline = line + length;
+		if (newline != NULL) {
+			*newline = '\0';
+			lines->begin = (size_t)(newline - lines->data) + 1;
+			if (lines->begin > lines->end)
+				lines->begin = lines->end;
+			return line;
+		}
+		memmove(lines->data, line, length);
+		lines->begin = 0;
+		lines->end = length;
+		got = read(lines->fd, lines->data + length, LINE_BYTES - 1 - length);
+		if (got <= 0)
+			return NULL;
+		lines->end += (size_t)got;
+	}
+}
+
+void
+vmm_os_lines_close(struct vmm_os_lines *lines)
+{
+	VMM_LOG_ENTER();
+	close(lines->fd);
+	vmm_os_unmap(lines->data, LINE_BYTES);
+}
+
+int
+vmm_os_proc_fields(int directory, const char *path, struct vmm_os_field *fields,
+    size_t count)
+{
+	VMM_LOG_ENTER();
+	struct vmm_os_lines lines;
+	char *line;
+	int error = vmm_os_lines_open(&lines, directory, path);
+
+	for (size_t i = 0; i < count; i++)
+		fields[i].value = 0;
+	if (error != 0)
+		return error;
+	while ((line = vmm_os_lines_next(&lines)) != NULL) {
+		for (size_t i = 0; i < count; i++) {
+			size_t length = strlen(fields[i].name);
+
+			if (strncmp(line, fields[i].name, length) == 0)
+				fields[i].value = strtoull(line + length, NULL,
+				    fields[i].base);
+		}
+	}
+	vmm_os_lines_close(&lines);
+	return 0;
 }

@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
@@ -22,6 +21,7 @@
 #include "os.h"
 #include "os_linux_proc.h"
 #include "os_linux_task.h"
+#include "text.h"
 
 /*
  * A helper process shares the memory and the descriptors of this one, but is not one of
@@ -37,7 +37,7 @@
  * their calls are made again, too.
  */
 #define STOP_WAIT_US 20000
-#define LATE_WAIT_US 200000
+#define LATE_WAIT_US 20000
 /* The helper's stack; what it does needs a few KiB. */
 #define STACK_BYTES ((size_t)128 << 10)
 /* Threads that may come into being while others are stopped already. */
@@ -46,7 +46,7 @@
 struct helper {
 	void (*work)(void *argument);
 	void *argument;
-	int tasks;             /* /proc/self/task of the process, as a directory */
+	int tasks;             /* VMM_OS_TASKS */
 	pid_t caller;          /* this one waits in the kernel, and is left alone */
 	unsigned may_begin;    /* a futex */
 	unsigned lives;        /* another; the kernel clears it when the helper has ended */
@@ -67,6 +67,27 @@ is_known(const struct helper *helper, pid_t id)
 	return false;
 }
 
+/*
+ * Whether a thread has ended. The main one stays until the last has, and others for a
+ * moment; they cannot be traced (EPERM).
+ */
+static bool
+has_ended(const struct helper *helper, pid_t id)
+{
+	char data[256];
+	struct vmm_text name;
+	const char *state;
+
+	vmm_text_clear(&name);
+	vmm_text_uint(&name, (uint64_t)id);
+	if (vmm_os_proc_read_task(helper->tasks, name.data, "stat", data,
+		sizeof(data)) != 0)
+		return true;
+	/* "ID (name) state ...": the name may have brackets, too (proc(5)). */
+	state = strrchr(data, ')');
+	return state != NULL && state[1] == ' ' && strchr("ZXx", state[2]) != NULL;
+}
+
 /* Seizes a thread. One that has ended meanwhile is none. */
 static int
 seize(struct helper *helper, pid_t id)
@@ -75,9 +96,16 @@ seize(struct helper *helper, pid_t id)
 
 	if (helper->ntasks == helper->max)
 		return EAGAIN;
-	if (ptrace(PTRACE_SEIZE, id, NULL, NULL) != 0)
-		return errno == ESRCH ? 0 : errno;
 	*task = (struct vmm_os_task){ .id = id };
+	if (ptrace(PTRACE_SEIZE, id, NULL, NULL) != 0) {
+		if (errno == ESRCH)
+			return 0;
+		if (!has_ended(helper, id))
+			return EPERM;
+		task->state = VMM_OS_TASK_ENDED;
+		helper->ntasks++;
+		return 0;
+	}
 	vmm_os_task_before(task, helper->tasks);
 	helper->ntasks++;
 	/* It may have ended: then there is nothing to wait for but that. */
@@ -108,7 +136,7 @@ seize_new(struct helper *helper)
 	helper->error = 0;
 	vmm_os_proc_each(helper->tasks, seize_named, helper);
 	/* A /proc of another PID namespace would name other processes. */
-	return helper->error == 0 && !helper->sees_caller ? ESRCH : helper->error;
+	return helper->error == 0 && !helper->sees_caller ? EPERM : helper->error;
 }
 
 static void
@@ -128,6 +156,8 @@ wait_for(struct vmm_os_task *task, uint64_t deadline_us)
 {
 	int status;
 
+	if (task->state != VMM_OS_TASK_SEIZED)
+		return 0;
 	for (unsigned tries = 0;; tries++) {
 		pid_t got = waitpid(task->id, &status, __WALL | WNOHANG);
 
@@ -159,6 +189,8 @@ stop_all(struct helper *helper)
 		error = seize_new(helper);
 		for (; error == 0 && waited < helper->ntasks; waited++)
 			error = wait_for(&helper->list[waited], deadline_us);
+		if (error == 0 && helper->found && vmm_os_now_us() > deadline_us)
+			error = EAGAIN;
 	} while (error == 0 && helper->found);
 	return error;
 }
@@ -262,7 +294,7 @@ vmm_os_has_threads(void)
 	VMM_LOG_ENTER();
 	struct stat of_tasks;
 
-	return stat("/proc/self/task", &of_tasks) != 0 || of_tasks.st_nlink != 3;
+	return stat(VMM_OS_TASKS, &of_tasks) != 0 || of_tasks.st_nlink != 3;
 }
 
 /* 0 if the others, of `count` threads in all, may and can be stopped. */
@@ -270,7 +302,7 @@ static int
 may_stop(size_t count, enum vmm_os_others others)
 {
 	if (count == 0)
-		return ENOSYS;
+		return EPERM;
 	if (count == 1)
 		return 0;
 	return others == VMM_OS_STOP_OTHERS ? vmm_os_task_can_trace() : EPERM;
@@ -364,7 +396,7 @@ vmm_os_aside(void (*work)(void *argument), void *argument,
 
 	if (others == VMM_OS_NO_OTHERS)
 		return call(work, argument, -1, 1);
-	tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS, O_RDONLY | O_DIRECTORY);
 	if (tasks < 0)
 		return errno;
 	count = task_count(tasks);

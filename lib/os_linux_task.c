@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -80,18 +79,6 @@
 #define HAS_REGISTERS 0
 #endif
 
-static void
-read_task_file(int tasks, pid_t id, const char *name, char *data, size_t size)
-{
-	struct vmm_text path;
-
-	vmm_text_clear(&path);
-	vmm_text_uint(&path, (uint64_t)id);
-	vmm_text_str(&path, "/");
-	vmm_text_str(&path, name);
-	vmm_os_proc_read(tasks, path.data, data, size);
-}
-
 bool
 vmm_os_task_needs_permission(void)
 {
@@ -155,24 +142,28 @@ vmm_os_task_can_trace(void)
 	VMM_LOG_ENTER();
 	static uint64_t known_filters;
 	static int known_error;
-	char status[4096];
-	uint64_t filters;
+	enum { TRACER, SECCOMP, FILTERS, NFIELDS };
+	struct vmm_os_field status[NFIELDS] = { { "TracerPid:", 10, 0 },
+		{ "Seccomp:", 10, 0 }, { "Seccomp_filters:", 10, 0 } };
 	sigset_t signals;
+	int error = vmm_os_proc_fields(AT_FDCWD, VMM_OS_SELF "status", status, NFIELDS);
 
-	vmm_os_proc_read(AT_FDCWD, "/proc/thread-self/status", status, sizeof(status));
-	if (vmm_os_proc_number(status, "\nTracerPid:", 10) != 0)
-		return EPERM;
-	if (vmm_os_proc_number(status, "\nSeccomp:", 10) == 0)
+	if (error != 0 || status[TRACER].value != 0)
+		return error != 0 ? error : EPERM;
+	if (status[SECCOMP].value == 0)
 		return 0;
 	/* Filters are never taken away; a new one is a reason to ask again. */
-	filters = 1 + vmm_os_proc_number(status, "\nSeccomp_filters:", 10);
-	if (filters == known_filters)
+	if (known_filters == status[FILTERS].value + 1)
 		return known_error;
 	vmm_os_signals_block(&signals);
-	known_error = probe();
+	error = probe();
 	vmm_os_signals_restore(&signals);
-	known_filters = filters;
-	return known_error;
+	/* Anything else may be another the next time. */
+	if (error == 0 || error == EPERM) {
+		known_error = error;
+		known_filters = status[FILTERS].value + 1;
+	}
+	return error;
 }
 
 void
@@ -181,11 +172,14 @@ vmm_os_task_before(struct vmm_os_task *task, int tasks)
 	VMM_LOG_ENTER();
 	char call[256];
 	char *end;
+	struct vmm_text id;
 
 	task->call = -1;
 	if (DECIDES_LATER)
 		return;
-	read_task_file(tasks, task->id, "syscall", call, sizeof(call));
+	vmm_text_clear(&id);
+	vmm_text_uint(&id, (uint64_t)task->id);
+	vmm_os_proc_read_task(tasks, id.data, "syscall", call, sizeof(call));
 	task->call = strtol(call, &end, 10);
 	if (end == call)
 		task->call = -1; /* "running" */
@@ -196,7 +190,15 @@ vmm_os_task_before(struct vmm_os_task *task, int tasks)
 static bool
 is_short(const struct timespec *timeout)
 {
-	return timeout == NULL || timeout->tv_sec < TIMEOUT_MAX_MS / 1000;
+	return timeout == NULL || timeout->tv_sec < TIMEOUT_MAX_MS / 1000 ||
+	    (timeout->tv_sec == TIMEOUT_MAX_MS / 1000 && timeout->tv_nsec == 0);
+}
+
+static bool
+is_short_time(const struct timeval *timeout)
+{
+	return timeout->tv_sec < TIMEOUT_MAX_MS / 1000 ||
+	    (timeout->tv_sec == TIMEOUT_MAX_MS / 1000 && timeout->tv_usec == 0);
 }
 
 /* The timeout of a socket, for both directions; anything else has none. */
@@ -210,13 +212,13 @@ is_short_of_socket(int fd)
 		return true;
 	size = sizeof(out);
 	getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &out, &size);
-	return in.tv_sec < TIMEOUT_MAX_MS / 1000 &&
-	    out.tv_sec < TIMEOUT_MAX_MS / 1000;
+	return is_short_time(&in) && is_short_time(&out);
 }
 
 /*
  * Whether a call that signal(7) names may be made again: it has no timeout, or a short
- * one. All that is named here does nothing when it returns EINTR.
+ * one. All that is named here has done nothing when it returns EINTR, but for connect(2),
+ * which then goes on to wait, as the kernel has it do where there is no timeout.
  */
 static bool
 may_call_again(long number, const unsigned long arguments[NCALL_ARGUMENTS])
@@ -272,9 +274,16 @@ may_call_again(long number, const unsigned long arguments[NCALL_ARGUMENTS])
 	case SYS_recvmsg:
 	case SYS_sendto:
 	case SYS_sendmsg:
+	case SYS_sendmmsg:
 	case SYS_accept4:
 	case SYS_connect:
 		return is_short_of_socket((int)arguments[0]);
+	case SYS_recvmmsg:
+#ifdef SYS_recvmmsg_time64
+	case SYS_recvmmsg_time64:
+#endif
+		return is_short_of_socket((int)arguments[0]) &&
+		    is_short((const struct timespec *)arguments[4]);
 	default:
 		return false;
 	}
@@ -284,13 +293,17 @@ may_call_again(long number, const unsigned long arguments[NCALL_ARGUMENTS])
 static bool
 has_signal(pid_t id, int tasks)
 {
-	char status[4096];
-	uint64_t waiting;
+	enum { OWN, COMMON, BLOCKED, IGNORED, NFIELDS };
+	struct vmm_os_field status[NFIELDS] = { { "SigPnd:", 16, 0 },
+		{ "ShdPnd:", 16, 0 }, { "SigBlk:", 16, 0 }, { "SigIgn:", 16, 0 } };
+	struct vmm_text path;
 
-	read_task_file(tasks, id, "status", status, sizeof(status));
-	waiting = vmm_os_proc_number(status, "\nSigPnd:", 16) | vmm_os_proc_number(status, "\nShdPnd:", 16);
-	return (waiting & ~vmm_os_proc_number(status, "\nSigBlk:", 16) &
-		   ~vmm_os_proc_number(status, "\nSigIgn:", 16)) != 0;
+	vmm_text_clear(&path);
+	vmm_text_uint(&path, (uint64_t)id);
+	vmm_text_str(&path, "/status");
+	vmm_os_proc_fields(tasks, path.data, status, NFIELDS);
+	return ((status[OWN].value | status[COMMON].value) & ~status[BLOCKED].value &
+		   ~status[IGNORED].value) != 0;
 }
 
 void
@@ -322,7 +335,7 @@ int
 vmm_os_task_can_trace(void)
 {
 	VMM_LOG_ENTER();
-	return ENOSYS;
+	return EPERM;
 }
 
 void

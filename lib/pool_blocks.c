@@ -29,7 +29,8 @@ void
 vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind)
 {
 	VMM_LOG_ENTER();
-	for (; begin < end; begin += VMM_CHUNK_SIZE) {
+	for (begin = begin / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE; begin < end;
+	     begin += VMM_CHUNK_SIZE) {
 		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
 
 		*count_of(kind) += (*chunk & kind) == 0;

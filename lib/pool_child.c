@@ -179,7 +179,8 @@ fill(bool is_cloned, size_t *done)
 		error = reserve();
 	if (error == 0)
 		error = vmm_pool_move(0, vmm_pool.mapped,
-		    is_cloned ? VMM_POOL_TO_CLONE : VMM_POOL_TO_NEW_FILE, done);
+		    is_cloned ? VMM_POOL_TO_CLONE : VMM_POOL_TO_NEW_FILE,
+		    VMM_OS_NO_OTHERS, done);
 	return error;
 }
 
@@ -209,14 +210,20 @@ note_own(void)
 	vmm_pool_return_wanted();
 }
 
-/* The parent's file stays this process's; what was moved already is private again. */
+/*
+ * The parent's file stays this process's. What was moved already becomes ordinary memory:
+ * the parent's file may have older content there.
+ */
 static void
-give_up(int error, size_t done)
+give_up(size_t done)
 {
-	/* A helper that was killed: nobody knows how far it has come. */
-	if (error == ECANCELED || (done > 0 && vmm_pool_leave_by_mapping() != 0))
+	size_t again = 0;
+
+	if (done > 0 && vmm_pool_move(0, done, VMM_POOL_TO_MEMORY, VMM_OS_NO_OTHERS,
+		&again) != 0)
 		vmm_fatal_abort("no memory for the heap of a forked child, which is"
 		    " in two files");
+	vmm_pool_chunks_add(0, done, VMM_CHUNK_MEMORY);
 	vmm_os_file_close(&vmm_pool.file, NULL, 0);
 	vmm_pool.file = vmm_pool.parents;
 	vmm_pool.parents.fd = -1;
@@ -241,7 +248,7 @@ vmm_pool_child_make(bool goes_on, bool *is_cloned)
 	if (error == 0)
 		note_own();
 	else if (goes_on)
-		give_up(error, done);
+		give_up(done);
 	return error;
 }
 

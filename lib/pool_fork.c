@@ -16,8 +16,7 @@
  * time, before fork(2) returns in it; for the others see pool_return.c.
  */
 
-/* By which children tell their parents; a bit in `taken` for each that is in use. */
-#define NWORDS 64
+/* By which children tell their parents; a bit in `words_taken` for each that is in use. */
 static unsigned *words;
 static uint64_t words_taken;
 

@@ -11,7 +11,7 @@
 /* How much to copy at a time, where the kernel cannot copy on write. */
 #define COPY_BYTES ((size_t)8 << 20)
 /* Where a thread did not stop in time, it is tried again. */
-#define COPY_TRIES 100
+#define COPY_TRIES 50
 
 /* End of the run of chunks that are all private, or all shared, and starts at `at`. */
 static size_t
@@ -41,7 +41,10 @@ vmm_pool_parts(size_t begin, size_t end, struct vmm_os_parts *parts)
 	}
 	if (error == 0)
 		return 0;
-	/* Without /proc, or a descriptor for it. */
+	/* What the program has set is not known: not a reason to overwrite it. */
+	if (error != ENOENT)
+		return error;
+	/* Without /proc. */
 	*parts = (struct vmm_os_parts){ NULL, 0, 0 };
 	for (error = 0; error == 0 && begin < end;) {
 		struct vmm_os_part part = {
@@ -148,7 +151,8 @@ clear_from(size_t begin)
 /*
  * By private mappings of the file. No thread has to stop: a store goes to the file before,
  * to a copy of its page after, which has what the file had. Children do not get what has
- * MADV_DONTFORK, so that may stay.
+ * MADV_DONTFORK, so that may stay, for devices have buffers there (RDMA); until the
+ * program takes that back.
  */
 int
 vmm_pool_leave_by_mapping(void)
@@ -156,7 +160,10 @@ vmm_pool_leave_by_mapping(void)
 	VMM_LOG_ENTER();
 	struct vmm_os_parts parts;
 	void *window;
-	int error = clear_from(vmm_larger(vmm_pool.reserved, vmm_pool.high_water));
+	int error;
+
+	vmm_pool.keeps_shared = false;
+	error = clear_from(vmm_larger(vmm_pool.reserved, vmm_pool.high_water));
 
 	if (error == 0)
 		error = vmm_pool_parts(0, vmm_pool.mapped, &parts);
@@ -165,8 +172,12 @@ vmm_pool_leave_by_mapping(void)
 	for (size_t i = 0; error == 0 && i < parts.count; i++) {
 		const struct vmm_os_part *part = &parts.list[i];
 
-		if (!part->is_own || !part->is_shared || part->is_unforked)
+		if (!part->is_own || !part->is_shared)
 			continue;
+		if (part->is_unforked) {
+			vmm_pool.keeps_shared = true;
+			continue;
+		}
 		error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, part->begin,
 		    part->end - part->begin, VMM_OS_PRIVATE, &window);
 		if (error == 0)
@@ -194,7 +205,7 @@ leave_by_copying(void)
 
 	for (size_t begin = 0, done; error == 0 && begin < limit; begin = done) {
 		error = vmm_pool_move(begin, vmm_smaller(begin + step, limit),
-		    VMM_POOL_TO_MEMORY, &done);
+		    VMM_POOL_TO_MEMORY, vmm_pool.others, &done);
 		/* If the helper was killed, nobody knows how far it has come. */
 		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
 		    VMM_CHUNK_PRIVATE);
@@ -217,7 +228,7 @@ vmm_pool_leave(void)
 	int error;
 
 	if (vmm_pool.is_private)
-		return 0;
+		return vmm_pool.keeps_shared ? vmm_pool_leave_by_mapping() : 0;
 	error = check_waits();
 	if (error != 0)
 		return error;

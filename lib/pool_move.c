@@ -27,7 +27,8 @@ static struct {
 	size_t done;
 	char *window;
 	bool verifies; /* pages have been copied before: only those that differ */
-	uint64_t stop_at_us; /* 0: no need to hurry, nobody waits */
+	bool has_deadline; /* others wait */
+	uint64_t deadline_us;
 	struct vmm_os_parts parts;
 	bool knows_data;             /* the parent's file can be asked */
 	size_t data_begin, data_end; /* the parent's file has data from here to there */
@@ -131,7 +132,9 @@ want_pages(size_t begin, size_t npages, unsigned char *is_wanted)
 
 	used_pages(begin, npages, is_wanted);
 	is_used = memchr(is_wanted, 1, npages) != NULL;
-	if (move.to == VMM_POOL_TO_MEMORY || !is_used)
+	/* A device has what others left: also what was never written to is copied there. */
+	if (move.to == VMM_POOL_TO_MEMORY || !is_used ||
+	    vmm_pool.file.fs.device_bytes != 0)
 		return is_used;
 	vmm_os_private_pages(vmm_pool.base + begin, npages, is_private);
 	for (size_t page = 0; page < npages; page++)
@@ -191,7 +194,7 @@ copy(size_t begin, size_t end, size_t *stop)
 		next = vmm_smaller(end, (at / VMM_CHUNK_SIZE + 1) * VMM_CHUNK_SIZE);
 		error = copy_chunk(at, next);
 		*stop = next;
-		if (move.stop_at_us != 0 && vmm_os_now_us() > move.stop_at_us &&
+		if (move.has_deadline && vmm_os_now_us() > move.deadline_us &&
 		    next % vmm_pool_move_unit() == 0)
 			break;
 	}
@@ -258,8 +261,7 @@ static void
 work(void *argument)
 {
 	(void)argument;
-	if (move.stop_at_us != 0)
-		move.stop_at_us = vmm_os_now_us() + STOP_US;
+	move.deadline_us = vmm_os_now_us() + STOP_US;
 	/* In a new process nothing is under way. */
 	if (move.to == VMM_POOL_TO_FILE && vmm_os_kernel_writes())
 		move.error = EBUSY;
@@ -294,12 +296,12 @@ copy_before(void)
 }
 
 int
-vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, size_t *done)
+vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
+    enum vmm_os_others others, size_t *done)
 {
 	VMM_LOG_ENTER();
 	void *window;
-	bool is_child = to == VMM_POOL_TO_NEW_FILE || to == VMM_POOL_TO_CLONE;
-	bool has_threads = !is_child && vmm_os_has_threads();
+	bool has_threads = others != VMM_OS_NO_OTHERS && vmm_os_has_threads();
 	int error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, begin,
 	    end - begin, to == VMM_POOL_TO_MEMORY ? VMM_OS_ANONYMOUS
 						  : VMM_OS_SHARED, &window);
@@ -312,8 +314,8 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, size_t *done)
 	move.end = end;
 	move.window = window;
 	move.verifies = false;
-	move.stop_at_us = 0;
-	move.knows_data = is_child && vmm_os_file_is_own(&vmm_pool.parents);
+	move.has_deadline = false;
+	move.knows_data = vmm_os_file_is_own(&vmm_pool.parents);
 	move.data_begin = move.data_end = 0;
 	move.error = 0;
 	/* Asked again when they stand still; but first without disturbing anybody. */
@@ -322,10 +324,9 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, size_t *done)
 	else if (has_threads)
 		error = copy_before();
 	move.verifies = has_threads;
-	move.stop_at_us = has_threads;
+	move.has_deadline = has_threads;
 	if (error == 0)
-		error = vmm_os_aside(work, NULL, is_child ? VMM_OS_NO_OTHERS
-						      : vmm_pool.others);
+		error = vmm_os_aside(work, NULL, others);
 	if (error == 0)
 		error = move.error;
 	*done = move.done;

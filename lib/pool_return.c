@@ -32,7 +32,7 @@
 /* A step that could not be done is tried again after twice the time, from and up to: */
 #define PAUSE_FIRST_US 1000
 #define PAUSE_USERS_US 100000
-#define PAUSE_LATE_US 50000
+#define PAUSE_LATE_US 1000000
 #define PAUSE_REFUSED_US 60000000
 /* The file had no blocks for some chunks. */
 #define PAUSE_NO_BLOCKS_US 1000000
@@ -119,9 +119,7 @@ come_back(void)
 	vmm_pool.return_at_us = vmm_pool.rest_until_us;
 	vmm_pool.reserved = vmm_larger(vmm_pool.reserved, vmm_pool.high_water);
 	/* Where all is mapped from the start, what was taken away comes back. */
-	if (!vmm_pool.file.fs.has_page_cache && !vmm_pool.file.fs.is_dax)
-		vmm_pool_map_to(vmm_pool.size);
-	else if (vmm_pool.file.fs.device_bytes != 0)
+	if (vmm_pool.file.fs.maps_reserve || vmm_pool.file.fs.device_bytes != 0)
 		vmm_pool_map_to(vmm_pool.size);
 	vmm_os_lock_release(&vmm_pool.users);
 	if (!has_giant_pages())
@@ -242,10 +240,15 @@ static void
 step(uint64_t now_us)
 {
 	size_t begin, end, done = 0;
+	size_t unit = vmm_pool_move_unit();
 	int error = 0;
 
 	if (next_run(&begin, &end)) {
-		error = vmm_pool_move(begin, end, VMM_POOL_TO_FILE, &done);
+		error = vmm_pool_move(begin, end, VMM_POOL_TO_FILE, vmm_pool.others,
+		    &done);
+		/* Not what was moved of a chunk only in part. */
+		if (done < end)
+			done = vmm_larger(begin, done / unit * unit);
 		vmm_pool_chunks_remove(begin, done, VMM_CHUNK_PRIVATE);
 		give_back_holes(begin, done);
 		vmm_pool.return_next = done;

@@ -65,6 +65,7 @@ struct vmm_pool_state {
 	bool cannot_clone;  /* the file system cannot share blocks */
 	bool is_private;    /* all of it */
 	bool is_copied;     /* and nobody needs the file: it is private by copying */
+	bool keeps_shared;  /* but for what children do not get (MADV_DONTFORK) */
 	bool return_pending; /* atomic: also read without the lock */
 	bool wakes_all;      /* atomic; see vmm_pool_fork_wake */
 	enum vmm_os_others others; /* whether they may stop (VMMALLOC_STOP_THREADS) */
@@ -187,7 +188,8 @@ enum vmm_pool_target {
  * to pages that are to be shared; ENOSPC, EIO, ...: nothing is lost, and what is behind
  * *done is as it was.
  */
-int vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, size_t *done);
+int vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
+    enum vmm_os_others others, size_t *done);
 
 /*
  * pool_leave.c: what is mapped in [begin, end); where the kernel does not say, as `chunks`

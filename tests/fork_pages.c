@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -105,6 +107,8 @@ child_sees_filler(void *value)
 	return filler_is(*(const char *)value);
 }
 
+static pthread_t main_thread;
+
 static void
 run_returns(const struct test_case *self)
 {
@@ -126,6 +130,58 @@ run_returns(const struct test_case *self)
 		    "the heap returns when the child has ended");
 		before++;
 	}
+}
+
+/* After pthread_exit(3) in main: what /proc/self shows is the main thread's, nothing. */
+static void *
+returns_without_main(void *self)
+{
+	pthread_join(main_thread, NULL);
+	run_returns(self);
+	cases_end();
+}
+
+static void
+run_main_ended(const struct test_case *self)
+{
+	pthread_t thread;
+
+	main_thread = pthread_self();
+	pthread_create(&thread, NULL, returns_without_main, (void *)(uintptr_t)self);
+	pthread_exit(NULL);
+}
+
+/* Threads that end at any moment cannot be stopped at some. */
+static void *
+end(void *argument)
+{
+	return argument;
+}
+
+static void *
+start_and_end(void *is_over)
+{
+	pthread_t thread;
+
+	while (!__atomic_load_n((int *)is_over, __ATOMIC_RELAXED)) {
+		if (pthread_create(&thread, NULL, end, NULL) == 0)
+			pthread_join(thread, NULL);
+	}
+	return NULL;
+}
+
+static void
+run_threads_end(const struct test_case *self)
+{
+	static int is_over;
+	pthread_t threads[2];
+
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, start_and_end, &is_over);
+	run_returns(self);
+	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
 }
 
 static char *hole_blocks[HOLE_BLOCKS];
@@ -194,7 +250,10 @@ run_holes(const struct test_case *self)
 static const int current = MCL_CURRENT, future = MCL_CURRENT | MCL_FUTURE;
 static const struct test_case cases[] = {
 	{ "returns", run_returns, NULL, 60 },
+	{ "main_ended", run_main_ended, NULL, 60 },
+	{ "threads_end", run_threads_end, NULL, 60 },
 	{ "mlock", run_setting, NULL, 30 },
+	{ "mlock_onfault", run_setting, NULL, 30 },
 	{ "dontdump", run_setting, NULL, 30 },
 	{ "dontfork", run_setting, NULL, 30 },
 	{ "wipeonfork", run_setting, NULL, 30 },
@@ -205,6 +264,9 @@ static const struct test_case cases[] = {
 	{ "own_shared", run_setting, NULL, 30 },
 	{ "own_private", run_setting, NULL, 30 },
 	{ "together", run_settings_together, NULL, 60 },
+	{ "large", run_large, NULL, 30 },
+	{ "dofork", run_dofork, NULL, 30 },
+	{ "at_limit", run_at_limit, NULL, 30 },
 	{ "closed", run_closed, NULL, 30 },
 	{ "mlockall", run_lock, &current, 30 },
 	{ "mlockall_future", run_lock, &future, 30 },

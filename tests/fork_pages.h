@@ -30,6 +30,9 @@ int can_write(char *byte);
 void run_setting(const struct test_case *self);
 void run_settings_together(const struct test_case *self);
 void run_closed(const struct test_case *self);
+void run_large(const struct test_case *self);
+void run_dofork(const struct test_case *self);
+void run_at_limit(const struct test_case *self);
 
 /* Cases in fork_pages_lock.c; `with` points to the flags of mlockall(2). */
 void run_lock(const struct test_case *self);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -98,6 +99,12 @@ locked(struct spot *spot)
 {
 	return flag_and_content(spot) &&
 	    self_status_kb("VmLck") >= (long)AREA_BYTES / 1024;
+}
+
+static int
+set_mlock_onfault(struct spot *spot)
+{
+	return mlock2(spot->area, AREA_BYTES, MLOCK_ONFAULT);
 }
 
 static int
@@ -238,6 +245,7 @@ own_private_in_child(struct spot *spot)
 
 static const struct setting settings[] = {
 	{ "mlock", "lo", set_mlock, locked, not_locked },
+	{ "mlock_onfault", "lf", set_mlock_onfault, locked, not_locked },
 	{ "dontdump", "dd", set_dontdump, flag_and_content, flag_and_content },
 	{ "dontfork", "dc", set_dontfork, flag_and_content, nothing_there },
 	{ "wipeonfork", "wf", set_wipeonfork, flag_and_content, flag_and_zeros },
@@ -288,6 +296,13 @@ are_right(const struct spots *spots, int is_child, const char *when)
 		are_good &= is_good;
 	}
 	return are_good;
+}
+
+static int
+child_lives(void *argument)
+{
+	(void)argument;
+	return 1;
 }
 
 static int
@@ -368,19 +383,150 @@ run_settings_together(const struct test_case *self)
 	through_fork(&spots, NULL, "second fork");
 }
 
+/* Larger than one step of the return, so that a step sees nothing else. */
+#define LARGE_BYTES ((size_t)64 << 20)
+#define LARGE_STEP ((size_t)1 << 20)
+
+static int
+large_has_flag(const char *large)
+{
+	for (size_t at = 0; at < LARGE_BYTES; at += LARGE_STEP) {
+		if (self_has_flag(large + at, "dd") != 1)
+			return 0;
+	}
+	return self_has_flag(large + LARGE_BYTES - 1, "dd") == 1;
+}
+
+void
+run_large(const struct test_case *self)
+{
+	struct heap_child child;
+	void *large;
+
+	(void)self;
+	filler_write(1);
+	if (posix_memalign(&large, (size_t)sysconf(_SC_PAGESIZE), LARGE_BYTES) != 0)
+		_exit(99);
+	memset(large, 'x', LARGE_BYTES);
+	cases_result(madvise(large, LARGE_BYTES, MADV_DONTDUMP) == 0 &&
+	    large_has_flag(large), "before");
+	heap_child_start(&child, child_lives, NULL);
+	memset(large, 'y', LARGE_BYTES);
+	cases_result(large_has_flag(large), "while a child lives");
+	heap_child_end(&child);
+	cases_stage("allocating until the heap returns");
+	cases_result(heap_returns(RETURNED_KB, 20000), "the heap returns");
+	cases_result(large_has_flag(large), "then, too");
+}
+
+/* MADV_DOFORK: from then on children get the area, and it is theirs. */
+static int
+area_is_x(void *area)
+{
+	int is_x = is_filled(area, 'x');
+
+	memset(area, 'c', AREA_BYTES);
+	return is_x;
+}
+
+static int
+write_alone(void *area)
+{
+	memset(area, 'c', AREA_BYTES);
+	return is_filled(area, 'c');
+}
+
+void
+run_dofork(const struct test_case *self)
+{
+	struct heap_child child, second;
+	struct spot spot = { .area = area_make() };
+	int is_good;
+
+	(void)self;
+	filler_write(1);
+	memset(spot.area, 'x', AREA_BYTES);
+	set_dontfork(&spot);
+	heap_child_start(&child, child_lives, NULL);
+	filler_write(2);
+	madvise(spot.area, AREA_BYTES, MADV_DOFORK);
+	is_good = area_has_neighbours(spot.area) && is_filled(spot.area, 'x');
+	cases_result(is_good, "while a child lives that does not have it");
+	heap_child_start(&second, write_alone, spot.area);
+	cases_result(is_filled(spot.area, 'x'), "another child has its own");
+	memset(spot.area, 'p', AREA_BYTES);
+	cases_result(heap_child_end(&second), "and its parent, too");
+	heap_child_end(&child);
+	memset(spot.area, 'x', AREA_BYTES);
+	cases_result(heap_child_start(&child, area_is_x, spot.area) &&
+	    is_filled(spot.area, 'x'), "a child of later gets it");
+	close(child.told);
+	blocks_ends_good(child.pid);
+}
+
+/*
+ * Without a free descriptor the library may look at its mappings only if it may raise the
+ * limit. Otherwise fork(2) fails; what is mapped stays in any case.
+ */
+static void
+forks_at_limit(struct spot *spot, rlim_t hard, const char *what)
+{
+	struct rlimit before, limit;
+	pid_t pid;
+
+	getrlimit(RLIMIT_NOFILE, &before);
+	limit = (struct rlimit){ 3, hard };
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+		cases_skip(what, strerror(errno));
+		return;
+	}
+	pid = fork();
+	if (pid == 0) {
+		setrlimit(RLIMIT_NOFILE, &before);
+		_exit(!spot->setting->in_child(spot));
+	}
+	if (pid < 0 && errno != EMFILE)
+		cases_comment("fork fails: %s", strerror(errno));
+	cases_result((pid < 0 && errno == EMFILE) || blocks_ends_good(pid),
+	    "%s: fork works, or has EMFILE", what);
+	if (setrlimit(RLIMIT_NOFILE, &before) != 0)
+		_exit(99);
+	cases_result(spot->setting->in_parent(spot), "%s: the setting stays", what);
+}
+
+void
+run_at_limit(const struct test_case *self)
+{
+	struct rlimit now;
+	struct spot guard = { .setting = NULL }, own = guard;
+
+	(void)self;
+	filler_write(1);
+	for (size_t i = 0; i < NSETTINGS; i++) {
+		if (strcmp(settings[i].name, "guard") == 0)
+			spot_set(&guard, &settings[i]);
+		if (strcmp(settings[i].name, "own_private") == 0)
+			spot_set(&own, &settings[i]);
+	}
+	getrlimit(RLIMIT_NOFILE, &now);
+	forks_at_limit(&guard, now.rlim_max, "a guard page");
+	heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
+	forks_at_limit(&own, now.rlim_max, "a mapping of its own");
+}
+
 /* A daemon that has closed every descriptor, the pool's among them. */
 void
 run_closed(const struct test_case *self)
 {
 	struct spot spot;
 	struct spots spots = { &spot, 1 };
-	struct rlimit files;
 
 	(void)self;
 	filler_write(1);
-	getrlimit(RLIMIT_NOFILE, &files);
-	for (int fd = 3; fd < (int)files.rlim_cur; fd++)
-		close(fd);
+	if (syscall(SYS_close_range, 3U, ~0U, 0U) != 0) {
+		cases_skip("without descriptors", strerror(errno));
+		return;
+	}
 	for (size_t i = 0; i < NSETTINGS; i++) {
 		if (strcmp(settings[i].name, "guard") == 0)
 			spot_set(&spot, &settings[i]);

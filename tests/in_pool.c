@@ -105,7 +105,7 @@ is_pool_line(const char *line)
 bool
 is_in_pool(const void *address)
 {
-	struct lines lines = { .fd = open("/proc/self/maps", O_RDONLY) };
+	struct lines lines = { .fd = open("/proc/thread-self/maps", O_RDONLY) };
 	uintptr_t from, to, previous_to = 0;
 	bool is_pool = false, is_in = false;
 
@@ -127,7 +127,7 @@ is_in_pool(const void *address)
 bool
 in_pool_span(uintptr_t *first, uintptr_t *end)
 {
-	struct lines lines = { .fd = open("/proc/self/maps", O_RDONLY) };
+	struct lines lines = { .fd = open("/proc/thread-self/maps", O_RDONLY) };
 	uintptr_t from, to;
 
 	*first = *end = 0;
@@ -163,7 +163,7 @@ kind_of(const char *line)
 bool
 in_pool_look(struct in_pool_figures *figures)
 {
-	struct lines lines = { .fd = open("/proc/self/smaps", O_RDONLY) };
+	struct lines lines = { .fd = open("/proc/thread-self/smaps", O_RDONLY) };
 	uintptr_t from, to;
 	uintptr_t pool_end = 0;
 	enum kind kind = OTHER;

@@ -86,7 +86,7 @@ self_mappings(void)
 	struct reader reader;
 	int count = 0;
 
-	open_reader(&reader, "/proc/self/maps");
+	open_reader(&reader, "/proc/thread-self/maps");
 	if (reader.fd < 0)
 		return -1;
 	while (next_line(&reader))
@@ -103,7 +103,7 @@ self_has_flag(const void *address, const char *flag)
 	int contains = 0, has = -1;
 
 	snprintf(word, sizeof(word), " %s ", flag);
-	open_reader(&reader, "/proc/self/smaps");
+	open_reader(&reader, "/proc/thread-self/smaps");
 	while (reader.fd >= 0 && has < 0 && next_line(&reader)) {
 		if (is_mapping(reader.line, address, &contains))
 			continue;
@@ -121,7 +121,7 @@ self_mapping(const void *address, char text[SELF_TEXT])
 	struct reader reader;
 	int contains = 0;
 
-	open_reader(&reader, "/proc/self/maps");
+	open_reader(&reader, "/proc/thread-self/maps");
 	while (reader.fd >= 0 && !contains && next_line(&reader))
 		is_mapping(reader.line, address, &contains);
 	close(reader.fd);
@@ -138,7 +138,7 @@ self_status_kb(const char *field)
 	size_t length = strlen(field);
 	long kb = -1;
 
-	open_reader(&reader, "/proc/self/status");
+	open_reader(&reader, "/proc/thread-self/status");
 	while (reader.fd >= 0 && kb < 0 && next_line(&reader)) {
 		if (strncmp(reader.line, field, length) == 0 &&
 		    reader.line[length] == ':')
