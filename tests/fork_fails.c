@@ -11,19 +11,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "blocks.h"
 #include "disk.h"
+#include "heap_return.h"
 #include "in_pool.h"
 
 #define NBLOCKS 400
 #define BLOCK_BYTES ((size_t)60000)
 
 static int kind; /* VMMALLOC_FORK */
-
 
 /* What a failed fork must leave as it was. */
 struct held {
@@ -157,13 +159,17 @@ no_directory(const char *dir)
 /* All that is free is taken in a handler, when there was room for a copy just before. */
 #define MORE_BYTES ((size_t)30 << 20)
 static const char *eats;
+static off_t eats_not; /* so much is left */
 static int eaten;
 
 static void
 eat(void)
 {
-	if (eats != NULL)
+	if (eats != NULL) {
 		eaten = disk_eat(eats);
+		if (ftruncate(eaten, lseek(eaten, 0, SEEK_END) - eats_not) != 0)
+			_exit(99);
+	}
 	eats = NULL;
 }
 
@@ -193,6 +199,127 @@ full_in_handler(const char *path)
 	    blocks_write(1), "filled up in a handler: the heap is whole");
 	close(eaten);
 	unlink(path);
+}
+
+/*
+ * The child's file is full when some of the heap is in it: that becomes memory again. When
+ * its parent has ended, the heap returns to the parent's file, which has older content.
+ */
+#define PARTED_BYTES ((size_t)16 << 20)
+#define RETURNED_KB 4096UL
+#define RETURN_LIMIT_MS 1000
+
+static int
+child_lives(void *argument)
+{
+	(void)argument;
+	return 1;
+}
+
+static int
+is_all(const char *data, size_t size, char value)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (data[i] != value)
+			return 0;
+	}
+	return 1;
+}
+
+/* The last process that needs the file; says so with a byte. */
+static _Noreturn void
+half_filled_child(const char *parted, int parents_end, int said)
+{
+	char is_good = (char)(blocks_are(2) && is_all(parted, PARTED_BYTES, 2));
+	char byte;
+
+	/* The end of the pipe: nobody else has it any more. */
+	if (read(parents_end, &byte, 1) != 0)
+		_exit(1);
+	heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
+	is_good &= (char)(blocks_are(2) && is_all(parted, PARTED_BYTES, 2));
+	if (write(said, &is_good, 1) != 1)
+		_exit(1);
+	_exit(0);
+}
+
+/* A child without a file keeps its parent's heap private, while that writes to it. */
+static _Noreturn void
+half_filled_parent(const char *path, off_t room, int said)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct heap_child child;
+	char *parted;
+	int ends[2];
+
+	if (posix_memalign((void **)&parted, page, PARTED_BYTES) != 0 ||
+	    pipe(ends) != 0)
+		_exit(1);
+	memset(parted, 1, PARTED_BYTES);
+	/* Now the heap is mapped in three parts. */
+	madvise(parted + PARTED_BYTES / 2, page, MADV_DONTDUMP);
+	eaten = disk_eat(path);
+	if (!heap_child_start(&child, child_lives, NULL))
+		_exit(1);
+	/* The child has the file open, too. */
+	if (ftruncate(eaten, 0) != 0)
+		_exit(1);
+	close(eaten);
+	unlink(path);
+	blocks_write(2);
+	memset(parted, 2, PARTED_BYTES);
+	eats = path;
+	eats_not = room;
+	if (fork() == 0) {
+		close(ends[1]);
+		close(child.told);
+		close(eaten);
+		half_filled_child(parted, ends[0], said);
+	}
+	if (ftruncate(eaten, 0) != 0)
+		_exit(1);
+	close(eaten);
+	unlink(path);
+	_exit(!heap_child_end(&child));
+}
+
+static fsblkcnt_t
+free_blocks(void)
+{
+	struct statvfs now;
+
+	return statvfs(getenv("VMMALLOC_POOL_DIR"), &now) == 0 ? now.f_bfree : 0;
+}
+
+static void
+half_filled(const char *path)
+{
+	fsblkcnt_t before = free_blocks();
+	int said[2], is_good = 1;
+	char byte;
+
+	for (off_t mib = 32; mib <= 44; mib += 4) {
+		pid_t pid;
+
+		if (pipe(said) != 0)
+			exit(99);
+		pid = fork();
+		if (pid == 0) {
+			close(said[0]);
+			half_filled_parent(path, mib << 20, said[1]);
+		}
+		close(said[1]);
+		if (!blocks_ends_good(pid) || read(said[0], &byte, 1) != 1 || byte != 1) {
+			printf("# not with %d MiB of room\n", (int)mib);
+			is_good = 0;
+		}
+		close(said[0]);
+		/* What a process had is free again a little after its end. */
+		for (int i = 0; i < 2000 && free_blocks() < before; i++)
+			usleep(1000);
+	}
+	blocks_result(is_good,
+	    "a file that fills up while it is made: nothing is lost");
 }
 
 /* The address space that is mapped, in bytes. */
@@ -337,6 +464,8 @@ main(int argc, char **argv)
 	no_directory(dir);
 	if (kind != 1)
 		full_in_handler(path);
+	if (kind == 3)
+		half_filled(path);
 	by_libc(path);
 	full_afterwards(path);
 	return blocks_plan();
