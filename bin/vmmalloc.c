@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -585,16 +586,16 @@ look_at_memory(const char *pid, struct pool *pool)
 }
 
 /* The number behind a name in /proc/PID/status; 0 if there is none. */
-static unsigned long
-status_field(const char *pid, const char *name)
+static unsigned long long
+status_field(const char *pid, const char *name, int base)
 {
 	FILE *status = open_proc(pid, "status");
-	unsigned long value = 0;
+	unsigned long long value = 0;
 	char line[256];
 
 	while (status != NULL && fgets(line, sizeof(line), status) != NULL) {
 		if (strncmp(line, name, strlen(name)) == 0)
-			value = strtoul(line + strlen(name), NULL, 10);
+			value = strtoull(line + strlen(name), NULL, base);
 	}
 	if (status != NULL)
 		fclose(status);
@@ -641,19 +642,21 @@ why_no_stop(const char *pid)
 {
 	char path[64];
 	struct stat stat_of_it;
+	bool may_trace = (status_field(pid, "CapEff:", 16) &
+	    1ULL << CAP_SYS_PTRACE) != 0;
 
 	snprintf(path, sizeof(path), "/proc/%s", pid);
 	if (never_stops(pid))
 		return "never";
-	if (status_field(pid, "TracerPid:") != 0)
+	if (status_field(pid, "TracerPid:", 10) != 0)
 		return "traced";
-	if (yama_scope() >= 3)
+	if (yama_scope() >= (may_trace ? 3 : 2))
 		return "yama";
 	/* The superuser's, of another's process: PR_SET_DUMPABLE is 0. */
-	if (status_field(pid, "Uid:") != 0 && stat(path, &stat_of_it) == 0 &&
-	    stat_of_it.st_uid == 0)
+	if (!may_trace && status_field(pid, "Uid:", 10) != 0 &&
+	    stat(path, &stat_of_it) == 0 && stat_of_it.st_uid == 0)
 		return "undumpable";
-	return status_field(pid, "Seccomp:") != 0 ? "seccomp?" : "yes";
+	return status_field(pid, "Seccomp:", 10) != 0 ? "seccomp?" : "yes";
 }
 
 static void
@@ -883,7 +886,9 @@ stops_here(void)
 	close(ends[1]);
 	pthread_join(thread, NULL);
 	close(ends[0]);
-	return error == 0 ? "yes"
+	if (error == 0)
+		return "yes";
+	return error != EPERM ? strerror(error)
 	    : "no (ptrace is refused): a process with threads keeps private memory"
 	      " after a fork";
 }

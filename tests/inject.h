@@ -39,6 +39,8 @@
 	X(PLAIN, int, madvise, (void *address, size_t size, int advice), \
 	    (address, size, advice)) \
 	X(PLAIN, int, mlock, (const void *address, size_t size), (address, size)) \
+	X(PLAIN, int, mlock2, (const void *address, size_t size, unsigned flags), \
+	    (address, size, flags)) \
 	X(PLAIN, void *, mmap, (void *address, size_t size, int protection, int flags, \
 	    int fd, off_t offset), \
 	    (address, size, protection, flags, fd, offset)) \
@@ -65,6 +67,10 @@
 	    size_t size), (dir, path, data, size)) \
 	X(PLAIN, int, sched_getaffinity, (pid_t pid, size_t size, cpu_set_t *set), \
 	    (pid, size, set)) \
+	X(PLAIN, int, setresuid, (uid_t real, uid_t effective, uid_t saved), \
+	    (real, effective, saved)) \
+	X(PLAIN, int, setrlimit, (int resource, const struct rlimit *limit), \
+	    (resource, limit)) \
 	X(PLAIN, int, stat, (const char *path, struct stat *stat), (path, stat)) \
 	X(PLAIN, int, statx, (int dir, const char *path, int flags, unsigned mask, \
 	    struct statx *stat), (dir, path, flags, mask, stat)) \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* on_dax.c: what is special about a pool on a device's own pages; run with the library
  * preloaded, by tests/dax/guest. on_dax
- * pages|no-fork|no-memory|no-memory-private|leave|find|hold. Prints TAP. */
+ * pages|no-fork|leave|find|fresh|hold. Prints TAP. */
 #include "config.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "blocks.h"
+#include "heap_return.h"
 #include "in_pool.h"
 
 #define NBLOCKS 50
@@ -53,34 +54,24 @@ pages(void)
 	return blocks_plan();
 }
 
-/*
- * Where a child can have nothing of its own, fork(2) fails, and no more. The pool stays
- * the file's, but where the kernel, not the library, refuses a child that shares pages.
- */
+/* A child cannot have a file of its own on a device: fork(2) fails, and no more. */
 static int
-no_fork(int expected, bool stays_shared)
+no_fork(void)
 {
 	struct in_pool_figures before, after;
-	char text[200];
 	int is_good;
 
 	blocks_set(NBLOCKS, BLOCK_BYTES);
 	blocks_write(1);
 	in_pool_look(&before);
-	is_good = blocks_fork_fails(expected);
+	is_good = blocks_fork_fails(EOPNOTSUPP);
 	in_pool_look(&after);
-	snprintf(text, sizeof(text), "fork fails, ten times: %s",
-	    strerror(expected));
-	blocks_result(is_good, text);
+	blocks_result(is_good, "fork fails, ten times: EOPNOTSUPP");
 	blocks_result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD,
 	    "no child is left");
-	if (stays_shared)
-		blocks_result(before.shared_kb == after.shared_kb &&
-		    before.pool_kb == after.pool_kb && after.shared_kb > 0,
-		    "all of the pool is still mapped, and shared");
-	else
-		blocks_result(after.pool_kb > 0 && after.shared_kb == 0,
-		    "what the heap has of the pool is private");
+	blocks_result(before.shared_kb == after.shared_kb &&
+	    before.pool_kb == after.pool_kb && after.shared_kb > 0,
+	    "all of the pool is still mapped, and shared");
 	blocks_result(blocks_are(1) && blocks_write(2) && blocks_are(2),
 	    "the heap is whole");
 	return blocks_plan();
@@ -123,6 +114,42 @@ find(void)
 	return blocks_plan();
 }
 
+/*
+ * Memory that is handed out while the heap is not on the device, as zeroes that nobody
+ * has touched, is zeroes when the heap has returned; whatever the device had there.
+ */
+#define RETURNED_KB 1024UL
+#define RETURN_LIMIT_MS 60000
+
+static int
+lives(void *argument)
+{
+	(void)argument;
+	return 1;
+}
+
+static int
+fresh(void)
+{
+	struct heap_child child;
+	char *block;
+	size_t found = 0;
+	char text[200];
+
+	blocks_set(NBLOCKS, BLOCK_BYTES);
+	blocks_write(1);
+	blocks_result(heap_child_start(&child, lives, NULL), "fork");
+	block = calloc(NSECRETS, SECRET_BYTES);
+	blocks_result(block != NULL && blocks_write(2), "calloc beside a child");
+	blocks_result(heap_child_end(&child), "the child ends");
+	blocks_result(heap_returns(RETURNED_KB, RETURN_LIMIT_MS), "the heap returns");
+	for (size_t i = 0; block != NULL && i < NSECRETS * SECRET_BYTES; i++)
+		found += block[i] != 0;
+	snprintf(text, sizeof(text), "of calloc's memory, %zu bytes are not 0", found);
+	blocks_result(found == 0 && blocks_are(2), text);
+	return blocks_plan();
+}
+
 /* A process that is there until it is told that it may go. */
 static int
 hold(void)
@@ -144,12 +171,10 @@ main(int argc, char **argv)
 
 	if (strcmp(what, "pages") == 0)
 		return pages();
+	if (strcmp(what, "fresh") == 0)
+		return fresh();
 	if (strcmp(what, "no-fork") == 0)
-		return no_fork(EOPNOTSUPP, true);
-	if (strcmp(what, "no-memory") == 0)
-		return no_fork(ENOMEM, true);
-	if (strcmp(what, "no-memory-private") == 0)
-		return no_fork(ENOMEM, false);
+		return no_fork();
 	if (strcmp(what, "leave") == 0)
 		return leave();
 	if (strcmp(what, "find") == 0)
