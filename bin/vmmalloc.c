@@ -854,12 +854,6 @@ advice(const struct place *place)
 	       " blocks under VMMALLOC_FORK=2";
 }
 
-static void
-do_nothing(void *argument)
-{
-	(void)argument;
-}
-
 /* By this very process, which has a second thread for it. */
 static void *
 wait_in_thread(void *pipe_end)
@@ -882,7 +876,7 @@ stops_here(void)
 	error = pthread_create(&thread, NULL, wait_in_thread, &ends[0]);
 	if (error != 0)
 		return strerror(error);
-	error = vmm_os_aside(do_nothing, NULL, VMM_OS_STOP_OTHERS);
+	error = vmm_os_call_stopped(NULL, NULL, VMM_OS_STOP_OTHERS);
 	close(ends[1]);
 	pthread_join(thread, NULL);
 	close(ends[0]);

@@ -101,7 +101,10 @@ in_child(void)
 	vmm_pool_fork_child(current.call);
 	was_interrupted = jemalloc.child();
 	vmm_os_files_reset();
-	/* What arenas keep need not be copied. Not where malloc itself was interrupted. */
+	/*
+	 * First what arenas keep, which then need not be copied. Not if a signal has
+	 * interrupted malloc, for then arenas are not consistent.
+	 */
 	if (current.call->wants_file && !was_interrupted)
 		jemalloc.purge();
 	vmm_pool_fork_settle(current.call);

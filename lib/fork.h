@@ -43,9 +43,9 @@ bool vmm_fork_takes_locks(void);
  * fork(2), for the program: -1 with errno, and the process as it was before, where
  * the child cannot get the heap that VMMALLOC_FORK says it should: ENOMEM, ENOSPC,
  * EMFILE, ... besides fork's own; EAGAIN in a signal handler that has interrupted the
- * pool, another fork at its locks, or an allocation for which other threads wait. Most of that is seen before anything is done; if
- * the child cannot fill its file after all, it ends before fork returns in it, and is
- * waited for. Thread-safe.
+ * pool, another fork at its locks, or an allocation for which other threads wait. Most of
+ * that is seen before anything is done; if the child cannot fill its file after all, it
+ * ends before fork returns in it, and is waited for. Thread-safe.
  */
 pid_t vmm_fork(void);
 

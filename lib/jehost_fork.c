@@ -110,9 +110,9 @@ vmm_jehost_mutex_unlock(pthread_mutex_t *mutex)
 	return pthread_mutex_unlock(mutex);
 }
 
-/* Takes all locks. False if that can never be, or there are too many to note. */
+/* Takes all locks. False if that can never be. */
 static bool
-before_fork(void)
+lock_allocator(void)
 {
 	/* This thread is to have its cache, or to go without, when it takes the lock. */
 	vmm_jehost_tcache_begin();
@@ -132,7 +132,7 @@ before_fork(void)
 }
 
 static void
-in_parent(void)
+unlock_in_parent(void)
 {
 	own_handlers.parent();
 	vmm_jehost_mutex_unlock(&vmm_jehost_tcache_lock);
@@ -140,7 +140,7 @@ in_parent(void)
 }
 
 static bool
-in_child(void)
+unlock_in_child(void)
 {
 	bool was_interrupted = forking.own.count > 0;
 
@@ -161,7 +161,7 @@ vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
 {
 	VMM_LOG_ENTER();
 	const struct vmm_fork_allocator with_lock = {
-		before_fork, in_parent, in_child, vmm_jehost_purge_arenas
+		lock_allocator, unlock_in_parent, unlock_in_child, vmm_jehost_purge_arenas
 	};
 	enum vmm_fork kind = vmm_init_start()->fork;
 	static bool is_registered;

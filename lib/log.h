@@ -78,7 +78,7 @@ void vmm_log_copy(const char *data, size_t length);
 
 /*
  * Set while this thread waits for a helper that has its thread-local data (os.h,
- * vmm_os_aside): the trace is written by processes, each under its own name.
+ * vmm_os_call_stopped): the trace is written by processes, each under its own name.
  */
 extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")));
 

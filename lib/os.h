@@ -13,7 +13,8 @@
  * Functions that can fail return 0 or an errno value and leave results in what
  * their pointers name, on success alone. Sizes, offsets and addresses are bytes
  * and multiples of the page size of what they belong to, unless said otherwise.
- * Nothing here allocates, takes a lock or uses stdio; errno may change.
+ * Nothing here allocates or uses stdio, nor takes a lock but where it is said; errno may
+ * change.
  */
 
 /* What a file system can and cannot do, as far as a pool is concerned. */
@@ -95,7 +96,7 @@ bool vmm_os_has_threads(void);
 enum vmm_os_others {
 	VMM_OS_NO_OTHERS,   /* this one is alone, as in a child of fork(2) */
 	VMM_OS_STOP_OTHERS, /* if there are any, they may be stopped */
-	VMM_OS_SPARE_OTHERS,
+	VMM_OS_SPARE_OTHERS, /* they must not be stopped */
 };
 
 /*
@@ -103,7 +104,7 @@ enum vmm_os_others {
  * in a helper that shares this process's memory, and that stops the others by ptrace(2)
  * without a signal; system calls that return EINTR for that reason alone are made again.
  * Where this thread is alone it calls `work` itself. `work` must not take locks, nor rely
- * on this thread's errno.
+ * on this thread's errno; NULL: they only stop. One caller at a time.
  *
  * 0 if `work` was called and returned. EPERM where threads must not or cannot be stopped
  * (another tracer, PR_SET_DUMPABLE, Yama, seccomp), EAGAIN if a thread did not stop in
@@ -111,7 +112,7 @@ enum vmm_os_others {
  * this thread is known to be alone: then `work` was not called. ECANCELED if the helper was
  * killed: `work` may have been interrupted.
  */
-int vmm_os_aside(void (*work)(void *argument), void *argument,
+int vmm_os_call_stopped(void (*work)(void *argument), void *argument,
     enum vmm_os_others others);
 
 /*
@@ -298,7 +299,7 @@ struct vmm_os_part {
 	bool is_own;         /* false: the program has mapped something else there */
 	bool is_locked;      /* mlock(2) */
 	bool is_locked_on_fault; /* what of it is in memory (mlock2(2)) */
-	bool is_unforked;    /* children do not get it (madvise(2), MADV_DONTFORK) */
+	bool is_dontfork;    /* children do not get it (madvise(2), MADV_DONTFORK) */
 	unsigned settings;   /* other advice that stays with the mapping */
 };
 

@@ -130,7 +130,7 @@ read_flags(struct vmm_os_part *part, const char *flags)
 		if (strstr(flags, settings[i].letters) != NULL)
 			part->settings |= 1U << i;
 	}
-	part->is_unforked = strstr(flags, "dc ") != NULL;
+	part->is_dontfork = strstr(flags, "dc ") != NULL;
 	part->is_locked = strstr(flags, "lo ") != NULL;
 	part->is_locked_on_fault = strstr(flags, "lf ") != NULL;
 }

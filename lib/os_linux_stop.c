@@ -238,7 +238,7 @@ help(void *argument)
 
 	futex_wait(&helper->may_begin, 0);
 	helper->error = stop_all(helper);
-	if (helper->error == 0)
+	if (helper->error == 0 && helper->work != NULL)
 		helper->work(helper->argument);
 	let_all_go(helper);
 	return 0;
@@ -345,7 +345,8 @@ static __thread struct alone *alone __attribute__((tls_model("initial-exec")));
 static void
 work_alone(void)
 {
-	alone->work(alone->argument);
+	if (alone->work != NULL)
+		alone->work(alone->argument);
 }
 
 static int
@@ -387,7 +388,7 @@ call(void (*work)(void *argument), void *argument, int tasks, size_t count)
 }
 
 int
-vmm_os_aside(void (*work)(void *argument), void *argument,
+vmm_os_call_stopped(void (*work)(void *argument), void *argument,
     enum vmm_os_others others)
 {
 	VMM_LOG_ENTER();

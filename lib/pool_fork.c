@@ -213,7 +213,7 @@ vmm_pool_fork_end(struct vmm_pool_fork *fork, bool is_done)
 		words_taken &= ~((uint64_t)1 << (fork->word - words));
 	vmm_pool.forks--;
 	count(fork, is_done);
-	/* Little has been written since, and more will be if the return has to wait. */
+	/* Without a rest: the longer it waits, the more pages have to be copied. */
 	if (fork->wants_file)
 		vmm_pool.rest_until_us = 0;
 	if (vmm_pool.forks == 0)

@@ -94,19 +94,13 @@ keep_in_core(const struct vmm_os_part *part)
  * the heap has to stay. Where nobody can say who waits, all are made to ask again, once
  * no locks are held.
  */
-static void
-nothing(void *argument)
-{
-	(void)argument;
-}
-
 static int
 check_waits(void)
 {
 	struct vmm_os_waits waits;
 
 	vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, &waits);
-	return waits.npi == 0 || vmm_os_aside(nothing, NULL, vmm_pool.others) == 0
+	return waits.npi == 0 || vmm_os_call_stopped(NULL, NULL, vmm_pool.others) == 0
 	    ? 0 : EAGAIN;
 }
 
@@ -117,7 +111,7 @@ requeue_waits(void)
 
 	vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, &waits);
 	if ((waits.count == 0 && waits.is_complete) ||
-	    vmm_os_aside(nothing, NULL, vmm_pool.others) == 0)
+	    vmm_os_call_stopped(NULL, NULL, vmm_pool.others) == 0)
 		return;
 	for (size_t i = 0; i < waits.count; i++)
 		vmm_os_futex_wake_file(&vmm_pool.file,
@@ -174,7 +168,7 @@ vmm_pool_leave_by_mapping(void)
 
 		if (!part->is_own || !part->is_shared)
 			continue;
-		if (part->is_unforked) {
+		if (part->is_dontfork) {
 			vmm_pool.keeps_shared = true;
 			continue;
 		}

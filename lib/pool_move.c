@@ -26,7 +26,7 @@ static struct {
 	size_t begin, end;
 	size_t done;
 	char *window;
-	bool verifies; /* pages have been copied before: only those that differ */
+	bool is_second; /* copy: only of pages that differ from the first */
 	bool has_deadline; /* others wait */
 	uint64_t deadline_us;
 	struct vmm_os_parts parts;
@@ -91,7 +91,7 @@ put(size_t begin, size_t end)
 	const char *from = vmm_pool.base + begin;
 	char *to = move.window + (begin - move.begin);
 
-	if (move.verifies && memcmp(to, from, end - begin) == 0)
+	if (move.is_second && memcmp(to, from, end - begin) == 0)
 		return 0;
 	/* A child has none of its parent's file mapped yet: all at once, not page by page. */
 	if (move.to == VMM_POOL_TO_NEW_FILE)
@@ -174,7 +174,7 @@ copy_chunk(size_t begin, size_t end)
 		size_t at = begin + page * page_size;
 
 		/* One by one, where each may differ. */
-		last = move.verifies ? page + 1 : end_of_run(is_wanted, page, npages);
+		last = move.is_second ? page + 1 : end_of_run(is_wanted, page, npages);
 		if (is_wanted[page])
 			error = put(at, begin + last * page_size);
 		else if (reserves)
@@ -313,7 +313,7 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
 	move.begin = move.done = begin;
 	move.end = end;
 	move.window = window;
-	move.verifies = false;
+	move.is_second = false;
 	move.has_deadline = false;
 	move.knows_data = vmm_os_file_is_own(&vmm_pool.parents);
 	move.data_begin = move.data_end = 0;
@@ -323,10 +323,10 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
 		error = EBUSY;
 	else if (has_threads)
 		error = copy_before();
-	move.verifies = has_threads;
+	move.is_second = has_threads;
 	move.has_deadline = has_threads;
 	if (error == 0)
-		error = vmm_os_aside(work, NULL, others);
+		error = vmm_os_call_stopped(work, NULL, others);
 	if (error == 0)
 		error = move.error;
 	*done = move.done;

@@ -113,7 +113,6 @@ size_file(struct vmm_os_room *room)
 static int
 set_up_fork(const struct vmm_settings *settings)
 {
-	vmm_pool.fork = settings->fork;
 	vmm_pool.reserve = settings->reserve;
 	if (settings->never_stops)
 		vmm_pool.others = VMM_OS_SPARE_OTHERS;
@@ -122,8 +121,7 @@ set_up_fork(const struct vmm_settings *settings)
 	if (vmm_os_path_absolute(settings->pool_dir, vmm_pool.dir,
 		sizeof(vmm_pool.dir)) != 0)
 		vmm_pool.dir[0] = '\0';
-	return vmm_pool.fork == VMM_FORK_NONE ? 0
-					      : vmm_os_own_make(&vmm_pool.own);
+	return settings->fork == VMM_FORK_NONE ? 0 : vmm_os_own_make(&vmm_pool.own);
 }
 
 /* The trace's line, by which one sees whether it is the pool that was meant. */

@@ -106,7 +106,7 @@ has_giant_pages(void)
  * free comes from the file again.
  */
 static bool
-come_back(void)
+begin_return(void)
 {
 	bool is_alone = vmm_pool.is_copied;
 
@@ -117,10 +117,11 @@ come_back(void)
 		return false;
 	vmm_pool.is_private = vmm_pool.is_copied = false;
 	vmm_pool.return_at_us = vmm_pool.rest_until_us;
+	/* What has no blocks yet gets them as it returns, or when it is used (has_blocks). */
 	vmm_pool.reserved = vmm_larger(vmm_pool.reserved, vmm_pool.high_water);
 	/* Where all is mapped from the start, what was taken away comes back. */
 	if (vmm_pool.file.fs.maps_reserve || vmm_pool.file.fs.device_bytes != 0)
-		vmm_pool_map_to(vmm_pool.size);
+		vmm_pool_map_to(vmm_pool.size); /* or later, as the heap grows */
 	vmm_os_lock_release(&vmm_pool.users);
 	if (!has_giant_pages())
 		mark_free(vmm_pool.mapped / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE);
@@ -282,7 +283,7 @@ next_step(void)
 		step(now_us);
 		return false;
 	}
-	if (come_back())
+	if (begin_return())
 		return true;
 	pause_return(now_us, PAUSE_USERS_US);
 	return false;

@@ -58,7 +58,6 @@ struct vmm_pool_state {
 	struct vmm_os_file parents; /* while a child fills its own; or fd -1 */
 
 	/* fork(2) */
-	enum vmm_fork fork;
 	enum vmm_reserve reserve;
 	char dir[PATH_MAX]; /* where children's files are made */
 	size_t memory_from; /* from here on memory without a file is the library's */
@@ -163,7 +162,7 @@ bool vmm_pool_fill_holes(size_t offset, size_t size);
 void vmm_pool_return_chunks(size_t offset, size_t size);
 
 /*
- * pool_leave.c: makes the heap private, if it is not. 0, or an errno value: then some of it
+ * pool_leave.c, with the lock: makes the heap private, if it is not. 0, or an errno value: then some of it
  * may be private already, which does no harm, since a private page has what the file's
  * had, and returns. EAGAIN where threads would have to stop and do not.
  */
@@ -181,10 +180,10 @@ enum vmm_pool_target {
 };
 
 /*
- * Moves what is mapped at [begin, end), multiples of the unit, to other memory with the same
- * content. The other threads stand still meanwhile, for some milliseconds at most: *done
+ * With the lock: moves what is mapped at [begin, end), multiples of the unit, to other
+ * memory with the same content. The other threads stand still meanwhile, for some milliseconds at most: *done
  * says how far it has come by then. Pages that the program has mapped by itself stay.
- * EPERM, EAGAIN, ECANCELED, ... of vmm_os_aside; EBUSY, if the kernel may write by itself
+ * EPERM, EAGAIN, ECANCELED, ... of vmm_os_call_stopped; EBUSY, if the kernel may write by itself
  * to pages that are to be shared; ENOSPC, EIO, ...: nothing is lost, and what is behind
  * *done is as it was.
  */

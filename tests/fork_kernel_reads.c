@@ -176,4 +176,6 @@ run_reads(const struct test_case *self)
 	cases_comment("returned after %d of %d rounds", returned, NROUNDS);
 	cases_result(is_good, "what was read is in the heap");
 	cases_result(count_wrong(buffer) == 0, "and stays there");
+	cases_result(heap_returned_rightly(returned, NROUNDS, 1),
+	    "the heap did not return meanwhile");
 }

@@ -248,6 +248,9 @@ run_mappings(const struct test_case *self)
 	}
 	munmap(region, bytes);
 	cases_comment("%d forks were refused", refused);
+	/* The ordinary heap needs no mappings for a fork. */
+	cases_result(getenv("VMMALLOC_POOL_DIR") == NULL || refused > 0,
+	    "some forks are refused");
 	cases_result(is_refused_well(is_wrong, before),
 	    "the process is as it was");
 }

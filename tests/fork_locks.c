@@ -61,7 +61,7 @@ vmm_os_has_threads(void)
 }
 
 int
-vmm_os_aside(void (*work)(void *argument), void *argument,
+vmm_os_call_stopped(void (*work)(void *argument), void *argument,
     enum vmm_os_others others)
 {
 	if (others != VMM_OS_NO_OTHERS && has_threads)

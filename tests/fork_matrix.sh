@@ -2,7 +2,7 @@
 # fork_matrix.sh: for tests/test_fork_{pages,waits,kernel,count}.sh: on which file systems
 # and under which conditions their programs run. Sourced behind lib.sh.
 
-unset VMMALLOC_STOP_THREADS TEST_NOT_DUMPABLE
+unset VMMALLOC_STOP_THREADS TEST_NOT_DUMPABLE TEST_NO_STOPS
 VMMALLOC_FORK=1
 export VMMALLOC_FORK
 
@@ -68,6 +68,8 @@ each_place() {
 # allowed by the setting, another tracer is there, a filter kills who tries, the process
 # is not dumpable.
 hindered() {
+	TEST_NO_STOPS=1
+	export TEST_NO_STOPS
 	under="env VMMALLOC_STOP_THREADS=never"
 	preloaded "no stops" release "$@"
 	under=$programs/traced
@@ -80,6 +82,7 @@ hindered() {
 	fi
 	under=
 	not_dumpable "$@"
+	unset TEST_NO_STOPS
 }
 
 # not_dumpable NAME ARGUMENT...: by a user without privileges, who reaches neither the

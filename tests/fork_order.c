@@ -159,7 +159,7 @@ on_signal_too(int number)
 	(void)number;
 	if (pid == 0)
 		_exit(0);
-	if (pid > 0 && !blocks_ends_good(pid))
+	if (pid < 0 ? errno != EAGAIN : !blocks_ends_good(pid))
 		is_bad_in_signal = 1;
 	errno = saved_errno;
 }

@@ -357,4 +357,6 @@ run_table(const struct test_case *self)
 	}
 	cases_comment("%d rounds, the heap was seen returned in %d", rounds,
 	    rounds_returned);
+	cases_result(heap_returned_rightly(rounds_returned, rounds,
+	    table->lists[0] == calls_aio), "the heap returned, if it may");
 }

@@ -21,6 +21,14 @@ int heap_is_returned(unsigned long limit_kb);
 /* Allocates until that is so, for limit_ms at most, and returns whether it is so. */
 int heap_returns(unsigned long limit_kb, int limit_ms);
 
+/*
+ * Whether the heap was seen returned as often as it should be: of so many looks. Never
+ * while the kernel may write to it, or threads cannot be stopped (TEST_NO_STOPS in the
+ * environment); sometimes otherwise, for there may be a rest between two returns; on the
+ * ordinary heap always.
+ */
+int heap_returned_rightly(int seen, int looks, int kernel_writes);
+
 /* Forks a child that ends at once, and waits for it. Returns 0 if that fails. */
 int heap_forks(void);
 

@@ -20,9 +20,8 @@ for variant in $(variants); do
 	on_pool "$variant" env \
 		LD_PRELOAD="$(library "$variant") $programs/.libs/handlers.so" \
 		timeout -s KILL 100 "$programs/fork_order" handlers \
-		>"$work/out" 2>&1 </dev/null
-	expect "$variant: handlers from before the first allocation" \
-		grep -q '^ok [0-9]* - fork, after it all$' "$work/out"
+		>"$work/tap" 2>&1 </dev/null
+	tap "$work/tap" "$variant, handlers from before the first allocation"
 
 	for way in clone _Fork; do
 		on_pool "$variant" "$programs/fork_order" $way \

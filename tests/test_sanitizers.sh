@@ -18,7 +18,7 @@ sources() {
 below() {
 	for name in $below_jemalloc; do
 		case $1,$name in
-		thread,os_linux_stop) echo "$top_srcdir/tests/inline_aside.c" ;;
+		thread,os_linux_stop) echo "$top_srcdir/tests/inline_stop.c" ;;
 		thread,os_linux_task) ;;
 		*) sources "$name" ;;
 		esac

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* inline_aside.c: in place of os_linux_stop.c, for ThreadSanitizer, which knows no process
+/* inline_stop.c: in place of os_linux_stop.c, for ThreadSanitizer, which knows no process
  * that shares memory without being a thread: work is done by the thread that asks. */
 #include "config.h"
 
@@ -12,7 +12,7 @@ vmm_os_has_threads(void)
 }
 
 int
-vmm_os_aside(void (*work)(void *argument), void *argument,
+vmm_os_call_stopped(void (*work)(void *argument), void *argument,
     enum vmm_os_others others)
 {
 	(void)others;
