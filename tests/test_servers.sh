@@ -12,114 +12,12 @@
 : "${SERVER_SECONDS=}"
 : "${SERVER_KINDS:=programs PostgreSQL redis Apache memcached nginx}"
 
-# asked_for KIND
-asked_for() {
-	case " $SERVER_KINDS " in
-	*" $1 "*) return 0 ;;
-	esac
-	return 1
-}
-
-# Servers give up root, and then see no directory of root's: what they need lies in
-# one that all may enter, by a name as short as those of sockets have to be.
-public=$(mktemp -d /tmp/vmm.XXXXXX) || exit 99
-chmod 755 "$public"
-pool=$public/pool
-if [ "$pool_dir" = "$work" ]; then
-	mkdir "$pool"
-else
-	pool=$(mktemp -d "${pool_dir%/*}/vmmalloc.XXXXXX") || exit 99
-fi
-shared_pool=$pool
-
-# What is tried: of each word, a variant of the library and its VMMALLOC_FORK.
-settings="release,1 release,2"
-for variant in $(variants); do
-	mkdir "$public/$variant"
-	cp "$(library "$variant")" "$public/$variant/libvmmalloc.so.1"
-	[ "$variant" != debug ] || settings="$settings debug,3"
-done
+asked=$SERVER_KINDS
+. "$top_srcdir/tests/servers.sh"
+pool=$shared_pool
+[ "$(variants)" = release ] || settings="$settings debug,3"
 settings=${SERVER_SETTINGS:-$settings}
-
-# use SETTING
-use() {
-	variant=${1%,*}
-	fork=${1#*,}
-}
-
-# preloaded COMMAND...: runs it on a pool in $pool, by way of the words in $as. What
-# hangs is ended.
-starter="timeout -k 10 $((120 + ${SERVER_SECONDS:-0}))"
-as=""
-preloaded() {
-	# shellcheck disable=SC2086 # words
-	$starter $as env -C "$public" VMMALLOC_POOL_DIR="$pool" \
-		VMMALLOC_POOL_SIZE="$pool_size" VMMALLOC_FORK="$fork" \
-		LD_PRELOAD="$public/$variant/libvmmalloc.so.1" "$@" </dev/null
-}
-
-# start LOG COMMAND...: the same in the background, in a session of its own, so that
-# its children can be ended with it. Sets $pid.
-started=
-start() {
-	start_log=$1
-	shift
-	(starter="exec setsid" && preloaded "$@") >"$start_log" 2>&1 &
-	pid=$!
-	started="$started $pid"
-}
-
-# soon COMMAND...: it succeeds within a minute, or what more $patience says.
-patience=0
-soon() {
-	soon_tries=$((600 + patience * 10))
-	until "$@" >"$work/soon" 2>&1; do
-		soon_tries=$((soon_tries - 1))
-		[ $soon_tries -gt 0 ] ||
-			{ echo "never: $*"; cat "$work/soon"; return 1; }
-		sleep 0.1
-	done
-}
-
-# gone PID: it is no more, or waits to be asked how it ended.
-gone() {
-	! grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status" 2>/dev/null
-}
-
-# status_of PID: how it ended, if it does soon; what is left of it is killed.
-status_of() {
-	soon gone "$1"
-	kill -s KILL -- "-$1" 2>/dev/null
-	wait "$1"
-	status=$?
-	forget "$1"
-	echo "status $status"
-	return $status
-}
-
-# stopped SIGNAL PID: it ends at the signal, with status 0.
-stopped() {
-	kill -s "$1" "$2" && status_of "$2"
-}
-
-forget() {
-	left=
-	for one in $started; do
-		[ "$one" = "$1" ] || left="$left $one"
-	done
-	started=$left
-}
-
-stop_all() {
-	for pid in $started; do
-		kill -s TERM -- "-$pid"
-	done 2>/dev/null
-	for pid in $started; do
-		status_of "$pid"
-	done >/dev/null 2>&1
-	rm -rf "$public" "$shared_pool"
-}
-trap 'stop_all; clean_up' EXIT
+bounded="timeout -k 10 $((120 + ${SERVER_SECONDS:-0}))"
 
 # until_over COMMAND...: again and again, it succeeds while the load is meant to last.
 until_over() {
@@ -130,44 +28,6 @@ until_over() {
 		times=$((times + 1))
 	done
 	[ $times -gt 0 ]
-}
-
-children_of() {
-	grep -l "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status 2>/dev/null |
-		cut -d / -f 3
-}
-
-# file_of PID: the inode of the file in $pool that is its heap.
-file_of() {
-	awk -v dir=" $pool/" '/ \(deleted\)$/ && index($0, dir) { print $5; exit }' \
-		"/proc/$1/maps"
-}
-
-# on_pools PID COUNT: its heap is in a file in $pool, and so are those of its
-# children, COUNT at least: in the same file with VMMALLOC_FORK=1, else in one each.
-on_pools() {
-	own=$(file_of "$1")
-	[ -n "$own" ] || { echo "$1 is on no pool"; return 1; }
-	seen=" $own "
-	number=0
-	for child in $(children_of "$1"); do
-		its=$(file_of "$child")
-		! gone "$child" || continue
-		echo "child $child: file $its, its parent's is $own"
-		[ -n "$its" ] || return 1
-		case $fork$seen in
-		1*) [ "$its" = "$own" ] || return 1 ;;
-		*" $its "*) return 1 ;;
-		esac
-		seen="$seen$its "
-		number=$((number + 1))
-	done
-	[ $number -ge "$2" ] || { echo "$number children"; return 1; }
-}
-
-# none TEXT FILE: no line of the file has it.
-none() {
-	! grep -E "$1" "$2"
 }
 
 #
