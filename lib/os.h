@@ -306,7 +306,8 @@ struct vmm_os_part {
 struct vmm_os_parts {
 	struct vmm_os_part *list; /* by address */
 	size_t count;
-	size_t bytes; /* mapped for the list */
+	size_t bytes;      /* mapped for the list */
+	bool has_settings; /* the program has set something on some of them */
 };
 
 /*
@@ -340,10 +341,14 @@ int vmm_os_populate(void *address, size_t length);
  */
 void vmm_os_populate_read(void *address, size_t length);
 
+/* Whether RLIMIT_FSIZE allows a file of `end` bytes: behind it there is SIGXFSZ. */
+bool vmm_os_file_may_reach(size_t end);
+
 /*
  * Has the file system promise the blocks of [offset, offset + length), which
  * `address` + offset maps: writing there cannot fail for space any more
- * (fallocate(2)). ENOSPC; EOPNOTSUPP where the file system cannot promise.
+ * (fallocate(2)). ENOSPC; EFBIG behind RLIMIT_FSIZE; EOPNOTSUPP where the file system
+ * cannot promise.
  * Goes through the mapping if the program has closed the descriptor. Of a device, which
  * has nothing to promise, the bytes become zero.
  */
@@ -368,8 +373,11 @@ int vmm_os_file_can_be_private(const struct vmm_os_file *file);
 /* Takes a mapping away. */
 void vmm_os_unmap(void *address, size_t length);
 
-/* Gives the memory of a private mapping back; what it then reads as is not known. */
-void vmm_os_discard(void *address, size_t length);
+/*
+ * Gives the memory of a private mapping back: it then reads as its file, or as zeroes.
+ * EINVAL where it is locked, before Linux 5.18.
+ */
+int vmm_os_discard(void *address, size_t length);
 
 /* Writes all of `data` into the file (pwrite(2)). ENOSPC, EDQUOT, EIO. */
 int vmm_os_file_write(const struct vmm_os_file *file, size_t offset,

@@ -300,6 +300,16 @@ reserve_step(const struct vmm_os_file *file, void *address, size_t offset,
 	return result == 0 ? 0 : errno;
 }
 
+bool
+vmm_os_file_may_reach(size_t end)
+{
+	VMM_LOG_ENTER();
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
+	    limit.rlim_cur == RLIM_INFINITY || end <= limit.rlim_cur;
+}
+
 int
 vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length)
@@ -312,6 +322,8 @@ vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
 		memset((char *)address + offset, 0, length);
 		return 0;
 	}
+	if (!vmm_os_file_may_reach(offset + length))
+		return EFBIG;
 	while (length > 0) {
 		size_t step = length < RESERVE_STEP_MAX ? length
 							: RESERVE_STEP_MAX;

@@ -22,6 +22,9 @@
 #define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
 #define PAGEMAP_FILE ((uint64_t)1 << 61)
 #define PAGEMAP_STEP 64
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
@@ -35,11 +38,14 @@ vmm_os_file_can_be_private(const struct vmm_os_file *file)
 	return vmm_os_file_is_own(file) ? 0 : EBADF;
 }
 
-void
+int
 vmm_os_discard(void *address, size_t length)
 {
 	VMM_LOG_ENTER();
-	madvise(address, length, MADV_DONTNEED);
+	if (madvise(address, length, MADV_DONTNEED) == 0 ||
+	    madvise(address, length, MADV_DONTNEED_LOCKED) == 0)
+		return 0;
+	return errno;
 }
 
 int
@@ -47,8 +53,17 @@ vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
     const void *data, size_t length)
 {
 	VMM_LOG_ENTER();
+	/*
+	 * Not pwrite(3), a point of cancellation: for as long as it takes, libc notes that the
+	 * thread can be cancelled at once, and that may be in the very page that is written.
+	 */
 	while (length > 0) {
-		ssize_t written = pwrite(file->fd, data, length, (off_t)offset);
+#ifdef __LP64__
+		long written = syscall(SYS_pwrite64, file->fd, data, length, offset);
+#else
+		long written = syscall(SYS_pwrite64, file->fd, data, length,
+		    (uint32_t)offset, 0);
+#endif
 
 		if (written < 0 && errno == EINTR)
 			continue;
@@ -138,20 +153,34 @@ vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by)
 	}
 }
 
-/* A file in memory that all processes which may need the pool's file have in common. */
 static int
-make_lock_file(struct vmm_os_file *file)
+make_memory_file(void)
 {
-	struct stat stat;
-	int error;
 	int fd = (int)syscall(SYS_memfd_create, "vmmalloc",
 	    MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 
 	if (fd < 0 && errno == EINVAL)
 		fd = (int)syscall(SYS_memfd_create, "vmmalloc", MFD_CLOEXEC);
+	return fd;
+}
+
+/* A file in memory that all processes which may need the pool's file have in common. */
+static int
+make_lock_file(struct vmm_os_file *file)
+{
+	struct rlimit limit;
+	struct stat stat;
+	int fd = make_memory_file();
+	int error = fd < 0 ? errno : vmm_os_fd_move_high(&fd);
+
+	/* Without it the heap would never return. */
+	if (error == EMFILE && fd < 0 && vmm_os_files_raise(&limit)) {
+		fd = make_memory_file();
+		error = fd < 0 ? errno : 0;
+		vmm_os_files_restore(&limit);
+	}
 	if (fd < 0)
-		return errno;
-	error = vmm_os_fd_move_high(&fd);
+		return error;
 	if (error == 0 && fstat(fd, &stat) != 0)
 		error = errno;
 	if (error != 0) {

@@ -175,7 +175,7 @@ vmm_os_parts_read(const void *address, size_t offset, size_t length,
 	char *line;
 	int error = vmm_os_lines_open(&lines, AT_FDCWD, VMM_OS_SELF "maps");
 
-	*parts = (struct vmm_os_parts){ NULL, 0, 0 };
+	*parts = (struct vmm_os_parts){ .list = NULL };
 	if (error != 0)
 		return error;
 	/* All of the range may lie within one mapping: what is beside that counts, too. */
@@ -199,8 +199,9 @@ vmm_os_parts_read(const void *address, size_t offset, size_t length,
 		error = vmm_os_parts_add(parts, &part);
 	}
 	vmm_os_lines_close(&lines);
-	if (error == 0 && parts->count == 0)
-		error = ENOENT;
+	if (error == 0)
+		error = lines.error != 0 ? lines.error : parts->count == 0 ? ENOENT : 0;
+	parts->has_settings = has_settings;
 	if (error == 0 && (has_settings || has_locked()))
 		error = read_settings(parts, base);
 	if (error != 0)
@@ -214,7 +215,7 @@ vmm_os_parts_free(struct vmm_os_parts *parts)
 	VMM_LOG_ENTER();
 	if (parts->bytes > 0)
 		vmm_os_unmap(parts->list, parts->bytes);
-	*parts = (struct vmm_os_parts){ NULL, 0, 0 };
+	*parts = (struct vmm_os_parts){ .list = NULL };
 }
 
 /* Sets on a window what is set on the part that it will stand in for. */

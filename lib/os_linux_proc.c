@@ -20,26 +20,44 @@
 /* A line of /proc/PID/maps has a path at its end, of which nothing is wanted. */
 #define LINE_BYTES ((size_t)8192)
 
+bool
+vmm_os_files_raise(struct rlimit *before)
+{
+	VMM_LOG_ENTER();
+	struct rlimit more;
+
+	if (getrlimit(RLIMIT_NOFILE, before) != 0)
+		return false;
+	more = *before;
+	if (more.rlim_max > more.rlim_cur)
+		more.rlim_cur = more.rlim_max;
+	else
+		more.rlim_cur = more.rlim_max = more.rlim_max + MORE_DESCRIPTORS;
+	return setrlimit(RLIMIT_NOFILE, &more) == 0;
+}
+
+void
+vmm_os_files_restore(const struct rlimit *before)
+{
+	VMM_LOG_ENTER();
+	int saved_errno = errno;
+
+	setrlimit(RLIMIT_NOFILE, before);
+	errno = saved_errno;
+}
+
 int
 vmm_os_proc_open(int directory, const char *path, int flags)
 {
 	VMM_LOG_ENTER();
-	struct rlimit limit, more;
-	int error;
+	struct rlimit limit;
 	int fd = openat(directory, path, flags | O_CLOEXEC);
 
-	if (fd >= 0 || errno != EMFILE || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+	if (fd >= 0 || errno != EMFILE)
 		return fd;
-	more = limit;
-	if (limit.rlim_max > limit.rlim_cur)
-		more.rlim_cur = limit.rlim_max;
-	else
-		more.rlim_cur = more.rlim_max = limit.rlim_max + MORE_DESCRIPTORS;
-	if (setrlimit(RLIMIT_NOFILE, &more) == 0) {
+	if (vmm_os_files_raise(&limit)) {
 		fd = openat(directory, path, flags | O_CLOEXEC);
-		error = errno;
-		setrlimit(RLIMIT_NOFILE, &limit);
-		errno = error;
+		vmm_os_files_restore(&limit);
 	} else {
 		errno = EMFILE;
 	}
@@ -116,6 +134,7 @@ vmm_os_lines_open(struct vmm_os_lines *lines, int directory, const char *path)
 		return error;
 	lines->data = data;
 	lines->begin = lines->end = 0;
+	lines->error = 0;
 	lines->fd = vmm_os_proc_open(directory, path, O_RDONLY);
 	if (lines->fd >= 0)
 		return 0;
@@ -147,8 +166,10 @@ vmm_os_lines_next(struct vmm_os_lines *lines)
 		lines->begin = 0;
 		lines->end = length;
 		got = read(lines->fd, lines->data + length, LINE_BYTES - 1 - length);
-		if (got <= 0)
+		if (got <= 0) {
+			lines->error = got < 0 ? errno : 0;
 			return NULL;
+		}
 		lines->end += (size_t)got;
 	}
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 /*
  * What a process has, as its calling thread sees it. /proc/self is the main thread, and
@@ -17,9 +18,13 @@
 #define VMM_OS_TASKS "/proc/self/task"
 
 /*
- * openat(2), close-on-exec, also where RLIMIT_NOFILE is reached: the limit is raised
- * for the moment, if that is allowed. -1 with errno.
+ * Raises RLIMIT_NOFILE for the moment, if that is allowed; and sets it as before. The
+ * second keeps errno.
  */
+bool vmm_os_files_raise(struct rlimit *before);
+void vmm_os_files_restore(const struct rlimit *before);
+
+/* openat(2), close-on-exec, also where that limit is reached. -1 with errno. */
 int vmm_os_proc_open(int directory, const char *path, int flags);
 
 /*
@@ -44,6 +49,7 @@ struct vmm_os_lines {
 	int fd;
 	size_t begin, end; /* of what has been read, and not been returned */
 	char *data;
+	int error;         /* why there is no next line, if that is not the end */
 };
 
 /* Opens a file, as vmm_os_proc_open; an errno value, or 0: then it has to be closed. */

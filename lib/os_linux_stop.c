@@ -47,12 +47,11 @@ struct helper {
 	void (*work)(void *argument);
 	void *argument;
 	int tasks;             /* VMM_OS_TASKS */
-	pid_t caller;          /* this one waits in the kernel, and is left alone */
+	pid_t process, caller; /* this thread waits in the kernel, and is left alone */
 	unsigned may_begin;    /* a futex */
 	unsigned lives;        /* another; the kernel clears it when the helper has ended */
 	int error;             /* of the stop; 0 if the work was done */
 	bool found;            /* a thread that was not seized yet */
-	bool sees_caller;
 	size_t max, ntasks;
 	struct vmm_os_task *list; /* behind the stack, of `max` */
 };
@@ -120,7 +119,6 @@ seize_named(void *argument, const char *name)
 	struct helper *helper = argument;
 	pid_t id = (pid_t)strtol(name, NULL, 10);
 
-	helper->sees_caller |= id == helper->caller;
 	if (id <= 0 || id == helper->caller || is_known(helper, id))
 		return false;
 	helper->found = true;
@@ -132,11 +130,23 @@ seize_named(void *argument, const char *name)
 static int
 seize_new(struct helper *helper)
 {
-	helper->found = helper->sees_caller = false;
+	helper->found = false;
 	helper->error = 0;
 	vmm_os_proc_each(helper->tasks, seize_named, helper);
-	/* A /proc of another PID namespace would name other processes. */
-	return helper->error == 0 && !helper->sees_caller ? EPERM : helper->error;
+	return helper->error;
+}
+
+/* A /proc of another PID namespace would name other processes. */
+static bool
+sees_caller(const struct helper *helper)
+{
+	char data[8];
+	struct vmm_text name;
+
+	vmm_text_clear(&name);
+	vmm_text_uint(&name, (uint64_t)helper->caller);
+	return vmm_os_proc_read_task(helper->tasks, name.data, "stat", data,
+		   sizeof(data)) == 0;
 }
 
 static void
@@ -184,6 +194,8 @@ stop_all(struct helper *helper)
 	size_t waited = 0;
 	int error;
 
+	if (!sees_caller(helper))
+		return EPERM;
 	/* Threads that run still may start others: until there are no new ones. */
 	do {
 		error = seize_new(helper);
@@ -231,11 +243,29 @@ futex_wait(unsigned *futex, unsigned value)
 		syscall(SYS_futex, futex, FUTEX_WAIT, value, &pause, NULL, 0);
 }
 
+/*
+ * The helper must not outlive the thread that waits for it, for it has all of the memory
+ * and the descriptors. That thread may end at any moment, with its process (exit(3) in
+ * another thread, SIGKILL) or without (execve(2)). Nor may it be stopped with its process
+ * group, for then nobody would let the threads go.
+ */
+static bool
+live_with_caller(const struct helper *helper)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	syscall(SYS_setpgid, 0, 0);
+	/* It may have ended before that. */
+	return getppid() == helper->process &&
+	    syscall(SYS_tgkill, helper->process, helper->caller, 0) == 0;
+}
+
 static int
 help(void *argument)
 {
 	struct helper *helper = argument;
 
+	if (!live_with_caller(helper))
+		return 0;
 	futex_wait(&helper->may_begin, 0);
 	helper->error = stop_all(helper);
 	if (helper->error == 0 && helper->work != NULL)
@@ -258,9 +288,8 @@ let_trace(pid_t helper)
 static void
 run(struct helper *helper, char *stack_end)
 {
-	pid_t pid = clone(help, stack_end, CLONE_VM | CLONE_FS | CLONE_FILES |
-	    CLONE_UNTRACED | CLONE_CHILD_CLEARTID, helper, NULL, NULL,
-	    &helper->lives);
+	pid_t pid = clone(help, stack_end, CLONE_VM | CLONE_FILES | CLONE_UNTRACED |
+	    CLONE_CHILD_CLEARTID, helper, NULL, NULL, &helper->lives);
 
 	if (pid < 0) {
 		helper->error = errno;
@@ -323,7 +352,8 @@ call_stopped(void (*work)(void *argument), void *argument, int tasks, size_t cou
 	helper = (void *)((char *)map + STACK_BYTES);
 	*helper = (struct helper){
 		.work = work, .argument = argument,
-		.tasks = tasks, .caller = vmm_os_thread(),
+		.tasks = tasks, .process = vmm_os_process(),
+		.caller = vmm_os_thread(),
 		.lives = 1, .error = ECANCELED, .max = count + MORE_TASKS,
 		.list = (void *)(helper + 1),
 	};

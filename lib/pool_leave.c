@@ -45,7 +45,7 @@ vmm_pool_parts(size_t begin, size_t end, struct vmm_os_parts *parts)
 	if (error != ENOENT)
 		return error;
 	/* Without /proc. */
-	*parts = (struct vmm_os_parts){ NULL, 0, 0 };
+	*parts = (struct vmm_os_parts){ .list = NULL };
 	for (error = 0; error == 0 && begin < end;) {
 		struct vmm_os_part part = {
 			.begin = begin, .end = end_of_run(begin, end),
@@ -63,27 +63,27 @@ vmm_pool_parts(size_t begin, size_t end, struct vmm_os_parts *parts)
 }
 
 /*
- * A core dump leaves out a private mapping of a file in which nothing was ever written
- * (core(5)). A store that changes nothing makes the kernel keep all of it.
+ * A window with a private mapping of the file. A core dump leaves such a one out if nothing
+ * was ever written there (core(5)). A store makes the kernel keep all of it, also when its
+ * page is thrown away again: it must not stay, for the file's may change until the window
+ * moves. Where it would stay, the dump has to do without.
  */
-static void
-keep_in_core(const struct vmm_os_part *part)
+static int
+map_private_window(const struct vmm_os_part *part, void **window)
 {
-	size_t first, npages, at;
-	unsigned char value;
-	unsigned char *byte;
+	size_t size = part->end - part->begin;
+	int error;
 
-	if ((part->protection & PROT_WRITE) == 0 ||
-	    !vmm_ranges_next_used(&vmm_pool.ranges,
-		part->begin / vmm_pool.page_size, &first, &npages))
-		return;
-	at = vmm_larger(first * vmm_pool.page_size, part->begin);
-	if (at >= part->end)
-		return;
-	byte = (unsigned char *)vmm_pool.base + at;
-	value = __atomic_load_n(byte, __ATOMIC_RELAXED);
-	__atomic_compare_exchange_n(byte, &value, value, false, __ATOMIC_RELAXED,
-	    __ATOMIC_RELAXED);
+	for (bool is_marked = false;; is_marked = true) {
+		error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, part->begin,
+		    size, VMM_OS_PRIVATE, window);
+		if (error != 0 || is_marked)
+			return error;
+		*(volatile char *)*window = 0;
+		if (vmm_os_discard(*window, vmm_os_page_size()) == 0)
+			return 0;
+		vmm_os_unmap(*window, size);
+	}
 }
 
 /*
@@ -142,29 +142,15 @@ clear_from(size_t begin)
 	return error;
 }
 
-/*
- * By private mappings of the file. No thread has to stop: a store goes to the file before,
- * to a copy of its page after, which has what the file had. Children do not get what has
- * MADV_DONTFORK, so that may stay, for devices have buffers there (RDMA); until the
- * program takes that back.
- */
-int
-vmm_pool_leave_by_mapping(void)
+/* As vmm_pool_leave_by_mapping, of what these list. */
+static int
+map_privately(const struct vmm_os_parts *parts)
 {
-	VMM_LOG_ENTER();
-	struct vmm_os_parts parts;
 	void *window;
-	int error;
+	int error = 0;
 
-	vmm_pool.keeps_shared = false;
-	error = clear_from(vmm_larger(vmm_pool.reserved, vmm_pool.high_water));
-
-	if (error == 0)
-		error = vmm_pool_parts(0, vmm_pool.mapped, &parts);
-	if (error != 0)
-		return error;
-	for (size_t i = 0; error == 0 && i < parts.count; i++) {
-		const struct vmm_os_part *part = &parts.list[i];
+	for (size_t i = 0; error == 0 && i < parts->count; i++) {
+		const struct vmm_os_part *part = &parts->list[i];
 
 		if (!part->is_own || !part->is_shared)
 			continue;
@@ -172,13 +158,54 @@ vmm_pool_leave_by_mapping(void)
 			vmm_pool.keeps_shared = true;
 			continue;
 		}
-		error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, part->begin,
-		    part->end - part->begin, VMM_OS_PRIVATE, &window);
+		error = map_private_window(part, &window);
 		if (error == 0)
 			error = vmm_os_part_replace(part, vmm_pool.base, window);
-		if (error == 0)
-			keep_in_core(part);
 	}
+	return error;
+}
+
+/* With everybody standing still. */
+static void
+map_parts(void *argument)
+{
+	int *error = argument;
+	struct vmm_os_parts parts;
+
+	*error = vmm_pool_parts(0, vmm_pool.mapped, &parts);
+	if (*error != 0)
+		return;
+	*error = map_privately(&parts);
+	vmm_os_parts_free(&parts);
+}
+
+/*
+ * By private mappings of the file. No store is lost if no thread stops: it goes to the file
+ * before, to a copy of its page after, which has what the file had. But what another thread
+ * sets meanwhile would be: where the program has set anything, all stop, if they can.
+ *
+ * Children do not get what has MADV_DONTFORK, so that may stay, for devices have buffers
+ * there (RDMA); until the program takes that back.
+ */
+int
+vmm_pool_leave_by_mapping(void)
+{
+	VMM_LOG_ENTER();
+	struct vmm_os_parts parts;
+	/* Not on the stack, which may be the program's (see pool_move.c). */
+	static int error;
+	bool is_done = false;
+
+	vmm_pool.keeps_shared = false;
+	error = clear_from(vmm_larger(vmm_pool.reserved, vmm_pool.high_water));
+	if (error == 0)
+		error = vmm_pool_parts(0, vmm_pool.mapped, &parts);
+	if (error != 0)
+		return error;
+	if (parts.has_settings && vmm_os_has_threads())
+		is_done = vmm_os_call_stopped(map_parts, &error, vmm_pool.others) == 0;
+	if (!is_done)
+		error = map_privately(&parts);
 	vmm_os_parts_free(&parts);
 	return error;
 }

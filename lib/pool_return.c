@@ -240,13 +240,16 @@ pause_return(uint64_t now_us, uint64_t longest_us)
 static void
 step(uint64_t now_us)
 {
-	size_t begin, end, done = 0;
+	size_t begin = 0, end = 0, done = 0;
 	size_t unit = vmm_pool_move_unit();
 	int error = 0;
 
 	if (next_run(&begin, &end)) {
-		error = vmm_pool_move(begin, end, VMM_POOL_TO_FILE, vmm_pool.others,
-		    &done);
+		if (!vmm_os_file_may_reach(end))
+			error = EFBIG;
+		else
+			error = vmm_pool_move(begin, end, VMM_POOL_TO_FILE,
+			    vmm_pool.others, &done);
 		/* Not what was moved of a chunk only in part. */
 		if (done < end)
 			done = vmm_larger(begin, done / unit * unit);

@@ -7,16 +7,21 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "blocks.h"
 #include "fork_pages.h"
 #include "heap_return.h"
 #include "self.h"
 
+#define FEW_ALLOCATIONS 200
+#define AREA_STACK ((size_t)1 << 20)
 #define HOLE_BLOCKS 120
 #define HOLE_BYTES ((size_t)2 << 20)
 /* The pool's own mappings may be parted a little, but not once for each hole. */
@@ -101,6 +106,13 @@ can_write(char *byte)
  * Cases without a setting
  */
 
+int
+child_lives(void *argument)
+{
+	(void)argument;
+	return 1;
+}
+
 static int
 child_sees_filler(void *value)
 {
@@ -184,6 +196,154 @@ run_threads_end(const struct test_case *self)
 		pthread_join(threads[i], NULL);
 }
 
+/* A limit of file sizes below the pool's: a signal would end the process. */
+static void
+run_file_limit(const struct test_case *self)
+{
+	struct rlimit before, limit;
+	struct heap_child child;
+	unsigned seed = 1;
+
+	(void)self;
+	filler_write(1);
+	heap_child_start(&child, child_lives, NULL);
+	filler_write(2);
+	getrlimit(RLIMIT_FSIZE, &before);
+	limit = (struct rlimit){ 1 << 20, before.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &limit);
+	heap_child_end(&child);
+	cases_stage("allocating below the limit");
+	for (int i = 0; i < FEW_ALLOCATIONS; i++)
+		heap_allocate(&seed);
+	cases_result(filler_is(2), "the heap stays where it is");
+	setrlimit(RLIMIT_FSIZE, &before);
+	cases_stage("allocating until the heap returns");
+	cases_result(heap_returns(RETURNED_KB, 20000) && filler_is(2),
+	    "the heap returns when there is no limit");
+}
+
+/* Coroutines' stacks: blocks whose first page a thread makes inaccessible, and accessible
+ * again. What it sets while another thread forks stays set. */
+#define NSTACKS 100
+#define STACK_PAGES 4
+#define GUARDED_FORKS 300
+
+static void *
+guard_and_release(void *is_over)
+{
+	static char *stacks[NSTACKS];
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	unsigned seed = 1;
+	uintptr_t wrong = 0;
+
+	while (!__atomic_load_n((int *)is_over, __ATOMIC_RELAXED)) {
+		char **stack = &stacks[((seed = seed * 1103515245 + 12345) >> 8) % NSTACKS];
+
+		if (*stack == NULL) {
+			if (posix_memalign((void **)stack, page,
+				STACK_PAGES * page) != 0)
+				_exit(99);
+			memset(*stack, 1, STACK_PAGES * page);
+			wrong |= mprotect(*stack, page, PROT_NONE) != 0;
+			wrong |= can_read(*stack);
+		} else {
+			wrong |= mprotect(*stack, page, PROT_READ | PROT_WRITE) != 0;
+			memset(*stack, 2, page);
+			free(*stack);
+			*stack = NULL;
+		}
+	}
+	return (void *)wrong;
+}
+
+static void
+run_guards_beside(const struct test_case *self)
+{
+	static int is_over;
+	pthread_t thread;
+	void *wrong;
+	int is_good = 1;
+
+	(void)self;
+	filler_write(1);
+	pthread_create(&thread, NULL, guard_and_release, &is_over);
+	for (int i = 0; i < GUARDED_FORKS; i++) {
+		cases_stage("fork %d", i);
+		is_good &= heap_forks();
+	}
+	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, &wrong);
+	cases_result(is_good && wrong == NULL, "each guard stays while it is set");
+}
+
+/* A thread's own data lies on its stack, here a block of the heap: libc's note of how it
+ * may be cancelled, too. */
+static void *
+cancel_types(void *argument)
+{
+	int type;
+
+	run_returns(argument);
+	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
+	cases_result(type == PTHREAD_CANCEL_DEFERRED,
+	    "a thread on a heap block is cancelled as before");
+	return NULL;
+}
+
+static void
+run_cancel_type(const struct test_case *self)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	void *stack;
+
+	pthread_attr_init(&attributes);
+	if (posix_memalign(&stack, (size_t)sysconf(_SC_PAGESIZE), AREA_STACK) != 0)
+		_exit(99);
+	pthread_attr_setstack(&attributes, stack, AREA_STACK);
+	pthread_create(&thread, &attributes, cancel_types, (void *)(uintptr_t)self);
+	pthread_join(thread, NULL);
+}
+
+/* A crash handler on a small stack forks a debugger. */
+#define SIGNAL_STACK 8192
+static volatile pid_t from_handler;
+
+static void
+on_signal(int number)
+{
+	(void)number;
+	from_handler = fork();
+	if (from_handler == 0)
+		_exit(0);
+}
+
+static void
+run_signal_stack(const struct test_case *self)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
+	stack_t stack = { .ss_size = SIGNAL_STACK };
+	char *map = mmap(NULL, page + SIGNAL_STACK, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)self;
+	if (SIGNAL_STACK < sysconf(_SC_MINSIGSTKSZ) + SIGNAL_STACK / 2) {
+		cases_skip("a small stack", "this machine's signals need more");
+		return;
+	}
+	mprotect(map, page, PROT_NONE);
+	stack.ss_sp = map + page;
+	sigaltstack(&stack, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	filler_write(1);
+	for (int i = 0; i < 2; i++) {
+		raise(SIGUSR1);
+		cases_result(blocks_ends_good(from_handler),
+		    "a signal handler forks on 8 KiB of stack");
+	}
+}
+
 static char *hole_blocks[HOLE_BLOCKS];
 
 static int
@@ -252,6 +412,10 @@ static const struct test_case cases[] = {
 	{ "returns", run_returns, NULL, 60 },
 	{ "main_ended", run_main_ended, NULL, 60 },
 	{ "threads_end", run_threads_end, NULL, 60 },
+	{ "file_limit", run_file_limit, NULL, 60 },
+	{ "guards_beside", run_guards_beside, NULL, 60 },
+	{ "cancel_type", run_cancel_type, NULL, 60 },
+	{ "signal_stack", run_signal_stack, NULL, 60 },
 	{ "mlock", run_setting, NULL, 30 },
 	{ "mlock_onfault", run_setting, NULL, 30 },
 	{ "dontdump", run_setting, NULL, 30 },

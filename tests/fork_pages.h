@@ -22,6 +22,9 @@ int filler_is(char value);
 char *area_make(void);
 int area_has_neighbours(const char *area);
 
+/* For heap_child_start: nothing is to be looked at. */
+int child_lives(void *argument);
+
 /* What a system call says of one byte of memory: 1, or 0 for EFAULT. */
 int can_read(const char *byte);
 int can_write(char *byte);

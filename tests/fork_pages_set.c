@@ -299,13 +299,6 @@ are_right(const struct spots *spots, int is_child, const char *when)
 }
 
 static int
-child_lives(void *argument)
-{
-	(void)argument;
-	return 1;
-}
-
-static int
 child_check(void *spots)
 {
 	return are_right(spots, 1, "in the child");
