@@ -182,7 +182,7 @@ map_parts(void *argument)
 /*
  * By private mappings of the file. No store is lost if no thread stops: it goes to the file
  * before, to a copy of its page after, which has what the file had. But what another thread
- * sets meanwhile would be: where the program has set anything, all stop, if they can.
+ * sets meanwhile would be: where a program has ever set anything, all stop, if they can.
  *
  * Children do not get what has MADV_DONTFORK, so that may stay, for devices have buffers
  * there (RDMA); until the program takes that back.
@@ -194,6 +194,7 @@ vmm_pool_leave_by_mapping(void)
 	struct vmm_os_parts parts;
 	/* Not on the stack, which may be the program's (see pool_move.c). */
 	static int error;
+	static bool had_settings;
 	bool is_done = false;
 
 	vmm_pool.keeps_shared = false;
@@ -202,7 +203,8 @@ vmm_pool_leave_by_mapping(void)
 		error = vmm_pool_parts(0, vmm_pool.mapped, &parts);
 	if (error != 0)
 		return error;
-	if (parts.has_settings && vmm_os_has_threads())
+	had_settings |= parts.has_settings;
+	if (had_settings && vmm_os_has_threads())
 		is_done = vmm_os_call_stopped(map_parts, &error, vmm_pool.others) == 0;
 	if (!is_done)
 		error = map_privately(&parts);
