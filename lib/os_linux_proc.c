@@ -113,13 +113,10 @@ vmm_os_proc_read_task(int tasks, const char *id, const char *name, char *data,
 {
 	VMM_LOG_ENTER();
 	char path[64];
-	size_t length = strlen(id), rest = strlen(name);
 
-	if (length + 1 + rest >= sizeof(path))
+	if (strlen(id) + strlen(name) + 2 > sizeof(path))
 		return ENAMETOOLONG;
-	memcpy(path, id, length);
-	path[length] = '/';
-	memcpy(path + length + 1, name, rest + 1);
+	stpcpy(stpcpy(stpcpy(path, id), "/"), name);
 	return vmm_os_proc_read(tasks, path, data, size);
 }
 

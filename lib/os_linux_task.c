@@ -103,6 +103,8 @@ try_to_trace(void *argument)
 	(void)argument;
 	/* If the filter kills, no core is wanted. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	syscall(SYS_setpgid, 0, 0);
+	syscall(SYS_tgkill, getpid(), getpid(), 0);
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (syscall(SYS_ptrace, requests[i], 0, 0, &none) == -1 &&
 		    errno != ESRCH)

@@ -284,17 +284,17 @@ half_filled_parent(const char *path, off_t room, int said)
 }
 
 static fsblkcnt_t
-free_blocks(void)
+free_blocks(const char *dir)
 {
 	struct statvfs now;
 
-	return statvfs(getenv("VMMALLOC_POOL_DIR"), &now) == 0 ? now.f_bfree : 0;
+	return statvfs(dir, &now) == 0 ? now.f_bfree : 0;
 }
 
 static void
-half_filled(const char *path)
+half_filled(const char *path, const char *dir)
 {
-	fsblkcnt_t before = free_blocks();
+	fsblkcnt_t before = free_blocks(dir);
 	int said[2], is_good = 1;
 	char byte;
 
@@ -315,7 +315,7 @@ half_filled(const char *path)
 		}
 		close(said[0]);
 		/* What a process had is free again a little after its end. */
-		for (int i = 0; i < 2000 && free_blocks() < before; i++)
+		for (int i = 0; i < 2000 && free_blocks(dir) < before; i++)
 			usleep(1000);
 	}
 	blocks_result(is_good,
@@ -465,7 +465,7 @@ main(int argc, char **argv)
 	if (kind != 1)
 		full_in_handler(path);
 	if (kind == 3)
-		half_filled(path);
+		half_filled(path, dir);
 	by_libc(path);
 	full_afterwards(path);
 	return blocks_plan();
