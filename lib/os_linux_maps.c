@@ -92,7 +92,10 @@ vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part)
 	return 0;
 }
 
-/* Of two neighbours that the kernel would have joined, one has something set. */
+/*
+ * Of two neighbours that the kernel would have joined, one has something set; or each has
+ * had pages of its own for a while.
+ */
 static bool
 is_parted(const struct vmm_os_part *one, const struct vmm_os_part *next)
 {
@@ -123,7 +126,8 @@ static const struct {
 };
 #define NSETTINGS (sizeof(settings) / sizeof(settings[0]))
 
-static void
+/* Returns whether there are any but locks, which mlockall(2) sets. */
+static bool
 read_flags(struct vmm_os_part *part, const char *flags)
 {
 	for (size_t i = 0; i < NSETTINGS; i++) {
@@ -133,6 +137,7 @@ read_flags(struct vmm_os_part *part, const char *flags)
 	part->is_dontfork = strstr(flags, "dc ") != NULL;
 	part->is_locked = strstr(flags, "lo ") != NULL;
 	part->is_locked_on_fault = strstr(flags, "lf ") != NULL;
+	return part->settings != 0;
 }
 
 static int
@@ -155,7 +160,7 @@ read_settings(struct vmm_os_parts *parts, uintptr_t base)
 		if (next < parts->count && strncmp(line, "VmFlags:", 8) == 0 &&
 		    mapping.begin <= base + parts->list[next].begin &&
 		    mapping.end > base + parts->list[next].begin)
-			read_flags(&parts->list[next++], line);
+			parts->has_settings |= read_flags(&parts->list[next++], line);
 	}
 	vmm_os_lines_close(&lines);
 	return 0;
@@ -171,7 +176,7 @@ vmm_os_parts_read(const void *address, size_t offset, size_t length,
 	struct vmm_os_part whole, before = { .is_own = false };
 	struct mapping mapping;
 	struct vmm_os_lines lines;
-	bool has_settings = false, is_inside = false;
+	bool is_any_parted = false, is_inside = false;
 	char *line;
 	int error = vmm_os_lines_open(&lines, AT_FDCWD, VMM_OS_SELF "maps");
 
@@ -188,21 +193,21 @@ vmm_os_parts_read(const void *address, size_t offset, size_t length,
 		is_inside = mapping.begin < end && mapping.end > begin;
 		whole = part_of(&mapping, base, mapping.begin, mapping.end);
 		if (is_inside || was_inside)
-			has_settings |= is_parted(&before, &whole);
+			is_any_parted |= is_parted(&before, &whole);
 		if (mapping.begin >= end)
 			break;
 		before = whole;
 		if (!is_inside)
 			continue;
 		part = part_of(&mapping, base, begin, end);
-		has_settings |= part.protection != (PROT_READ | PROT_WRITE);
+		parts->has_settings |= !part.is_own ||
+		    part.protection != (PROT_READ | PROT_WRITE);
 		error = vmm_os_parts_add(parts, &part);
 	}
 	vmm_os_lines_close(&lines);
 	if (error == 0)
 		error = lines.error != 0 ? lines.error : parts->count == 0 ? ENOENT : 0;
-	parts->has_settings = has_settings;
-	if (error == 0 && (has_settings || has_locked()))
+	if (error == 0 && (parts->has_settings || is_any_parted || has_locked()))
 		error = read_settings(parts, base);
 	if (error != 0)
 		vmm_os_parts_free(parts);

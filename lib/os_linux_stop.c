@@ -207,29 +207,44 @@ stop_all(struct helper *helper)
 	return error;
 }
 
+/* What has to be done for a thread that stands still, before it goes on. */
 static void
-let_go(struct helper *helper, struct vmm_os_task *task)
+prepare(struct helper *helper, struct vmm_os_task *task)
 {
-	if (task->state == VMM_OS_TASK_STOPPED && task->signal == 0)
+	if (task->state != VMM_OS_TASK_STOPPED)
+		return;
+	if (task->signal == 0)
 		vmm_os_task_call_again(task, helper->tasks);
-	/* One that does not stand still even now is let go by this helper's end. */
-	ptrace(PTRACE_DETACH, task->id, NULL, (long)task->signal);
+	else
+		ptrace(PTRACE_DETACH, task->id, NULL, (long)task->signal);
 }
 
+/*
+ * The kernel lets all threads go at once when the helper ends; one by one, the first would
+ * take the processor from the helper, and the last stand still for much longer.
+ */
 static void
-let_all_go(struct helper *helper)
+prepare_all(struct helper *helper)
 {
 	uint64_t deadline_us = vmm_os_now_us() + LATE_WAIT_US;
+	bool is_late = false;
 
 	for (size_t i = 0; i < helper->ntasks; i++) {
-		if (helper->list[i].state != VMM_OS_TASK_SEIZED)
-			let_go(helper, &helper->list[i]);
+		is_late |= helper->list[i].state == VMM_OS_TASK_SEIZED;
+		prepare(helper, &helper->list[i]);
+	}
+	if (!is_late)
+		return;
+	/* Nobody else has to wait for those. */
+	for (size_t i = 0; i < helper->ntasks; i++) {
+		if (helper->list[i].state == VMM_OS_TASK_STOPPED)
+			ptrace(PTRACE_DETACH, helper->list[i].id, NULL, 0L);
 	}
 	for (size_t i = 0; i < helper->ntasks; i++) {
 		if (helper->list[i].state != VMM_OS_TASK_SEIZED)
 			continue;
 		wait_for(&helper->list[i], deadline_us);
-		let_go(helper, &helper->list[i]);
+		prepare(helper, &helper->list[i]);
 	}
 }
 
@@ -270,7 +285,7 @@ help(void *argument)
 	helper->error = stop_all(helper);
 	if (helper->error == 0 && helper->work != NULL)
 		helper->work(helper->argument);
-	let_all_go(helper);
+	prepare_all(helper);
 	return 0;
 }
 

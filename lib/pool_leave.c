@@ -36,8 +36,10 @@ vmm_pool_parts(size_t begin, size_t end, struct vmm_os_parts *parts)
 
 		if (!part->has_file && part->begin < vmm_pool.memory_from &&
 		    (vmm_pool.chunks[part->begin /
-			VMM_CHUNK_SIZE] & VMM_CHUNK_MEMORY) == 0)
+			VMM_CHUNK_SIZE] & VMM_CHUNK_MEMORY) == 0) {
 			part->is_own = false;
+			parts->has_settings = true;
+		}
 	}
 	if (error == 0)
 		return 0;
@@ -63,27 +65,28 @@ vmm_pool_parts(size_t begin, size_t end, struct vmm_os_parts *parts)
 }
 
 /*
- * A window with a private mapping of the file. A core dump leaves such a one out if nothing
- * was ever written there (core(5)). A store makes the kernel keep all of it, also when its
- * page is thrown away again: it must not stay, for the file's may change until the window
- * moves. Where it would stay, the dump has to do without.
+ * A core dump leaves out a private mapping of a file in which nothing was ever written
+ * (core(5)); if one page was, it has all of it. The kernel makes that page, since another
+ * thread may just have taken the right to write away.
  */
-static int
-map_private_window(const struct vmm_os_part *part, void **window)
+static void
+keep_in_core(const struct vmm_os_part *part)
 {
-	size_t size = part->end - part->begin;
-	int error;
+	size_t first, npages, at;
+	volatile char *byte;
 
-	for (bool is_marked = false;; is_marked = true) {
-		error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, part->begin,
-		    size, VMM_OS_PRIVATE, window);
-		if (error != 0 || is_marked)
-			return error;
-		*(volatile char *)*window = 0;
-		if (vmm_os_discard(*window, vmm_os_page_size()) == 0)
-			return 0;
-		vmm_os_unmap(*window, size);
-	}
+	if ((part->protection & PROT_WRITE) == 0 ||
+	    !vmm_ranges_next_used(&vmm_pool.ranges,
+		part->begin / vmm_pool.page_size, &first, &npages))
+		return;
+	at = vmm_larger(first * vmm_pool.page_size, part->begin);
+	if (at >= part->end)
+		return;
+	byte = vmm_pool.base + at;
+	/* EINVAL before Linux 5.14. */
+	if (vmm_os_populate((void *)(uintptr_t)byte, vmm_os_page_size()) == EINVAL &&
+	    !vmm_os_has_threads())
+		*byte = *byte;
 }
 
 /*
@@ -158,9 +161,12 @@ map_privately(const struct vmm_os_parts *parts)
 			vmm_pool.keeps_shared = true;
 			continue;
 		}
-		error = map_private_window(part, &window);
+		error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, part->begin,
+		    part->end - part->begin, VMM_OS_PRIVATE, &window);
 		if (error == 0)
 			error = vmm_os_part_replace(part, vmm_pool.base, window);
+		if (error == 0)
+			keep_in_core(part);
 	}
 	return error;
 }

@@ -13,7 +13,7 @@
  * How long other threads stand still. What is to be moved is copied before that; then,
  * while they stand, what has changed since is copied again, and the mapping changes.
  */
-#define STOP_US 3000
+#define STOP_US 2000
 
 #define CHUNK_PAGES_MAX (VMM_CHUNK_SIZE / 4096)
 
