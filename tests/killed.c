@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -101,12 +102,31 @@ fork_once(void)
 		;
 }
 
-_Noreturn static void
-program(int fd)
+/* The allocator asks the pool for each of these: so the heap returns, in stops. */
+static void *
+change_large(void *argument)
 {
+	for (unsigned n = 0;; n++) {
+		size_t size = ((size_t)1 << 20) + (n % 64 << 14);
+		char *block = malloc(size);
+
+		if (block != NULL)
+			memset(block, 1, size / 16);
+		free(block);
+	}
+	return argument;
+}
+
+_Noreturn static void
+program(int fd, int has_thread)
+{
+	pthread_t thread;
+
 	map_page(fd);
 	page->main_ns = now_ns();
 	page->place = IN_MAIN;
+	if (has_thread)
+		pthread_create(&thread, NULL, change_large, NULL);
 	for (;;) {
 		change_some(below(40));
 		fork_once();
@@ -228,6 +248,24 @@ pass_some(int moment, pid_t pid, uint64_t begin_ns)
 	pass(below(1000) * (page->fork_ns / 1000));
 }
 
+/* Children of the killed one, and the helper of a stop, are this process's now. */
+static int
+all_end(void)
+{
+	uint64_t end = now_ns() + (uint64_t)SETTLE_SECONDS * 1000000000;
+
+	for (;;) {
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
+
+		if (pid < 0 && errno == ECHILD)
+			return 1;
+		if (now_ns() > end)
+			return 0;
+		if (pid == 0)
+			sched_yield();
+	}
+}
+
 static void
 kill_one(int moment, char *library)
 {
@@ -239,16 +277,21 @@ kill_one(int moment, char *library)
 		exit(99);
 	setpgid(pid, pid);
 	pass_some(moment, pid, begin_ns);
-	/* Its children are killed as well: all of the group, at once. */
-	kill(-pid, SIGKILL);
+	/*
+	 * All of the group at once; or this one, and its children end soon by themselves, as
+	 * the helper of a stop has to.
+	 */
+	kill(moment / 8 % 2 ? pid : -pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
 	    WTERMSIG(status) != SIGKILL) {
 		printf("# moment %d: ended by itself, %#x\n", moment,
 		    (unsigned)status);
 		test.files++;
 	}
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-		;
+	if (!all_end()) {
+		printf("# moment %d: a process lives on\n", moment);
+		exit(1);
+	}
 	test.places[page->place]++;
 	left = names();
 	if (left != 0)
@@ -283,7 +326,8 @@ main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], "program") == 0) {
 		seed = (unsigned)atoi(argv[2]);
-		program(PAGE_FD);
+		/* Each kind of fork with and without threads. */
+		program(PAGE_FD, seed / 8 % 2);
 	}
 	if (argc < 4)
 		return 99;
