@@ -22,8 +22,12 @@ for type in tmpfs ext4 xfs btrfs; do
 		skip "fork latency on $type" "$mounted_not"
 		continue
 	fi
+	rounds=5
+	case $type in
+	xfs | btrfs) rounds=3 ;;
+	esac
 	"$top_srcdir/bench/fork.sh" "$(library release)" \
-		"$top_builddir/bench/fork" "$mounted" 5 >"$work/bench" 2>&1
+		"$top_builddir/bench/fork" "$mounted" $rounds >"$work/bench" 2>&1
 	comment "$work/bench"
 	at_most 1.2 "VMMALLOC_FORK=1, 2 GiB pool" ordinary
 	case $type in
