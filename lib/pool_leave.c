@@ -256,11 +256,16 @@ vmm_pool_leave(void)
 	bool is_alone;
 	int error;
 
-	if (vmm_pool.is_private)
-		return vmm_pool.keeps_shared ? vmm_pool_leave_by_mapping() : 0;
+	if (vmm_pool.is_private && !vmm_pool.keeps_shared)
+		return 0;
 	error = check_waits();
 	if (error != 0)
 		return error;
+	if (vmm_pool.is_private) {
+		error = vmm_pool_leave_by_mapping();
+		requeue_waits();
+		return error;
+	}
 	if (vmm_os_file_can_be_private(&vmm_pool.file) != 0) {
 		error = leave_by_copying();
 	} else {
