@@ -185,7 +185,7 @@ vmm_pool_fork_await(struct vmm_pool_fork *fork, pid_t child)
 }
 
 static void
-count(const struct vmm_pool_fork *fork, bool is_done)
+note_end(const struct vmm_pool_fork *fork, bool is_done)
 {
 	uint64_t took_us = vmm_os_now_us() - fork->begin_us;
 
@@ -212,7 +212,7 @@ vmm_pool_fork_end(struct vmm_pool_fork *fork, bool is_done)
 	if (fork->word != NULL)
 		words_taken &= ~((uint64_t)1 << (fork->word - words));
 	vmm_pool.forks--;
-	count(fork, is_done);
+	note_end(fork, is_done);
 	/* Without a rest: the longer it waits, the more pages have to be copied. */
 	if (fork->wants_file)
 		vmm_pool.rest_until_us = 0;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "blocks.h"
@@ -311,6 +312,56 @@ run_cancel_type(const struct test_case *self)
 	pthread_join(thread, NULL);
 }
 
+/* A handler that counts, in the heap and beside it, also while the one thread of a process
+ * puts the heap back. */
+#define COUNTERS 64
+#define COUNTED_FORKS 40
+static volatile long *counters[COUNTERS], counted;
+
+static void
+on_timer(int number)
+{
+	(void)number;
+	for (int i = 0; i < COUNTERS; i++)
+		++*counters[i];
+	counted++;
+}
+
+static void
+run_signal_counts(const struct test_case *self)
+{
+	struct sigaction action = { .sa_handler = on_timer, .sa_flags = SA_RESTART };
+	struct itimerval often = { { 0, 200 }, { 0, 200 } }, never = { { 0, 0 }, { 0, 0 } };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int is_good = 1;
+
+	(void)self;
+	for (int i = 0; i < COUNTERS; i++) {
+		void *block;
+
+		if (posix_memalign(&block, page, 16 * page) != 0)
+			_exit(99);
+		memset(block, 0, 16 * page);
+		counters[i] = block;
+	}
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; i < COUNTED_FORKS; i++) {
+		unsigned seed = 1;
+
+		is_good &= heap_forks();
+		filler_write((char)i);
+		for (int n = 0; n < ALLOCATIONS_BETWEEN; n++)
+			heap_allocate(&seed);
+	}
+	is_good &= heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
+	setitimer(ITIMER_REAL, &never, NULL);
+	cases_comment("%ld signals", counted);
+	for (int i = 0; i < COUNTERS; i++)
+		is_good &= *counters[i] == counted;
+	cases_result(is_good && counted > 0, "nothing that a handler writes is lost");
+}
+
 /* A crash handler on a small stack forks a debugger. */
 #define SIGNAL_STACK 8192
 static volatile pid_t from_handler;
@@ -421,6 +472,7 @@ static const struct test_case cases[] = {
 	{ "file_limit", run_file_limit, NULL, 60 },
 	{ "guards_beside", run_guards_beside, NULL, 60 },
 	{ "cancel_type", run_cancel_type, NULL, 60 },
+	{ "signal_counts", run_signal_counts, NULL, 60 },
 	{ "signal_stack", run_signal_stack, NULL, 60 },
 	{ "mlock", run_setting, NULL, 30 },
 	{ "mlock_onfault", run_setting, NULL, 30 },

@@ -9,8 +9,9 @@
 # The last three are jemalloc's, for heap profiles and threads of its own; flock is for
 # devices alone (test_dax.sh).
 no_calls='_dl_find_object _exit abort clock_gettime environ exp geteuid getpid
+	getppid
 	getauxval log memchr memcmp memcpy memmove memset pthread_.* round
-	sched_getcpu sched_yield sigfillset str.* sysconf dlopen dlsym fprintf
+	sched_getcpu sched_yield sigfillset stpcpy str.* sysconf dlopen dlsym fprintf
 	_IO_list_.* __.* _ITM_.* clock_nanosleep getcontext makecontext swapcontext
 	creat flock gettimeofday sched_setaffinity'
 sed -n 's/^	X([A-Z]*, [^,]*, \([a-z0-9_]*\),.*/\1/p' \
