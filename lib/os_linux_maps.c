@@ -166,9 +166,28 @@ read_settings(struct vmm_os_parts *parts, uintptr_t base)
 	return 0;
 }
 
+/* Takes what is set from `known`, if that lists the same mappings; says whether it does. */
+static bool
+take_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *known)
+{
+	if (known == NULL || known->count != parts->count)
+		return false;
+	for (size_t i = 0; i < parts->count; i++) {
+		const struct vmm_os_part *a = &parts->list[i], *b = &known->list[i];
+
+		if (a->begin != b->begin || a->end != b->end ||
+		    a->protection != b->protection ||
+		    a->is_shared != b->is_shared || a->has_file != b->has_file)
+			return false;
+	}
+	memcpy(parts->list, known->list, parts->count * sizeof(*parts->list));
+	parts->has_settings = known->has_settings;
+	return true;
+}
+
 int
 vmm_os_parts_read(const void *address, size_t offset, size_t length,
-    struct vmm_os_parts *parts)
+    const struct vmm_os_parts *known, struct vmm_os_parts *parts)
 {
 	VMM_LOG_ENTER();
 	uintptr_t base = (uintptr_t)address;
@@ -207,7 +226,8 @@ vmm_os_parts_read(const void *address, size_t offset, size_t length,
 	vmm_os_lines_close(&lines);
 	if (error == 0)
 		error = lines.error != 0 ? lines.error : parts->count == 0 ? ENOENT : 0;
-	if (error == 0 && (parts->has_settings || is_any_parted || has_locked()))
+	if (error == 0 && !take_settings(parts, known) &&
+	    (parts->has_settings || is_any_parted || has_locked()))
 		error = read_settings(parts, base);
 	if (error != 0)
 		vmm_os_parts_free(parts);

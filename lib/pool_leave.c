@@ -25,10 +25,11 @@ end_of_run(size_t at, size_t limit)
 }
 
 int
-vmm_pool_parts(size_t begin, size_t end, struct vmm_os_parts *parts)
+vmm_pool_parts(size_t begin, size_t end, const struct vmm_os_parts *known,
+    struct vmm_os_parts *parts)
 {
 	VMM_LOG_ENTER();
-	int error = vmm_os_parts_read(vmm_pool.base, begin, end - begin, parts);
+	int error = vmm_os_parts_read(vmm_pool.base, begin, end - begin, known, parts);
 
 	/* Memory without a file is the program's own where the library put none. */
 	for (size_t i = 0; error == 0 && i < parts->count; i++) {
@@ -145,6 +146,12 @@ clear_from(size_t begin)
 	return error;
 }
 
+/* What is mapped, and how leaving went. */
+struct leave {
+	struct vmm_os_parts parts;
+	int error;
+};
+
 /* As vmm_pool_leave_by_mapping, of what these list. */
 static int
 map_privately(const struct vmm_os_parts *parts)
@@ -175,13 +182,13 @@ map_privately(const struct vmm_os_parts *parts)
 static void
 map_parts(void *argument)
 {
-	int *error = argument;
+	struct leave *leave = argument;
 	struct vmm_os_parts parts;
 
-	*error = vmm_pool_parts(0, vmm_pool.mapped, &parts);
-	if (*error != 0)
+	leave->error = vmm_pool_parts(0, vmm_pool.mapped, &leave->parts, &parts);
+	if (leave->error != 0)
 		return;
-	*error = map_privately(&parts);
+	leave->error = map_privately(&parts);
 	vmm_os_parts_free(&parts);
 }
 
@@ -197,25 +204,25 @@ int
 vmm_pool_leave_by_mapping(void)
 {
 	VMM_LOG_ENTER();
-	struct vmm_os_parts parts;
 	/* Not on the stack, which may be the program's (see pool_move.c). */
-	static int error;
+	static struct leave leave;
 	static bool had_settings;
 	bool is_done = false;
+	int error;
 
 	vmm_pool.keeps_shared = false;
 	error = clear_from(vmm_larger(vmm_pool.reserved, vmm_pool.high_water));
 	if (error == 0)
-		error = vmm_pool_parts(0, vmm_pool.mapped, &parts);
+		error = vmm_pool_parts(0, vmm_pool.mapped, NULL, &leave.parts);
 	if (error != 0)
 		return error;
-	had_settings |= parts.has_settings;
+	had_settings |= leave.parts.has_settings;
 	if (had_settings && vmm_os_has_threads())
-		is_done = vmm_os_call_stopped(map_parts, &error, vmm_pool.others) == 0;
+		is_done = vmm_os_call_stopped(map_parts, &leave, vmm_pool.others) == 0;
 	if (!is_done)
-		error = map_privately(&parts);
-	vmm_os_parts_free(&parts);
-	return error;
+		leave.error = map_privately(&leave.parts);
+	vmm_os_parts_free(&leave.parts);
+	return leave.error;
 }
 
 /*

@@ -29,7 +29,7 @@ static struct {
 	bool is_second; /* copy: only of pages that differ from the first */
 	bool has_deadline; /* others wait */
 	uint64_t deadline_us;
-	struct vmm_os_parts parts;
+	struct vmm_os_parts parts, known; /* known: before threads stood still */
 	bool knows_data;             /* the parent's file can be asked */
 	size_t data_begin, data_end; /* the parent's file has data from here to there */
 	int error;
@@ -266,7 +266,8 @@ work(void *argument)
 	if (move.to == VMM_POOL_TO_FILE && vmm_os_kernel_writes())
 		move.error = EBUSY;
 	else
-		move.error = vmm_pool_parts(move.begin, move.end, &move.parts);
+		move.error = vmm_pool_parts(move.begin, move.end, &move.known,
+		    &move.parts);
 	for (size_t i = 0; move.error == 0 && i < move.parts.count; i++) {
 		move.error = move_part(move.parts.list[i]);
 		if (move.done < move.parts.list[i].end)
@@ -283,15 +284,14 @@ static int
 copy_before(void)
 {
 	size_t stop;
-	int error = vmm_pool_parts(move.begin, move.end, &move.parts);
+	int error = vmm_pool_parts(move.begin, move.end, NULL, &move.known);
 
-	for (size_t i = 0; error == 0 && i < move.parts.count; i++) {
-		const struct vmm_os_part *part = &move.parts.list[i];
+	for (size_t i = 0; error == 0 && i < move.known.count; i++) {
+		const struct vmm_os_part *part = &move.known.list[i];
 
 		if (has_to_move(part) && (part->protection & PROT_READ) != 0)
 			error = copy(part->begin, part->end, &stop);
 	}
-	vmm_os_parts_free(&move.parts);
 	return error;
 }
 
@@ -317,6 +317,7 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
 	move.has_deadline = false;
 	move.knows_data = vmm_os_file_is_own(&vmm_pool.parents);
 	move.data_begin = move.data_end = 0;
+	move.known = (struct vmm_os_parts){ .list = NULL };
 	move.error = 0;
 	/* Asked again when they stand still; but first without disturbing anybody. */
 	if (has_threads && to == VMM_POOL_TO_FILE && vmm_os_kernel_writes())
@@ -329,6 +330,7 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
 		error = vmm_os_call_stopped(work, NULL, others);
 	if (error == 0)
 		error = move.error;
+	vmm_os_parts_free(&move.known);
 	*done = move.done;
 	if (move.window != NULL && error != ECANCELED)
 		vmm_os_unmap(move.window, end - begin);

@@ -194,7 +194,8 @@ int vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
  * pool_leave.c: what is mapped in [begin, end); where the kernel does not say, as `chunks`
  * has it. As vmm_os_parts_read.
  */
-int vmm_pool_parts(size_t begin, size_t end, struct vmm_os_parts *parts);
+int vmm_pool_parts(size_t begin, size_t end, const struct vmm_os_parts *known,
+    struct vmm_os_parts *parts);
 
 /* What is moved is a multiple of it: a chunk, or the file's page if that is larger. */
 size_t vmm_pool_move_unit(void);
