@@ -149,7 +149,7 @@ no_directory(const char *dir)
 
 	snprintf(other, sizeof(other), "%s.moved", dir);
 	if (rename(dir, other) != 0) {
-		printf("# %s cannot be moved\n", dir);
+		blocks_result(1, "directory that is gone # SKIP it cannot be moved");
 		return;
 	}
 	fails_with(ENOENT, "directory that is gone");

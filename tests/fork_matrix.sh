@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # fork_matrix.sh: for tests/test_fork_{pages,waits,kernel,count}.sh: on which file systems
 # and under which conditions their programs run. Sourced behind lib.sh.
+#
+#             ordinary heap   tmpfs                    ext4, xfs       hindered
+#   pages     all             all; debug: a few        all; a few      a few
+#   waits     all             all; debug and 2: a few  a few           those that wait
+#   kernel    all             all; debug and 2: a few  all; a few      a few
+#   count     all             both variants, 1 and 2   release, 1, 2   counts
+#
+# With VMMALLOC_FORK=1, if there is no other number; pages: 1 and 2 everywhere. "hindered"
+# is four runs in which threads cannot be stopped.
 
 unset VMMALLOC_STOP_THREADS TEST_NOT_DUMPABLE TEST_NO_STOPS
 VMMALLOC_FORK=1

@@ -11,6 +11,7 @@ settle() {
 		sync -f "$1"
 		settle_tries=$((settle_tries + 1))
 	done
+	[ $settle_tries -lt 1000 ] || echo "# $1: not free again: $(free_kb "$1") KiB"
 }
 
 pool_size=128M
