@@ -145,10 +145,12 @@ return_after(void)
 {
 	int steps = vmm_os_has_threads() ? STEPS_MAX_WITH_THREADS : STEPS_MAX;
 
-	for (int i = 0; i < steps; i++) {
-		if (vmm_pool_return())
-			jemalloc.purge();
-	}
+	/*
+	 * When it begins, what arenas keep would be better given back. But that takes locks,
+	 * which this thread may have: fork may have been called by a signal's handler.
+	 */
+	for (int i = 0; i < steps; i++)
+		vmm_pool_return();
 }
 
 pid_t
