@@ -52,8 +52,11 @@ sync -f "$work"
 round=0
 while [ $round -lt "$rounds" ]; do
 	sample cp copy
-	sample ordinary "$program" $mib $forks
-	sample fork-1 on_pool 1 2G
+	# Short, and so the most disturbed by what else runs.
+	for _ in 1 2 3; do
+		sample ordinary "$program" $mib $forks
+		sample fork-1 on_pool 1 2G
+	done
 	sample fork-2-small on_pool 2 512M
 	sample fork-2 on_pool 2 2G
 	sample fork-2-disk on_pool 2 2G "$work"
@@ -75,7 +78,7 @@ line() {
 		}'
 }
 
-echo "fork(2) with $mib MiB on the heap, medians of $rounds runs, ms; $dir"
+echo "fork(2) with $mib MiB on the heap, medians of $rounds rounds, ms; $dir"
 printf '%-38s %9s %9s   %s\n' "" parent child ratio
 line cp "cp of $mib MiB" cp
 line ordinary "ordinary heap" ordinary
