@@ -2,11 +2,13 @@
 # fork_matrix.sh: for tests/test_fork_{pages,waits,kernel,count}.sh: on which file systems
 # and under which conditions their programs run. Sourced behind lib.sh.
 #
-#             ordinary heap   tmpfs                    ext4, xfs       hindered
+#             ordinary heap   tmpfs                    ext4; xfs (1)   hindered
 #   pages     all             all; debug: a few        all; a few      a few
 #   waits     all             all; debug and 2: a few  a few           those that wait
 #   kernel    all             all; debug and 2: a few  all; a few      a few
 #   count     all             both variants, 1 and 2   release, 1, 2   counts
+#
+# (1) waits and kernel on xfs with CI_FULL=1 only.
 #
 # With VMMALLOC_FORK=1, if there is no other number; pages: 1 and 2 everywhere. "hindered"
 # is four runs in which threads cannot be stopped.
@@ -14,6 +16,10 @@
 unset VMMALLOC_STOP_THREADS TEST_NOT_DUMPABLE TEST_NO_STOPS
 VMMALLOC_FORK=1
 export VMMALLOC_FORK
+
+# For what has to do with mappings, and not with blocks: a file system on a disk is like
+# another.
+mapped_alike="tmpfs ext4${CI_FULL:+ xfs}"
 
 # A program that hangs is ended. One that crashes leaves no dump, and what a case that was
 # ended has left in files goes with $work.

@@ -22,9 +22,9 @@ for type in tmpfs ext4 xfs btrfs; do
 		skip "fork latency on $type" "$mounted_not"
 		continue
 	fi
-	rounds=5
+	rounds=4
 	case $type in
-	xfs | btrfs) rounds=3 ;;
+	xfs | btrfs) rounds=2 ;;
 	esac
 	"$top_srcdir/bench/fork.sh" "$(library release)" \
 		"$top_builddir/bench/fork" "$mounted" $rounds >"$work/bench" 2>&1

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_fork.sh: fork(2) in every variant, on every file system. The debug
-# variant runs on tmpfs only, and trees of processes are deeper there; CI_FULL: everywhere.
+# variant and reused descriptors are tried on tmpfs only, and trees of processes are
+# deeper there; CI_FULL: everywhere.
 . "${top_srcdir:-..}/tests/lib.sh"
 
 # heap TYPE VARIANT: fork_heap on pools in $VMMALLOC_POOL_DIR. On hugetlbfs a process
@@ -10,6 +11,7 @@
 heap() {
 	for fork in 1 2; do
 		modes="plain closed reused"
+		[ "$1" = tmpfs ] || [ -n "${CI_FULL-}" ] || modes="plain closed"
 		[ "$1" != hugetlbfs ] || modes="kept"
 		[ "$1 $fork" != "btrfs 2" ] || modes="plain"
 		[ "$1 $2 $fork" != "btrfs debug 2" ] || continue

@@ -23,7 +23,8 @@ kernel() {
 }
 
 plain fork_kernel "$file"
-each_place kernel tmpfs ext4 xfs
+# shellcheck disable=SC2086 # words
+each_place kernel $mapped_alike
 # A directory that a user without privileges can write to.
 file=/tmp/vmmalloc.direct.$$
 also_remove="$file $file.new"

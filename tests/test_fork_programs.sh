@@ -17,7 +17,7 @@ asked=$FORK_PROGRAMS
 . "$top_srcdir/tests/servers.sh"
 chmod 1777 "$shared_pool"
 cheap_settings=$settings
-[ "$(variants)" = release ] || cheap_settings="$settings debug,1"
+[ "$(variants)" = release ] || [ -z "${CI_FULL-}" ] || cheap_settings="$settings debug,1"
 
 # on_pools_by RUN SETTING...: calls RUN with each setting, on pools in $pool. $where says
 # so in the names of tests.

@@ -28,7 +28,8 @@ waits() {
 }
 
 plain fork_waits
-each_place waits tmpfs ext4 xfs
+# shellcheck disable=SC2086 # words
+each_place waits $mapped_alike
 # shellcheck disable=SC2086 # names of cases
 hindered fork_waits $hindered
 plan
