@@ -351,8 +351,8 @@ program(void)
 
 #define TIMES_MAX 200
 #define ERRORS_MAX 18
-#define CHOICE_FIRST 4 /* of each call, by default with every errno */
-#define CHOICE_STEP 9  /* and then of each so many, with one of them */
+#define CHOICE_FIRST 3 /* of each call, by default with every errno */
+#define CHOICE_STEP 13 /* and then of each so many, with one of them */
 
 static const char *const names[] = {
 #define NAME(how, type, name, parameters, arguments) #name,
