@@ -75,6 +75,7 @@ keep_in_core(const struct vmm_os_part *part)
 {
 	size_t first, npages, at;
 	volatile char *byte;
+	char value;
 
 	if ((part->protection & PROT_WRITE) == 0 ||
 	    !vmm_ranges_next_used(&vmm_pool.ranges,
@@ -86,8 +87,10 @@ keep_in_core(const struct vmm_os_part *part)
 	byte = vmm_pool.base + at;
 	/* EINVAL before Linux 5.14. */
 	if (vmm_os_populate((void *)(uintptr_t)byte, vmm_os_page_size()) == EINVAL &&
-	    !vmm_os_has_threads())
-		*byte = *byte;
+	    !vmm_os_has_threads()) {
+		value = *byte;
+		*byte = value;
+	}
 }
 
 /*
