@@ -374,11 +374,8 @@ int vmm_os_file_can_be_private(const struct vmm_os_file *file);
 /* Takes a mapping away. */
 void vmm_os_unmap(void *address, size_t length);
 
-/*
- * Gives the memory of a private mapping back: it then reads as its file, or as zeroes.
- * EINVAL where it is locked, before Linux 5.18.
- */
-int vmm_os_discard(void *address, size_t length);
+/* Gives the memory of a private mapping back; what it then reads as is not known. */
+void vmm_os_discard(void *address, size_t length);
 
 /* Writes all of `data` into the file (pwrite(2)). ENOSPC, EDQUOT, EIO. */
 int vmm_os_file_write(const struct vmm_os_file *file, size_t offset,

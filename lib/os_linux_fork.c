@@ -22,9 +22,6 @@
 #define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
 #define PAGEMAP_FILE ((uint64_t)1 << 61)
 #define PAGEMAP_STEP 64
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
-#endif
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
@@ -38,14 +35,11 @@ vmm_os_file_can_be_private(const struct vmm_os_file *file)
 	return vmm_os_file_is_own(file) ? 0 : EBADF;
 }
 
-int
+void
 vmm_os_discard(void *address, size_t length)
 {
 	VMM_LOG_ENTER();
-	if (madvise(address, length, MADV_DONTNEED) == 0 ||
-	    madvise(address, length, MADV_DONTNEED_LOCKED) == 0)
-		return 0;
-	return errno;
+	madvise(address, length, MADV_DONTNEED);
 }
 
 int

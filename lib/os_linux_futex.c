@@ -125,14 +125,16 @@ is_filtered(void *argument, const char *name)
 	const int *tasks = argument;
 	struct vmm_os_field seccomp = { "Seccomp:", 10, 0 };
 	struct vmm_text path;
+	int error;
 
 	if (name[0] == '.')
 		return false;
 	vmm_text_clear(&path);
 	vmm_text_str(&path, name);
 	vmm_text_str(&path, "/status");
-	return vmm_os_proc_fields(*tasks, path.data, &seccomp, 1) == 0 &&
-	    seccomp.value != 0;
+	error = vmm_os_proc_fields(*tasks, path.data, &seccomp, 1);
+	/* One that has ended meanwhile has no filter. */
+	return error == 0 ? seccomp.value != 0 : error != ENOENT && error != ESRCH;
 }
 
 void

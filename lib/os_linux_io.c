@@ -97,7 +97,7 @@ any_mapping_writes(void)
 		writes = strstr(line, "/[aio]") != NULL ||
 		    strstr(line, "[io_uring]") != NULL;
 	vmm_os_lines_close(&lines);
-	return writes;
+	return writes || lines.error != 0;
 }
 
 bool

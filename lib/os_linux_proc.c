@@ -202,5 +202,5 @@ vmm_os_proc_fields(int directory, const char *path, struct vmm_os_field *fields,
 		}
 	}
 	vmm_os_lines_close(&lines);
-	return 0;
+	return lines.error;
 }
