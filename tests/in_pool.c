@@ -124,6 +124,13 @@ is_in_pool(const void *address)
 	return is_in;
 }
 
+/* The place in the address space that is kept for the pool's growth. */
+static bool
+is_place_line(const char *line)
+{
+	return strstr(line, " ---p ") != NULL && strstr(line, "/") == NULL;
+}
+
 bool
 in_pool_span(uintptr_t *first, uintptr_t *end)
 {
@@ -132,12 +139,14 @@ in_pool_span(uintptr_t *first, uintptr_t *end)
 
 	*first = *end = 0;
 	while (next_line(&lines)) {
-		if (!is_mapping(lines.line, &from, &to) ||
-		    !is_pool_line(lines.line))
+		if (!is_mapping(lines.line, &from, &to))
 			continue;
-		if (*end == 0)
-			*first = from;
-		*end = to;
+		if (*end == 0 && is_pool_line(lines.line))
+			*first = *end = from;
+		/* What lies behind it with a gap is somebody else's. */
+		if (*end != 0 && from == *end &&
+		    (is_pool_line(lines.line) || is_place_line(lines.line)))
+			*end = to;
 	}
 	close(lines.fd);
 	return *end != 0;
@@ -174,7 +183,7 @@ in_pool_look(struct in_pool_figures *figures)
 	while (next_line(&lines)) {
 		if (is_mapping(lines.line, &from, &to)) {
 			kind = kind_of(lines.line);
-			if (from == pool_end && strstr(lines.line, " ---p ") != NULL)
+			if (from == pool_end && is_place_line(lines.line))
 				figures->place_kb += (to - from) / 1024;
 			if (kind == POOL || (kind == ANONYMOUS && from == pool_end))
 				pool_end = to;

@@ -25,7 +25,8 @@ struct in_pool_figures {
  * took its place after fork(2), next to it. */
 bool is_in_pool(const void *address);
 
-/* From where to where the pool's mappings reach; false if there are none. */
+/* From where to where the pool's mappings and the place kept for its growth reach;
+ * false if there are none. */
 bool in_pool_span(uintptr_t *from, uintptr_t *to);
 
 /* Reads the figures; false where there is no /proc/self/smaps. */
