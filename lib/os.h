@@ -314,8 +314,8 @@ struct vmm_os_parts {
  * Lists what is mapped in [offset, offset + length) of the pool at `address`, and what
  * the program has set there (/proc/thread-self/maps; smaps only if there is anything set,
  * or locked). That takes long: if `known`, read before, lists the same mappings, what is
- * set is taken from there; or NULL. ENOENT where there is no /proc; EMFILE, ENOMEM. Free
- * the list in any case but failure.
+ * set is taken from there; or NULL. ENOENT where this process has no /proc; EMFILE,
+ * ENFILE, ENOMEM. Free the list in any case but failure.
  */
 int vmm_os_parts_read(const void *address, size_t offset, size_t length,
     const struct vmm_os_parts *known, struct vmm_os_parts *parts);

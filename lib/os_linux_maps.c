@@ -185,6 +185,17 @@ take_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *known)
 	return true;
 }
 
+/*
+ * Whether a file of /proc may be opened at another time. Where it never may, there is no
+ * /proc for this process: after chroot(2) to the directory of a process that has ended,
+ * as sandboxes do, that is ESRCH.
+ */
+static bool
+is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR;
+}
+
 int
 vmm_os_parts_read(const void *address, size_t offset, size_t length,
     const struct vmm_os_parts *known, struct vmm_os_parts *parts)
@@ -201,7 +212,7 @@ vmm_os_parts_read(const void *address, size_t offset, size_t length,
 
 	*parts = (struct vmm_os_parts){ .list = NULL };
 	if (error != 0)
-		return error;
+		return is_shortage(error) ? error : ENOENT;
 	/* All of the range may lie within one mapping: what is beside that counts, too. */
 	while (error == 0 && (line = vmm_os_lines_next(&lines)) != NULL) {
 		struct vmm_os_part part;

@@ -214,6 +214,30 @@ change_root(const char *dir)
 	lives(ENOENT, "in another root");
 }
 
+static int
+enter_own_directory(void *argument)
+{
+	(void)argument;
+	return chroot("/proc/self/fdinfo") != 0 || chdir("/") != 0;
+}
+
+/*
+ * As sandboxes do that want an empty directory: that of a process which has ended. The
+ * first fork comes after that.
+ */
+static void
+lose_root(void)
+{
+	_Alignas(16) static char stack[65536];
+	int status = -1;
+	pid_t child = clone(enter_own_directory, stack + sizeof(stack),
+	    CLONE_FS | CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+
+	if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+		exit(99);
+	lives(ESRCH, "in a root that is gone");
+}
+
 static void
 leave_namespaces(void)
 {
@@ -528,6 +552,8 @@ main(int argc, char **argv)
 		close_all();
 	else if (strcmp(mode, "chroot") == 0)
 		change_root(argument);
+	else if (strcmp(mode, "gone") == 0)
+		lose_root();
 	else if (strcmp(mode, "unshare") == 0)
 		leave_namespaces();
 	else if (strcmp(mode, "noproc") == 0)

@@ -103,6 +103,7 @@ roots() {
 	fi
 	mkdir -p "$work/root"
 	strange "chroot" "$1" chroot "$work/root"
+	strange "chroot to what is gone" "$1" gone
 	if unshare -m -p -i true 2>/dev/null; then
 		strange "unshare" "$1" unshare
 		strange "no /proc" "$1" noproc
