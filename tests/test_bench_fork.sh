@@ -22,7 +22,7 @@ for type in tmpfs ext4 xfs btrfs; do
 		skip "fork latency on $type" "$mounted_not"
 		continue
 	fi
-	rounds=4
+	rounds=3
 	case $type in
 	xfs | btrfs) rounds=2 ;;
 	esac

@@ -13,12 +13,21 @@ built() {
 	shift
 	mkdir "$built_dir"
 	(cd "$built_dir" && "$top_srcdir/configure" --quiet --enable-werror "$@" &&
-		$MAKE -s -j 4)
+		$MAKE -s -j "$(nproc)")
+}
+
+# The same with the usual compiler: what configure found there once is known.
+usual() {
+	again_dir=$1
+	shift
+	built "$again_dir" --cache-file="$work/config.cache" CC="$CC" CXX="$CXX" "$@"
 }
 
 prefix=$work/prefix
-expect "configure and make -j, out of tree" built b --prefix="$prefix" \
-	--libdir="$prefix/lib" CC="$CC" CXX="$CXX"
+PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+export PKG_CONFIG_PATH
+expect "configure and make -j, out of tree" usual b --prefix="$prefix" \
+	--libdir="$prefix/lib"
 
 # What is installed, and nothing else; DESTDIR is honoured.
 lib=$prefix/lib
@@ -77,8 +86,6 @@ int main(void)
 	return 0;
 }
 END
-PKG_CONFIG_PATH=$lib/pkgconfig
-export PKG_CONFIG_PATH
 for module in vmmalloc libvmmalloc; do
 	expect "links with pkg-config $module" $CC -o "$work/linked" \
 		"$work/linked.c" $($PKG_CONFIG --cflags --libs $module)
@@ -139,21 +146,24 @@ expect "make uninstall" $MAKE -s -C "$work/b" uninstall
 expect "leaves nothing" test -z "$(installed "$prefix")"
 
 # The other ways to configure.
-expect "--disable-debug-variant" built nodebug --disable-debug-variant \
+expect "--disable-debug-variant" usual nodebug --disable-debug-variant \
 	--prefix="$work/nodebug-prefix"
 $MAKE -s -C "$work/nodebug" install >/dev/null 2>&1
 expect "leaves the debug variant out" \
 	sh -c "! find '$work/nodebug-prefix' | grep debug/"
 archive=$(sed -n 's/^JEMALLOC_ARCHIVE = //p' "$work/b/Makefile")
-expect "--with-jemalloc=ARCHIVE" built named --with-jemalloc="$archive"
+expect "--with-jemalloc=ARCHIVE" usual named --with-jemalloc="$archive" \
+	--disable-debug-variant
 cp "$archive" "$work/poor.a"
 ar d "$work/poor.a" ehooks.pic.o ehooks.o 2>/dev/null
-built poor --with-jemalloc="$work/poor.a" >"$work/poor.log" 2>&1
+usual poor --with-jemalloc="$work/poor.a" \
+	>"$work/poor.log" 2>&1
 status=$?
 expect "an archive without the names is refused" test $status -ne 0
 expect "and what it lacks is said" \
 	grep -q 'lacks.* je_extent_alloc_mmap (ehooks)' "$work/poor.log"
-built none --with-jemalloc="$work/none.a" >"$work/none.log" 2>&1
+usual none --with-jemalloc="$work/none.a" \
+	>"$work/none.log" 2>&1
 expect "an archive that is not there is named" \
 	grep -q "no $work/none.a" "$work/none.log"
 
@@ -163,8 +173,9 @@ if jemalloc_release &&
 	tar -C "$work" -xf "$work/jemalloc.tar.bz2" 2>>"$work/fetch"; then
 	chmod -R a-w "$work/jemalloc-5.3.0"
 	: >"$work/mark"
-	expect "--with-jemalloc-source=DIR" built source \
-		--with-jemalloc-source="$work/jemalloc-5.3.0"
+	expect "--with-jemalloc-source=DIR" usual source \
+		--with-jemalloc-source="$work/jemalloc-5.3.0" \
+		--disable-debug-variant
 	expect "leaves the source alone" test -z "$(
 		find "$work/jemalloc-5.3.0" -newer "$work/mark")"
 	expect "its library runs a program" env \
@@ -175,7 +186,8 @@ if jemalloc_release &&
 else
 	skip "--with-jemalloc-source=DIR" "no archive within reach has the source"
 fi
-built nosource --with-jemalloc-source="$work/none" >"$work/nosource.log" 2>&1
+usual nosource --with-jemalloc-source="$work/none" \
+	>"$work/nosource.log" 2>&1
 expect "a source that is not there is named" \
 	grep -q "no $work/none/configure" "$work/nosource.log"
 if command -v clang >/dev/null 2>&1 && command -v clang++ >/dev/null 2>&1; then
@@ -205,10 +217,12 @@ fi
 
 # The tarball: builds, tests itself, installs and uninstalls. Its own run of this
 # and of the longer tests would be one too many.
-tests=tests/test_setup.sh
-[ ! -x "$programs/check_entry" ] ||
-	tests="tests/check_ranges tests/check_settings $tests"
+tests=
+[ ! -x "$programs/check_entry" ] || tests="tests/check_ranges tests/check_settings"
+# All that the tests run is compiled with CI_FULL=1.
+set -- check_PROGRAMS="$tests" check_LTLIBRARIES=
+[ -z "${CI_FULL-}" ] || set --
 expect "make distcheck" $MAKE -s -C "$work/b" distcheck \
-	TESTS="$tests" \
+	TESTS="$tests tests/test_setup.sh" "$@" \
 	AM_DISTCHECK_CONFIGURE_FLAGS=--enable-werror
 plan
