@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* exhaustion.c: threads at the limit of a pool for a time, each byte of each block
  * verified, and what can be had afterwards; run with the library preloaded.
- * exhaustion SECONDS PERCENT BYTES...: how much is to be there again of what a process
- * that had only just begun could have, of each size; `exhaustion 0` prints that.
- * Prints TAP. */
+ * exhaustion SECONDS PERCENT BYTES... [trim]: how much is to be there again of what a
+ * process that had only just begun could have, of each size, or after malloc_trim(3);
+ * `exhaustion 0` prints that. Prints TAP. */
 #include "config.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,9 +141,11 @@ main(int argc, char **argv)
 			printf("%zu\n", capacity(sizes[i]));
 		return shadow_counts->faults != 0;
 	}
-	if (argc != 3 + NSIZES)
+	if (argc != 3 + NSIZES && argc != 4 + NSIZES)
 		return 99;
 	eight_threads();
+	if (argc == 4 + NSIZES)
+		malloc_trim(0);
 	for (int i = 0; i < NSIZES; i++)
 		compare(sizes[i], strtoul(argv[3 + i], NULL, 10),
 		    strtoul(argv[2], NULL, 10));
