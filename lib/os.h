@@ -107,10 +107,11 @@ enum vmm_os_others {
  * on this thread's errno; NULL: they only stop. One caller at a time.
  *
  * 0 if `work` was called and returned. EPERM where threads must not or cannot be stopped
- * (another tracer, PR_SET_DUMPABLE, Yama, seccomp), EAGAIN if a thread did not stop in
- * time, being in the kernel; EMFILE, ENOMEM, ...; ENOENT where there is no /proc, unless
- * this thread is known to be alone: then `work` was not called. ECANCELED if the helper was
- * killed: `work` may have been interrupted.
+ * (another tracer, PR_SET_DUMPABLE, Yama, seccomp); ETIMEDOUT if a thread waits in the
+ * kernel, as that which has called vfork(2); EAGAIN if one got no processor in time;
+ * EMFILE, ENOMEM, ...; ENOENT where there is no /proc, unless this thread is known to be
+ * alone: then `work` was not called. ECANCELED if the helper was killed: `work` may have
+ * been interrupted.
  */
 int vmm_os_call_stopped(void (*work)(void *argument), void *argument,
     enum vmm_os_others others);

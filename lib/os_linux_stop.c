@@ -32,8 +32,8 @@
  */
 
 /*
- * Threads that do not stand still by then are in the kernel for longer: the stop is given
- * up. Nobody stands still any more while those are waited for a little longer, so that
+ * Threads that do not stand still by then are in the kernel for longer, or get no
+ * processor: the stop is given up. Nobody stands still any more while those are waited for a little longer, so that
  * their calls are made again, too.
  */
 #define STOP_WAIT_US 20000
@@ -66,12 +66,9 @@ is_known(const struct helper *helper, pid_t id)
 	return false;
 }
 
-/*
- * Whether a thread has ended. The main one stays until the last has, and others for a
- * moment; they cannot be traced (EPERM).
- */
-static bool
-has_ended(const struct helper *helper, pid_t id)
+/* A thread's state by proc(5): a letter, X if it has ended. */
+static char
+state_of(const struct helper *helper, pid_t id)
 {
 	char data[256];
 	struct vmm_text name;
@@ -81,10 +78,20 @@ has_ended(const struct helper *helper, pid_t id)
 	vmm_text_uint(&name, (uint64_t)id);
 	if (vmm_os_proc_read_task(helper->tasks, name.data, "stat", data,
 		sizeof(data)) != 0)
-		return true;
-	/* "ID (name) state ...": the name may have brackets, too (proc(5)). */
+		return 'X';
+	/* "ID (name) state ...": the name may have brackets, too. */
 	state = strrchr(data, ')');
-	return state != NULL && state[1] == ' ' && strchr("ZXx", state[2]) != NULL;
+	return state != NULL && state[1] == ' ' ? state[2] : '?';
+}
+
+/*
+ * Whether a thread has ended. The main one stays until the last has, and others for a
+ * moment; they cannot be traced (EPERM).
+ */
+static bool
+has_ended(const struct helper *helper, pid_t id)
+{
+	return strchr("ZXx", state_of(helper, id)) != NULL;
 }
 
 /* Seizes a thread. One that has ended meanwhile is none. */
@@ -187,6 +194,13 @@ wait_for(struct vmm_os_task *task, uint64_t deadline_us)
 	return 0;
 }
 
+/* Why a thread does not stand still: it waits in the kernel, or for a processor. */
+static int
+why_late(const struct helper *helper, pid_t id)
+{
+	return state_of(helper, id) == 'D' ? ETIMEDOUT : EAGAIN;
+}
+
 static int
 stop_all(struct helper *helper)
 {
@@ -199,8 +213,13 @@ stop_all(struct helper *helper)
 	/* Threads that run still may start others: until there are no new ones. */
 	do {
 		error = seize_new(helper);
-		for (; error == 0 && waited < helper->ntasks; waited++)
-			error = wait_for(&helper->list[waited], deadline_us);
+		for (; error == 0 && waited < helper->ntasks; waited++) {
+			struct vmm_os_task *task = &helper->list[waited];
+
+			error = wait_for(task, deadline_us);
+			if (error == EAGAIN)
+				error = why_late(helper, task->id);
+		}
 		if (error == 0 && helper->found && vmm_os_now_us() > deadline_us)
 			error = EAGAIN;
 	} while (error == 0 && helper->found);

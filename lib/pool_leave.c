@@ -11,7 +11,7 @@
 /* How much to copy at a time, where the kernel cannot copy on write. */
 #define COPY_BYTES ((size_t)8 << 20)
 /* Where a thread did not stop in time, it is tried again. */
-#define COPY_TRIES 50
+#define STOP_TRIES 50
 
 /* End of the run of chunks that are all private, or all shared, and starts at `at`. */
 static size_t
@@ -93,6 +93,27 @@ keep_in_core(const struct vmm_os_part *part)
 	}
 }
 
+/* Of those, what one with a thread in the kernel counts, which may be there for long. */
+#define LATE_TRIES 10
+
+/*
+ * With everybody standing still; on a busy machine it may take some tries until each has
+ * had a processor to stop on.
+ */
+static int
+call_stopped(void (*work)(void *argument), void *argument)
+{
+	int error = EAGAIN;
+
+	for (int tries = 0; tries < STOP_TRIES;) {
+		error = vmm_os_call_stopped(work, argument, vmm_pool.others);
+		if (error != EAGAIN && error != ETIMEDOUT)
+			break;
+		tries += error == EAGAIN ? 1 : LATE_TRIES;
+	}
+	return error;
+}
+
 /*
  * A thread that waits on a futex which is not private to the process waits for the file's
  * page; whoever wakes it after the heap has left, by the address, looks for the private
@@ -107,8 +128,7 @@ check_waits(void)
 	struct vmm_os_waits waits;
 
 	vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, &waits);
-	return waits.npi == 0 || vmm_os_call_stopped(NULL, NULL, vmm_pool.others) == 0
-	    ? 0 : EAGAIN;
+	return waits.npi == 0 || call_stopped(NULL, NULL) == 0 ? 0 : EAGAIN;
 }
 
 static void
@@ -118,7 +138,7 @@ requeue_waits(void)
 
 	vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, &waits);
 	if ((waits.count == 0 && waits.is_complete) ||
-	    vmm_os_call_stopped(NULL, NULL, vmm_pool.others) == 0)
+	    call_stopped(NULL, NULL) == 0)
 		return;
 	for (size_t i = 0; i < waits.count; i++)
 		vmm_os_futex_wake_file(&vmm_pool.file,
@@ -221,7 +241,7 @@ vmm_pool_leave_by_mapping(void)
 		return error;
 	had_settings |= leave.parts.has_settings;
 	if (had_settings && vmm_os_has_threads())
-		is_done = vmm_os_call_stopped(map_parts, &leave, vmm_pool.others) == 0;
+		is_done = call_stopped(map_parts, &leave) == 0;
 	if (!is_done)
 		leave.error = map_privately(&leave.parts);
 	vmm_os_parts_free(&leave.parts);
@@ -250,13 +270,13 @@ leave_by_copying(void)
 		    VMM_CHUNK_PRIVATE);
 		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
 		    VMM_CHUNK_MEMORY);
-		if (error == EAGAIN && ++tries < COPY_TRIES)
+		if ((error == EAGAIN || error == ETIMEDOUT) && ++tries < STOP_TRIES)
 			error = 0;
 	}
 	if (error == 0)
 		error = clear_from(limit);
 	vmm_pool.is_copied = error == 0;
-	return error == EPERM ? EAGAIN : error;
+	return error == EPERM || error == ETIMEDOUT ? EAGAIN : error;
 }
 
 int

@@ -261,8 +261,8 @@ step(uint64_t now_us)
 	now_us = vmm_os_now_us();
 	if (error != 0) {
 		say_refused(error);
-		pause_return(now_us, error == EAGAIN ? PAUSE_LATE_US
-						     : PAUSE_REFUSED_US);
+		pause_return(now_us, error == EAGAIN || error == ETIMEDOUT
+			? PAUSE_LATE_US : PAUSE_REFUSED_US);
 	} else {
 		vmm_pool.return_pause_us = PAUSE_FIRST_US;
 		if (++vmm_pool.return_steps > STEPS_AT_ONCE && vmm_os_has_threads())

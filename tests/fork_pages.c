@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "blocks.h"
@@ -228,6 +229,8 @@ run_file_limit(const struct test_case *self)
 #define NSTACKS 100
 #define STACK_PAGES 4
 #define GUARDED_FORKS 300
+#define GUARDED_FORKS_LEAST 30
+#define GUARDED_SECONDS 20
 #define ALLOCATIONS_BETWEEN 8
 
 static void *
@@ -264,14 +267,21 @@ run_guards_beside(const struct test_case *self)
 {
 	static int is_over;
 	pthread_t thread;
-	void *wrong;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	time_t until = time(NULL) + GUARDED_SECONDS;
+	void *guarded, *wrong;
 	int is_good = 1;
 	unsigned seed = 1;
 
 	(void)self;
 	filler_write(1);
+	/* Once anything is set, all threads stop for each fork: see the manual. */
+	if (posix_memalign(&guarded, page, page) != 0 ||
+	    mprotect(guarded, page, PROT_NONE) != 0 || !heap_forks())
+		_exit(99);
 	pthread_create(&thread, NULL, guard_and_release, &is_over);
-	for (int i = 0; i < GUARDED_FORKS; i++) {
+	for (int i = 0; i < GUARDED_FORKS &&
+	     (i < GUARDED_FORKS_LEAST || time(NULL) < until); i++) {
 		cases_stage("fork %d", i);
 		is_good &= heap_forks();
 		/* The heap returns, and so leaves again. */
@@ -281,6 +291,8 @@ run_guards_beside(const struct test_case *self)
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
 	pthread_join(thread, &wrong);
 	cases_result(is_good && wrong == NULL, "each guard stays while it is set");
+	mprotect(guarded, page, PROT_READ | PROT_WRITE);
+	free(guarded);
 }
 
 /* A thread's own data lies on its stack, here a block of the heap: libc's note of how it

@@ -23,8 +23,23 @@ pages() {
 	VMMALLOC_FORK=1
 }
 
+# A stop needs a processor for each thread, for an instant: beside four times as many
+# processes as there are processors.
+busy() {
+	busy_processes=
+	for _ in $(seq $(($(nproc) * 4))); do
+		timeout 120 sh -c 'while :; do :; done' &
+		busy_processes="$busy_processes $!"
+	done
+	preloaded "$pool_dir, a busy machine" release fork_pages guards_beside
+	# shellcheck disable=SC2086 # words
+	kill $busy_processes
+	wait
+}
+
 plain fork_pages
 each_place pages tmpfs ext4 xfs
 # shellcheck disable=SC2086 # names of cases
 hindered fork_pages $few closed
+VMMALLOC_FORK=1 busy
 plan
