@@ -152,11 +152,20 @@ take(struct run *run)
 	return got > 0 || (got < 0 && errno == EINTR);
 }
 
+/* TEST_PATIENCE: how many times as long as usual things may take, in an emulator. */
+static int
+limit_s(const struct test_case *test)
+{
+	const char *patience = getenv("TEST_PATIENCE");
+
+	return test->limit_s * (patience != NULL ? atoi(patience) : 1);
+}
+
 /* Reads what the case prints until it has ended, or has taken too long. */
 static void
 watch(struct run *run)
 {
-	long long end_us = self_now_us() + run->test->limit_s * 1000000LL;
+	long long end_us = self_now_us() + limit_s(run->test) * 1000000LL;
 	struct pollfd pipe = { .fd = run->from, .events = POLLIN };
 	int is_gone = 0, is_open = 1;
 
@@ -238,7 +247,7 @@ run_one(const struct test_case *test, char **argv, int first)
 		return;
 	if (run.is_late)
 		snprintf(text, sizeof(text), "ended after %d s, at: %s",
-		    test->limit_s, run.stage);
+		    limit_s(test), run.stage);
 	else if (WIFSIGNALED(run.status))
 		snprintf(text, sizeof(text), "signal %d, at: %s",
 		    WTERMSIG(run.status), run.stage);

@@ -5,7 +5,7 @@
 
 what="persistent memory"
 if [ -z "${CI_FULL-}" ]; then
-	skip "$what" "takes ten minutes in an emulator: CI_FULL=1"
+	skip "$what" "takes an hour in an emulator: CI_FULL=1"
 	plan
 	exit
 fi
