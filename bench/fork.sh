@@ -16,7 +16,7 @@ library=$1 program=$2 dir=$3 rounds=${4:-7}
 mib=200
 forks=5
 # Of the short ones, which are the most disturbed by what else runs: 12 at least.
-pairs=$((rounds < 4 ? (11 + rounds) / rounds : 3))
+pairs=$(((11 + rounds) / rounds))
 
 work=$(mktemp -d "$dir/fork.XXXXXX")
 trap 'rm -rf "$work"' EXIT

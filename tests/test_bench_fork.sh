@@ -22,7 +22,7 @@ for type in tmpfs ext4 xfs btrfs; do
 		skip "fork latency on $type" "$mounted_not"
 		continue
 	fi
-	rounds=3
+	rounds=6
 	case $type in
 	xfs | btrfs) rounds=2 ;;
 	esac

@@ -219,8 +219,9 @@ fi
 # and of the longer tests would be one too many.
 tests=
 [ ! -x "$programs/check_entry" ] || tests="tests/check_ranges tests/check_settings"
-# All that the tests run is compiled with CI_FULL=1.
-set -- check_PROGRAMS="$tests" check_LTLIBRARIES=
+# All that other tests run is compiled with CI_FULL=1.
+set -- check_PROGRAMS="$tests tests/fork_heap tests/look" \
+	check_LTLIBRARIES="tests/large_pages.la tests/probe.la"
 [ -z "${CI_FULL-}" ] || set --
 expect "make distcheck" $MAKE -s -C "$work/b" distcheck \
 	TESTS="$tests tests/test_setup.sh" "$@" \
