@@ -22,6 +22,8 @@ waits() {
 		preloaded "$1" "$variant" fork_waits $cases
 		[ "$1" = tmpfs ] || break
 	done
+	# How the heap leaves is the same.
+	[ "$1" = tmpfs ] || [ -n "${CI_FULL-}" ] || return 0
 	VMMALLOC_FORK=2
 	preloaded "$1" release fork_waits $few
 	VMMALLOC_FORK=1

@@ -5,7 +5,7 @@
 . "${top_srcdir:-..}/tests/lib.sh"
 
 seconds=10
-[ -z "${CI-}" ] || seconds=25
+[ -z "${CI-}" ] || seconds=15
 [ -z "${CI_FULL-}" ] || seconds=60
 seconds=${FUZZ_SECONDS:-$seconds}
 from=$top_srcdir/tests/fuzz
