@@ -33,8 +33,8 @@
 
 /*
  * Threads that do not stand still by then are in the kernel for longer, or get no
- * processor: the stop is given up. Nobody stands still any more while those are waited for a little longer, so that
- * their calls are made again, too.
+ * processor: the stop is given up. Nobody stands still any more while those are waited
+ * for a little longer, so that their calls are made again, too.
  */
 #define STOP_WAIT_US 20000
 #define LATE_WAIT_US 20000
