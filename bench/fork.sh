@@ -1,22 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # fork.sh: how long fork(2) takes with 200 MiB on the heap, against the ordinary heap
-# and against cp; interleaved, medians, in milliseconds.
+# and against cp; in pairs, medians, in milliseconds.
 #
 #   fork.sh LIBRARY PROGRAM DIR [ROUNDS]
 #
 # LIBRARY is preloaded into PROGRAM, bench/fork.c, with pools in DIR, which should
 # have 3 GiB free. `on disk` means that what the heap has was written out before.
+# A ratio is the median of those of the pairs: what disturbs this machine for a while
+# disturbs both of a pair.
 set -eu
 LC_ALL=C
 export LC_ALL
 
-[ $# -ge 3 ] || { sed -n '3,9s/^# *//p' "$0" >&2; exit 2; }
+[ $# -ge 3 ] || { sed -n '3,11s/^# *//p' "$0" >&2; exit 2; }
 library=$1 program=$2 dir=$3 rounds=${4:-7}
 mib=200
 forks=5
-# Of the short ones, which are the most disturbed by what else runs: 12 at least.
-pairs=$(((11 + rounds) / rounds))
+# Of the short ones, which are the most disturbed by what else runs: 16 at least.
+pairs=$(((15 + rounds) / rounds))
 
 work=$(mktemp -d "$dir/fork.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -64,18 +66,20 @@ while [ $round -lt "$rounds" ]; do
 	round=$((round + 1))
 done
 
-# median NAME COLUMN
-median() {
-	sort -n -k "$2,$2" "$work/$1" |
-		awk -v column="$2" '{ v[NR] = $column } END { print v[int((NR + 1) / 2)] }'
+# middle: the median of standard input's numbers.
+middle() {
+	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
 # line NAME TEXT AGAINST: what it took, and the ratio to what it is held against.
 line() {
-	awk -v us="$(median "$1" 1)" -v child="$(median "$1" 2)" \
-		-v base="$(median "$3" 1)" -v text="$2" -v against="$3" 'BEGIN {
+	parent=$(cut -d ' ' -f 1 "$work/$1" | middle)
+	child=$(cut -d ' ' -f 2 "$work/$1" | middle)
+	ratio=$(paste -d ' ' "$work/$1" "$work/$3" | awk '{ print $1 / $3 }' | middle)
+	awk -v us="$parent" -v child="$child" -v ratio="$ratio" \
+		-v text="$2" -v against="$3" 'BEGIN {
 			printf "%-38s %9.2f %9.2f   %.3f of %s\n",
-				text, us / 1000, child / 1000, us / base, against
+				text, us / 1000, child / 1000, ratio, against
 		}'
 }
 
