@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* inject.c: each system call of the library fails, at each of its first 200 times, with
- * each errno that it can have, in a program that allocates, forks and frees.
- * inject [-a] [-l] [-t] [-o] [-c CALL] LIBRARY: all of them (-a; else a choice), and
+/* inject.c: each system call of the library fails, at its first times with each errno
+ * that it can have, later with one of them, in a program that allocates, forks and frees.
+ * inject [-a] [-l] [-t] [-o] [-c CALL] LIBRARY: at all times (-a; else a choice), and
  * from then on as well (-l); without O_TMPFILE (-t); on a file system of its own (-o);
  * of that call alone (-c).
  * Prints TAP. LIBRARY is that of tests/inject_seam.c; INJECT names a file for both. */
@@ -352,7 +352,7 @@ program(void)
 #define TIMES_MAX 200
 #define ERRORS_MAX 18
 #define CHOICE_FIRST 3 /* of each call, by default with every errno */
-#define CHOICE_STEP 13 /* and then of each so many, with one of them */
+#define CHOICE_STEP 13 /* and then of each so many, or of all, with one of them */
 
 static const char *const names[] = {
 #define NAME(how, type, name, parameters, arguments) #name,
@@ -561,10 +561,21 @@ judge(int status, enum inject_call call)
 }
 
 static bool
-is_chosen(unsigned nth, unsigned error)
+is_chosen(unsigned nth, unsigned error, unsigned count)
 {
-	return test.is_all || nth <= CHOICE_FIRST ||
-	    nth % CHOICE_STEP == error % CHOICE_STEP;
+	unsigned step = test.is_all ? count : CHOICE_STEP;
+
+	return nth <= CHOICE_FIRST || nth % step == error % step;
+}
+
+static unsigned
+error_count(enum inject_call call)
+{
+	unsigned count = 0;
+
+	while (count < ERRORS_MAX && errors[call][count] != 0)
+		count++;
+	return count;
 }
 
 /* What for ever says to try again is tried for ever. */
@@ -577,9 +588,9 @@ is_retried(int error)
 static void
 each_time(enum inject_call call, unsigned times)
 {
-	unsigned runs = test.runs, bad = 0;
+	unsigned runs = test.runs, bad = 0, count = error_count(call);
 
-	for (unsigned i = 0; i < ERRORS_MAX && errors[call][i] != 0; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		int error = errors[call][i];
 
 		if (test.is_lasting && is_retried(error))
@@ -588,7 +599,7 @@ each_time(enum inject_call call, unsigned times)
 			const char *why;
 			int status;
 
-			if (!is_chosen(nth, i))
+			if (!is_chosen(nth, i, count))
 				continue;
 			status = run(call, nth, error);
 			read_said();

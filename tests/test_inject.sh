@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_inject.sh: each system call of the library fails, with each errno. By default a
-# choice of times; CI_FULL: each of the first 200, in all variants of fork, lasting
+# choice of times; CI_FULL: each of the first 200, and all variants of fork, lasting
 # faults, a file system whose blocks are shared.
 . "${top_srcdir:-..}/tests/lib.sh"
 
@@ -73,14 +73,14 @@ if [ -z "${CI_FULL-}" ]; then
 else
 	for fork in 0 1 2 3; do
 		inject once $fork -a
-		inject "from then on" $fork -a -l
+		inject "from then on" $fork -l
 	done
-	inject "no O_TMPFILE" 2 -a -t
+	inject "no O_TMPFILE" 2 -t
 	ln -s log "$work/link"
 	mkdir "$work/log"
 	export VMMALLOC_LOG_LEVEL=2 VMMALLOC_LOG_FILE="$work/link/log"
-	inject "with a trace" 1 -a
-	inject "with a trace" 2 -a
+	inject "with a trace" 1
+	inject "with a trace" 2
 	unset VMMALLOC_LOG_LEVEL VMMALLOC_LOG_FILE
 	if file_system xfs 600M; then
 		own=
@@ -90,7 +90,7 @@ else
 			eval "place_$variant=\$mounted/\$variant"
 		done
 		inject "shared blocks" 2 -a
-		inject "shared blocks, from then on" 2 -a -l
+		inject "shared blocks, from then on" 2 -l
 	else
 		skip "shared blocks" "$mounted_not"
 	fi
