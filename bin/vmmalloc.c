@@ -77,17 +77,16 @@ human(uint64_t bytes, char text[static 16])
 	size_t unit = 0;
 	uint64_t rest = 0;
 
-	while (bytes >= 1024 && units[unit + 1] != '\0') {
+	/* 64 bits have no larger unit. */
+	for (; bytes >= 1024; unit++) {
 		rest = bytes % 1024;
 		bytes /= 1024;
-		unit++;
 	}
 	if (rest * 10 / 1024 == 0 || bytes >= 100)
-		snprintf(text, 16, "%llu%c", (unsigned long long)bytes,
-		    units[unit]);
+		snprintf(text, 16, "%u%c", (unsigned)bytes, units[unit]);
 	else
-		snprintf(text, 16, "%llu.%llu%c", (unsigned long long)bytes,
-		    (unsigned long long)(rest * 10 / 1024), units[unit]);
+		snprintf(text, 16, "%u.%u%c", (unsigned)bytes,
+		    (unsigned)(rest * 10 / 1024), units[unit]);
 	return text;
 }
 
@@ -151,6 +150,37 @@ size_for(const char *dir)
 		    (unsigned long long)room.free_bytes);
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)half);
 	return text;
+}
+
+/*
+ * The library beside this command where make has built both, or NULL: what was built is
+ * tried before it is installed.
+ */
+static char *
+built_library(bool is_debug)
+{
+	char self[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *library;
+
+	if (length < 0)
+		return NULL;
+	self[length] = '\0';
+	/* Of TREE/bin/vmmalloc, the tree. */
+	for (int i = 0; i < 2; i++) {
+		char *slash = strrchr(self, '/');
+
+		if (slash == NULL)
+			return NULL;
+		*slash = '\0';
+	}
+	if (asprintf(&library, "%s/lib/%s.libs/libvmmalloc.so.1", self,
+		is_debug ? "debug/" : "") < 0)
+		fail(STATUS_OURS, "LD_PRELOAD: %s", strerror(errno));
+	if (access(library, R_OK) == 0)
+		return library;
+	free(library);
+	return NULL;
 }
 
 /* The library comes first, before what else is preloaded. */
@@ -371,6 +401,7 @@ run_command(char **argv)
 	struct run run = { 0 };
 	char **command = read_options(argv, &run);
 	struct stat stat_of_dir;
+	const char *library;
 	char *place;
 
 	if (command[0] == NULL) {
@@ -396,7 +427,10 @@ run_command(char **argv)
 		set("VMMALLOC_LOG_FILE", run.log_file);
 	if (run.has_stats)
 		set("VMMALLOC_LOG_STATS", "1");
-	preload(run.is_debug ? VMM_DEBUG_LIBRARY : VMM_LIBRARY);
+	library = built_library(run.is_debug);
+	if (library == NULL)
+		library = run.is_debug ? VMM_DEBUG_LIBRARY : VMM_LIBRARY;
+	preload(library);
 	execv(place, command);
 	fail(STATUS_CANNOT, "%s: %s", place, strerror(errno));
 }
