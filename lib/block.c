@@ -378,7 +378,7 @@ vmm_block_sdallocx(void *block, size_t size, int flags)
 }
 
 void
-vmm_block_sdallocx_noflags(void *block, size_t size)
+vmm_block_free_sized(void *block, size_t size)
 {
 	vmm_block_sdallocx(block, size, 0);
 }

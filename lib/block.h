@@ -37,7 +37,7 @@ size_t vmm_block_sallocx(const void *block, int flags);
 void vmm_block_dallocx(void *block, int flags);
 /* A size that is not the block's is said in the trace, and does no harm. */
 void vmm_block_sdallocx(void *block, size_t size, int flags);
-void vmm_block_sdallocx_noflags(void *block, size_t size);
+void vmm_block_free_sized(void *block, size_t size);
 size_t vmm_block_nallocx(size_t size, int flags);
 
 #else
@@ -52,7 +52,7 @@ size_t vmm_block_nallocx(size_t size, int flags);
 #define vmm_block_sallocx je_sallocx
 #define vmm_block_dallocx je_dallocx
 #define vmm_block_sdallocx je_sdallocx
-#define vmm_block_sdallocx_noflags je_je_sdallocx_noflags
+#define vmm_block_free_sized je_free_sized
 #define vmm_block_nallocx je_nallocx
 
 /*

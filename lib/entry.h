@@ -50,7 +50,7 @@ static inline void
 vmm_entry_give_sized(void *block, size_t size)
 {
 	if (VMM_LIKELY(vmm_pool_has(block)))
-		vmm_block_sdallocx_noflags(block, size);
+		vmm_block_free_sized(block, size);
 	else
 		vmm_alloc_other_free(block);
 }

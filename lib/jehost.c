@@ -78,19 +78,13 @@ vmm_jehost_pages_boot(void)
  * to 8 get the class of 16, in every way at once, as no test at each malloc would.
  */
 void
-vmm_jehost_sz_boot(const void *size_classes, bool is_cache_oblivious)
+vmm_jehost_sz_boot(const struct sc_data_s *size_classes, bool is_cache_oblivious)
 {
 	VMM_LOG_ENTER();
 	je_sz_boot(size_classes, is_cache_oblivious);
 	je_sz_size2index_tab[0] = je_sz_size2index_tab[1] =
 	    je_sz_size2index_tab[VMM_BLOCK_ALIGNMENT / 8];
 }
-
-pthread_mutex_t vmm_jehost_tcache_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* Whether this thread was given its cache, or is being given it; whether it has the lock. */
-static __thread bool has_begun __attribute__((tls_model("initial-exec")));
-static __thread bool is_before_tcache __attribute__((tls_model("initial-exec")));
 
 int
 vmm_jehost_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
@@ -133,9 +127,10 @@ vmm_jehost_extent_alloc(void *wanted, size_t size, size_t alignment,
 	return range;
 }
 
-void *
-vmm_jehost_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
-    void *expanded, size_t size, size_t alignment, bool is_zero, bool is_guarded)
+struct edata_s *
+vmm_jehost_ecache_alloc(struct tsdn_s *tsdn, struct pac_s *pac,
+    struct ehooks_s *ehooks, struct ecache_s *ecache, struct edata_s *expanded,
+    size_t size, size_t alignment, bool is_zero, bool is_guarded)
 {
 	VMM_LOG_ENTER();
 	if (vmm_pool_return())
@@ -144,19 +139,20 @@ vmm_jehost_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
 	    alignment, is_zero, is_guarded);
 }
 
-/* Whether there was no memory for the cache that a thread is being given. */
-static __thread bool has_no_tcache __attribute__((tls_model("initial-exec")));
-
-void *
-vmm_jehost_ecache_alloc_grow(void *tsdn, void *pac, void *ehooks, void *ecache,
-    void *expanded, size_t size, size_t alignment, bool is_zero, bool is_guarded)
+struct edata_s *
+vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn, struct pac_s *pac,
+    struct ehooks_s *ehooks, struct ecache_s *ecache, struct edata_s *expanded,
+    size_t size, size_t alignment, bool is_zero, bool is_guarded)
 {
 	VMM_LOG_ENTER();
 	int saved_errno = errno;
-	void *extent;
+	struct edata_s *extent;
 
-	/* Before the pool grows by much: what arenas keep may do instead. */
-	if (expanded == NULL && vmm_pool_outgrows(size)) {
+	/*
+	 * Before the pool grows by much: what arenas keep may do instead. Without a
+	 * thread's data jemalloc is still at its start, for which mallctl would wait.
+	 */
+	if (tsdn != NULL && expanded == NULL && vmm_pool_outgrows(size)) {
 		vmm_jehost_purge_arenas();
 		errno = saved_errno;
 	}
@@ -164,9 +160,10 @@ vmm_jehost_ecache_alloc_grow(void *tsdn, void *pac, void *ehooks, void *ecache,
 	    alignment, is_zero, is_guarded);
 
 	/* What cannot grow in place moves, and comes here again. */
-	if (extent != NULL || expanded != NULL || size >= vmm_pool_span.size)
+	if (extent != NULL || tsdn == NULL || expanded != NULL ||
+	    size >= vmm_pool_span.size)
 		return extent;
-	if (!is_before_tcache)
+	if (!vmm_jehost_is_before_tcache())
 		je_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 	vmm_jehost_purge_arenas();
 	errno = saved_errno;
@@ -248,85 +245,4 @@ vmm_jehost_trim(void)
 	je_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 	je_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
 	errno = saved_errno;
-}
-
-void *
-vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
-    size_t alignment, bool is_zero, void *tcache)
-{
-	VMM_LOG_ENTER();
-	/* Stacks of pointers, which are written before they are read. */
-	void *block = je_arena_palloc(tsdn, arena, size, alignment,
-	    is_zero && !is_before_tcache, tcache);
-
-	has_no_tcache = block == NULL;
-	return block;
-}
-
-void
-vmm_jehost_tcache_begin(void)
-{
-	VMM_LOG_ENTER();
-	if (!has_begun)
-		je_free(je_malloc(1));
-}
-
-bool
-vmm_jehost_tcache_init(void *tsd)
-{
-	VMM_LOG_ENTER();
-	bool failed;
-
-	has_begun = true;
-	/* jemalloc reads je_opt_tcache twice, and must find the same both times. */
-	pthread_mutex_lock(&vmm_jehost_tcache_lock);
-	is_before_tcache = true;
-	has_no_tcache = false;
-	failed = je_tsd_tcache_enabled_data_init(tsd);
-	if (has_no_tcache) {
-		/* Again, with caches off. They were on, or none would have been asked for. */
-		je_opt_tcache = false;
-		failed = je_tsd_tcache_enabled_data_init(tsd);
-		je_opt_tcache = true;
-	}
-	is_before_tcache = false;
-	pthread_mutex_unlock(&vmm_jehost_tcache_lock);
-	return failed;
-}
-
-void
-vmm_jehost_tcache_decay(void *tsdn, void *arena, bool is_background_thread,
-    bool is_all)
-{
-	VMM_LOG_ENTER();
-	je_arena_decay(tsdn, arena, is_background_thread,
-	    is_all && je_opt_dirty_decay_ms >= 0);
-}
-
-/* Bins in which a thread's fills are counted; jemalloc has 36 to 39 of them. */
-#define NBINS 64
-/*
- * born, a thread for each 1100 blocks: 0.66 of the instructions of filling as jemalloc
- * does (half of the cache at once), larson 0.75, churn 1.00. First fills of 4 to 32
- * and fewer doublings win less, or no more.
- */
-#define FILL_FIRST 8U
-#define FILL_DOUBLINGS 6
-
-void
-vmm_jehost_bin_fill(void *tsdn, void *arena, void *cache_bin,
-    void *cache_bin_info, unsigned bin, unsigned count)
-{
-	VMM_LOG_ENTER();
-	static __thread unsigned char fills[NBINS]
-	    __attribute__((tls_model("initial-exec")));
-
-	if (bin < NBINS && fills[bin] < FILL_DOUBLINGS) {
-		unsigned few = FILL_FIRST << fills[bin]++;
-
-		if (few < count)
-			count = few;
-	}
-	je_arena_cache_bin_fill_small(tsdn, arena, cache_bin, cache_bin_info,
-	    bin, count);
 }

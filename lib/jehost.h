@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "jemalloc_private.h"
+
 /*
  * jemalloc.syms makes jemalloc's objects call these; each has the prototype and
  * the meaning of what it replaces. Those that deal in extents keep errno, since
@@ -39,7 +41,7 @@ void *vmm_jehost_mmap(void *address, size_t size, int protection, int flags,
     int fd, long offset);
 
 /* src/sz.c: the tables of size classes, without the one that is aligned to 8 alone. */
-void vmm_jehost_sz_boot(const void *size_classes, bool is_cache_oblivious);
+void vmm_jehost_sz_boot(const struct sc_data_s *size_classes, bool is_cache_oblivious);
 
 /*
  * src/mutex.c: only what is waited for, and what handlers of fork(2) take and release:
@@ -72,9 +74,9 @@ void vmm_jehost_extent_destroy(void *address, size_t size);
  * src/pac.c: a kept extent, or NULL. Not for the extent's sake, but as the moment at
  * which a pool that left its file at a fork(2) looks whether it can come back.
  */
-void *vmm_jehost_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
-    void *expanded, size_t size, size_t alignment, bool is_zero,
-    bool is_guarded);
+struct edata_s *vmm_jehost_ecache_alloc(struct tsdn_s *tsdn, struct pac_s *pac,
+    struct ehooks_s *ehooks, struct ecache_s *ecache, struct edata_s *expanded,
+    size_t size, size_t alignment, bool is_zero, bool is_guarded);
 
 /*
  * src/pac.c: an extent from the pool, or NULL. Before that it is NULL, what this thread
@@ -82,8 +84,9 @@ void *vmm_jehost_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
  * point, so that malloc is no more than a jump. jemalloc holds none of its locks on
  * arenas then (it asserts so); whoever asks for an extent can do without.
  */
-void *vmm_jehost_ecache_alloc_grow(void *tsdn, void *pac, void *ehooks,
-    void *ecache, void *expanded, size_t size, size_t alignment, bool is_zero,
+struct edata_s *vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn,
+    struct pac_s *pac, struct ehooks_s *ehooks, struct ecache_s *ecache,
+    struct edata_s *expanded, size_t size, size_t alignment, bool is_zero,
     bool is_guarded);
 
 /* src/pages.c: true is failure, upon which jemalloc does without. */
@@ -93,18 +96,31 @@ bool vmm_jehost_pages_purge_lazy(void *address, size_t size);
 bool vmm_jehost_pages_purge_forced(void *address, size_t size);
 
 /*
+ * jehost_tcache.c.
+ *
  * src/tcache.c and src/tsd.c: what jemalloc asks for when a thread comes to it for
  * the first time. A thread that starts while the pool is full goes without a
- * cache, for good; jemalloc 5.3 alone would write through a null pointer. The memory
- * is not cleared, 64 KiB for each thread (tcache_init sets up all that it reads).
+ * cache, for good; jemalloc 5.3.0 alone would write through a null pointer, 5.3.1 says
+ * so on stderr. The memory is not cleared, 64 KiB for each thread (tcache_init sets up
+ * all that it reads).
  */
-void *vmm_jehost_tcache_palloc(void *tsdn, void *arena, size_t size,
-    size_t alignment, bool is_zero, void *tcache);
-bool vmm_jehost_tcache_init(void *tsd);
+#if VMM_JEMALLOC < 50301
+void *vmm_jehost_tcache_palloc(struct tsdn_s *tsdn, struct arena_s *arena,
+    size_t size, size_t alignment, bool is_zero, struct tcache_s *tcache);
+#else
+void *vmm_jehost_tcache_palloc(struct tsdn_s *tsdn, struct arena_s *arena,
+    size_t size, size_t alignment, bool is_zero, bool is_slab,
+    struct tcache_s *tcache);
+void vmm_jehost_tcache_say(const char *message);
+#endif
+bool vmm_jehost_tcache_init(struct tsd_s *tsd);
+
+/* Whether this thread is being given its cache: nothing can be done with that yet. */
+bool vmm_jehost_is_before_tcache(void);
 
 /*
- * Whoever gives a thread its cache has this lock, since for a moment there may be none
- * for any. It comes before jemalloc's own locks.
+ * Whoever gives a thread its cache has this lock with jemalloc 5.3.0, since for a moment
+ * there may be none for any. It comes before jemalloc's own locks.
  */
 extern pthread_mutex_t vmm_jehost_tcache_lock;
 
@@ -114,17 +130,25 @@ void vmm_jehost_tcache_begin(void);
 /*
  * src/tcache.c: `count` blocks of one size for a thread's cache, or fewer: a thread
  * that is new to the size gets a few at first, and twice as many each time, since
- * what it does not use it will have to give back at its end.
+ * what it does not use it will have to give back at its end. jemalloc 5.3.1 begins with
+ * half of the cache, too, and learns only as time goes by.
  */
-void vmm_jehost_bin_fill(void *tsdn, void *arena, void *cache_bin,
-    void *cache_bin_info, unsigned bin, unsigned count);
+#if VMM_JEMALLOC < 50301
+void vmm_jehost_bin_fill(struct tsdn_s *tsdn, struct arena_s *arena,
+    struct cache_bin_s *cache_bin, struct cache_bin_info_s *cache_bin_info,
+    unsigned bin, const unsigned count);
+#else
+uint16_t vmm_jehost_bin_fill(struct tsdn_s *tsdn, struct arena_s *arena,
+    unsigned bin, struct cache_bin_ptr_array_s *blocks, const uint16_t least,
+    const uint16_t most, struct cache_bin_stats_s stats);
+#endif
 
 /*
  * src/tcache.c: when a thread ends; with `is_all`, the arena's last one. What decays
  * never (dirty_decay_ms:-1) stays with the arena for the next thread even then.
  */
-void vmm_jehost_tcache_decay(void *tsdn, void *arena, bool is_background_thread,
-    bool is_all);
+void vmm_jehost_tcache_decay(struct tsdn_s *tsdn, struct arena_s *arena,
+    bool is_background_thread, bool is_all);
 
 /*
  * Has all arenas give back to the pool what they keep for later. For when the

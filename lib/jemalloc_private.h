@@ -40,28 +40,62 @@ void je_malloc_stats_print(void (*write_cb)(void *, const char *),
 extern const char *je_malloc_conf;
 extern const char *je_malloc_conf_2_conf_harder;
 
-/* Of its internals: see jehost.h for why. */
+/*
+ * Of its internals: see jehost.h for why. Types are named as jemalloc names them, so that
+ * the compiler can hold these prototypes against its headers (private-jemalloc.sh).
+ */
+struct arena_s;
+struct cache_bin_s;
+struct cache_bin_info_s;
+struct ecache_s;
+struct edata_s;
+struct ehooks_s;
+struct pac_s;
+struct sc_data_s;
+struct tcache_s;
+struct tsd_s;
+struct tsdn_s;
+
 extern bool je_opt_tcache;
 extern bool je_opt_prof;
-/* What its operators delete call: sdallocx without flags, 3 instructions less. */
-void je_je_sdallocx_noflags(void *block, size_t size);
-void je_arena_cache_bin_fill_small(void *tsdn, void *arena, void *cache_bin,
-    void *cache_bin_info, unsigned bin, unsigned count);
 extern ssize_t je_opt_dirty_decay_ms;
-void je_arena_decay(void *tsdn, void *arena, bool is_background_thread, bool is_all);
+void je_arena_decay(struct tsdn_s *tsdn, struct arena_s *arena,
+    bool is_background_thread, bool is_all);
 bool je_pages_boot(void);
 extern uint8_t je_sz_size2index_tab[];
-void je_sz_boot(const void *size_classes, bool is_cache_oblivious);
-bool je_tsd_tcache_enabled_data_init(void *tsd);
-void *je_arena_palloc(void *tsdn, void *arena, size_t size, size_t alignment,
-    bool is_zero, void *tcache);
+void je_sz_boot(const struct sc_data_s *size_classes, bool is_cache_oblivious);
+bool je_tsd_tcache_enabled_data_init(struct tsd_s *tsd);
+#if VMM_JEMALLOC < 50301
+/* What its operators delete call: sdallocx without flags, 3 instructions less. */
+void je_je_sdallocx_noflags(void *block, size_t size);
+#define je_free_sized je_je_sdallocx_noflags
+void *je_arena_palloc(struct tsdn_s *tsdn, struct arena_s *arena, size_t size,
+    size_t alignment, bool is_zero, struct tcache_s *tcache);
+void je_arena_cache_bin_fill_small(struct tsdn_s *tsdn, struct arena_s *arena,
+    struct cache_bin_s *cache_bin, struct cache_bin_info_s *cache_bin_info,
+    unsigned bin, unsigned count);
+#else
+struct cache_bin_ptr_array_s;
+/* Handed over by value; jemalloc's header, where the compiler has it, says the same. */
+#ifndef JEMALLOC_INTERNAL_CACHE_BIN_H
+struct cache_bin_stats_s {
+	uint64_t nrequests;
+};
+#endif
+uint16_t je_arena_ptr_array_fill_small(struct tsdn_s *tsdn, struct arena_s *arena,
+    unsigned bin, struct cache_bin_ptr_array_s *blocks, const uint16_t least,
+    const uint16_t most, struct cache_bin_stats_s stats);
+void je_free_sized(void *block, size_t size);
+void *je_arena_palloc(struct tsdn_s *tsdn, struct arena_s *arena, size_t size,
+    size_t alignment, bool is_zero, bool is_slab, struct tcache_s *tcache);
+#endif
 
-void *je_ecache_alloc(void *tsdn, void *pac, void *ehooks, void *ecache,
-    void *expanded, size_t size, size_t alignment, bool is_zero,
-    bool is_guarded);
-void *je_ecache_alloc_grow(void *tsdn, void *pac, void *ehooks, void *ecache,
-    void *expanded, size_t size, size_t alignment, bool is_zero,
-    bool is_guarded);
+struct edata_s *je_ecache_alloc(struct tsdn_s *tsdn, struct pac_s *pac,
+    struct ehooks_s *ehooks, struct ecache_s *ecache, struct edata_s *expanded,
+    size_t size, size_t alignment, bool is_zero, bool is_guarded);
+struct edata_s *je_ecache_alloc_grow(struct tsdn_s *tsdn, struct pac_s *pac,
+    struct ehooks_s *ehooks, struct ecache_s *ecache, struct edata_s *expanded,
+    size_t size, size_t alignment, bool is_zero, bool is_guarded);
 
 #pragma GCC visibility pop
 

@@ -1,10 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# private-jemalloc.sh: checks jemalloc's archive against jemalloc.syms, or makes
-# the library's private copy of it: one object, renamed by that table.
+# private-jemalloc.sh: what jemalloc.syms says of an archive of jemalloc.
 #
-#   private-jemalloc.sh check SYMS ARCHIVE
-#   private-jemalloc.sh make SYMS ARCHIVE OUTPUT
+#   private-jemalloc.sh versions SYMS
+#       the versions of jemalloc that it has been checked for
+#   private-jemalloc.sh string ARCHIVE
+#       what the archive calls its version
+#   private-jemalloc.sh version SYMS STRING
+#       which of those versions has that string; or nothing
+#   private-jemalloc.sh check SYMS ARCHIVE VERSION
+#       fails if the archive lacks a name that this version has
+#   private-jemalloc.sh prototypes SYMS VERSION
+#       C that the compiler takes, beside jemalloc's own headers, only if each name that
+#       changes has the prototype of what it becomes
+#   private-jemalloc.sh make SYMS ARCHIVE VERSION OUTPUT
+#       the library's private copy of it: one object, renamed by that table
 #
 # Tools come from the environment: AR, LD, NM, OBJCOPY.
 set -eu
@@ -14,12 +24,18 @@ die() {
 	exit 1
 }
 
-# Objects are called by their names without suffixes: ehooks.pic.o is `ehooks`.
-rows() {
+table() {
 	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$syms"
 }
 
-# Every name with its object: "OBJECT NAME" a line.
+# The rows of $version, as SCOPE NAME NEWNAME.
+rows() {
+	table | awk -v version="$version" '
+		$1 == "version" || (NF == 4 && $4 != version) { next }
+		{ print $1, $2 (NF > 2 ? " " $3 : "") }'
+}
+
+# Every name with its object, as it is called without suffixes: "OBJECT NAME" a line.
 names() {
 	"${NM:-nm}" -A "$archive" 2>/dev/null |
 		sed -n -e 's/^[^ ]*:\([A-Za-z0-9_]*\)[^ :]*:/\1 /p' |
@@ -27,11 +43,14 @@ names() {
 }
 
 check() {
-	missing=$(rows | awk -v names="$1" '
+	names >"$work/names"
+	[ -s "$work/names" ] || die "$archive holds no symbols"
+	missing=$(rows | awk -v names="$work/names" '
 		BEGIN {
 			while ((getline line < names) > 0) {
 				split(line, part, " ")
-				has[part[1], part[2]] = has["all", part[2]] = 1
+				has[part[1], part[2]] = 1
+				has["all", part[2]] = has["users", part[2]] = 1
 			}
 		}
 		$1 != "omit" && $2 !~ /\?$/ && !(($1, $2) in has) {
@@ -40,32 +59,82 @@ check() {
 	[ -z "$missing" ] || die "$archive lacks$missing"
 }
 
-command=$1 syms=$2 archive=$3
-[ -r "$archive" ] || die "no archive $archive"
-# Absolute, for what happens in another directory.
-case $archive in /*) ;; *) archive=$PWD/$archive ;; esac
+make() {
+	mkdir "$work/o"
+	(cd "$work/o" && "${AR:-ar}" x "$archive")
+	rows | sed 's/?//' | awk '$1 == "all" { print $2, $3 }' >"$work/all"
+	for object in "$work"/o/*.o; do
+		name=${object##*/}
+		name=${name%%.*}
+		if rows | grep -q "^omit $name\$"; then
+			rm "$object"
+			continue
+		fi
+		"${NM:-nm}" -u "$object" | awk '{ print $NF }' >"$work/uses"
+		rows | sed 's/?//' | awk -v name="$name" -v uses="$work/uses" '
+			BEGIN { while ((getline symbol < uses) > 0) is_used[symbol] = 1 }
+			$1 == name || ($1 == "users" && $2 in is_used) { print $2, $3 }
+		' | cat "$work/all" - >"$work/these"
+		"${OBJCOPY:-objcopy}" --redefine-syms="$work/these" "$object"
+	done
+	${LD:-ld} -r -o "$1" "$work"/o/*.o
+}
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/vmmalloc.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-names >"$work/names"
-[ -s "$work/names" ] || die "$archive holds no symbols"
-check "$work/names"
-[ "$command" = make ] || exit 0
+# What the library calls is declared twice then, which has to be alike; what it is called
+# by is compared here.
+prototypes() {
+	cat <<-'END'
+		#include <dlfcn.h>
+		#include <pthread.h>
+		#include <stdlib.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+		#include "jemalloc/internal/jemalloc_preamble.h"
+		#include "jemalloc/internal/jemalloc_internal_includes.h"
+		#include "jemalloc/internal/extent_mmap.h"
+		#include "jehost.h"
+		#define SAME(theirs, ours) \
+			_Static_assert(__builtin_types_compatible_p( \
+			    __typeof__(theirs), __typeof__(ours)), \
+			    #ours " has not the prototype of jemalloc's " #theirs)
+	END
+	rows | sed 's/?//' | awk '$3 ~ /^vmm_/ { printf "SAME(%s, %s);\n", $2, $3 }'
+}
 
-output=$4
-mkdir "$work/o"
-(cd "$work/o" && "${AR:-ar}" x "$archive")
-rows | sed 's/?//' | awk '$1 == "all" { print $2, $3 }' >"$work/all"
-for object in "$work"/o/*.o; do
-	name=${object##*/}
-	name=${name%%.*}
-	if rows | grep -q "^omit $name\$"; then
-		rm "$object"
-		continue
-	fi
-	rows | sed 's/?//' | awk -v name="$name" '$1 == name { print $2, $3 }' |
-		cat "$work/all" - >"$work/these"
-	"${OBJCOPY:-objcopy}" --redefine-syms="$work/these" "$object"
-done
-${LD:-ld} -r -o "$output" "$work"/o/*.o
+command=$1
+shift
+case $command in
+string)
+	strings -a "$1" | sed -n '/^[0-9][0-9.]*-[0-9][0-9]*-g[0-9a-f]\{7,40\}$/{p;q}'
+	exit
+	;;
+esac
+syms=$1
+shift
+case $command in
+versions)
+	table | awk '$1 == "version" { printf "%s%s", n++ ? ", " : "", $2 } END { print "" }'
+	;;
+version)
+	table | awk -v string="$1" '$1 == "version" && $3 == string { print $2 }'
+	;;
+prototypes)
+	version=$1
+	prototypes
+	;;
+check | make)
+	archive=$1 version=$2
+	shift 2
+	[ -r "$archive" ] || die "no archive $archive"
+	# Absolute, for what happens in another directory.
+	case $archive in /*) ;; *) archive=$PWD/$archive ;; esac
+	work=$(mktemp -d "${TMPDIR:-/tmp}/vmmalloc.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	trap 'exit 1' HUP INT TERM
+	check
+	[ "$command" = check ] || make "$@"
+	;;
+*)
+	die "no such command: $command"
+	;;
+esac

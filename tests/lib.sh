@@ -10,6 +10,8 @@ unset LD_PRELOAD MALLOC_CONF VMMALLOC_POOL_DIR VMMALLOC_POOL_SIZE \
 	VMMALLOC_FORK VMMALLOC_RESERVE VMMALLOC_CONF VMMALLOC_STOP_THREADS VMMALLOC_LOG_LEVEL \
 	VMMALLOC_LOG_FILE VMMALLOC_LOG_STATS \
 	MAKEFLAGS MFLAGS MAKELEVEL 2>/dev/null || :
+# But for what all of them are to be run with.
+[ -z "${TEST_CONF-}" ] || export VMMALLOC_CONF="$TEST_CONF"
 
 : "${top_builddir:=.}" "${top_srcdir:=..}"
 top_builddir=$(cd "$top_builddir" && pwd)
@@ -23,6 +25,15 @@ below_jemalloc="fatal fork log log_file os_linux os_linux_device os_linux_file
 	os_linux_fork os_linux_futex os_linux_io os_linux_log os_linux_maps os_linux_proc os_linux_stop
 	os_linux_task os_linux_window pool pool_blocks pool_child pool_fork
 	pool_leave pool_move pool_open pool_return ranges settings text"
+
+# Pools and images of file systems are large files.
+# shellcheck disable=SC3045 # dash and bash know this one
+ulimit -S -f "$(ulimit -H -f)"
+# shellcheck disable=SC3045
+if [ "$(ulimit -f)" != unlimited ]; then
+	echo "1..0 # SKIP the size of files is limited here (ulimit -f)"
+	exit 0
+fi
 
 count=0
 
@@ -197,12 +208,29 @@ debian_archive() {
 		2>/dev/null | grep -m 1 '/debian/\{0,1\}$'
 }
 
-# jemalloc_release: upstream's, from that archive, as $work/jemalloc.tar.bz2.
+# jemalloc_release VERSION: upstream's, from that archive, as $jemalloc_tarball.
 jemalloc_release() {
 	jemalloc_from=$(debian_archive)
+	jemalloc_suffix=gz
+	[ "$1" != 5.3.0 ] || jemalloc_suffix=bz2
+	jemalloc_tarball=$work/jemalloc-$1.tar.$jemalloc_suffix
 	[ -n "$jemalloc_from" ] && /usr/lib/apt/apt-helper download-file \
-		"${jemalloc_from}pool/main/j/jemalloc/jemalloc_5.3.0.orig.tar.bz2" \
-		"$work/jemalloc.tar.bz2" >"$work/fetch" 2>&1
+		"${jemalloc_from}pool/main/j/jemalloc/jemalloc_$1.orig.tar.$jemalloc_suffix" \
+		"$jemalloc_tarball" >"$work/fetch" 2>&1
+}
+
+# jemalloc_source VERSION: the same, unpacked, as $work/jemalloc-VERSION. What Debian has
+# of 5.3.1 lacks what upstream's own release of it has: configure and the file VERSION.
+jemalloc_source() {
+	jemalloc_source=$work/jemalloc-$1
+	jemalloc_release "$1" && mkdir "$jemalloc_source" &&
+		tar -C "$jemalloc_source" --strip-components=1 -xf "$jemalloc_tarball" &&
+		if [ ! -e "$jemalloc_source/configure" ]; then
+			awk -v version="$1" '$1 == "version" && $2 == version {
+				print $3 }' "$top_srcdir/lib/jemalloc.syms" \
+				>"$jemalloc_source/VERSION"
+			(cd "$jemalloc_source" && autoconf)
+		fi >>"$work/fetch" 2>&1
 }
 
 # fresh_system SUITE NAME: a fresh Debian, of the base alone, in $root; or says in
@@ -221,11 +249,17 @@ fresh_system() {
 		fresh_not="knows no Debian archive"
 	fi
 	[ -z "$fresh_not" ] || return 1
+	# An older debootstrap knows no newer release by name; all are made as sid is.
+	fresh_script=/usr/share/debootstrap/scripts/$1
+	[ -e "$fresh_script" ] || fresh_script=${fresh_script%/*}/sid
 	mkdir -p "$root" "${fresh_kept%/*}"
 	if [ -n "$(find "$fresh_kept" -mtime -7 2>/dev/null)" ]; then
 		tar -C "$root" -xpf "$fresh_kept"
 	elif debootstrap --variant=minbase --include=ca-certificates "$1" "$root" \
-		"$fresh_mirror" >"$work/log" 2>&1; then
+		"$fresh_mirror" "$fresh_script" >"$work/log" 2>&1; then
+		# Of a testing release an archive's copy may be older than it should be.
+		echo 'Acquire::Check-Valid-Until "false";' \
+			>"$root/etc/apt/apt.conf.d/99copy"
 		tar -C "$root" --one-file-system -cpf "$fresh_kept.$$" . &&
 			mv "$fresh_kept.$$" "$fresh_kept"
 	else

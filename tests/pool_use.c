@@ -143,6 +143,24 @@ one_thread_and_a_second(size_t row)
 		result(0, "a second thread", 0);
 }
 
+/* What smaller blocks leave behind them joins, and larger ones have it. */
+static void
+large_after_small(size_t small)
+{
+	struct block *chain = NULL;
+	size_t large = 1000000;
+	char what[100];
+	double percent;
+	int is_whole;
+
+	fill(&chain, small);
+	is_whole = drain(&chain, small);
+	percent = 100 * (double)fill(&chain, large) / pool_size;
+	is_whole &= drain(&chain, large);
+	snprintf(what, sizeof(what), "one thread, %zu bytes after %zu", large, small);
+	result(is_whole && percent >= guarded(SECOND_THREAD_BAR, large), what, percent);
+}
+
 static void
 descending_series(void)
 {
@@ -335,6 +353,8 @@ main(int argc, char **argv)
 	guard_size = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
 	is_least = pool_size < 16 << 20;
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	/* First, in a heap in which nothing has happened yet. */
+	large_after_small(100);
 	if (is_least) {
 		descending_series();
 		every_alignment();

@@ -12,6 +12,12 @@ core | core.%p | core-%p) ;;
 	exit
 	;;
 esac
+# shellcheck disable=SC3045 # dash and bash know this one
+if [ "$(ulimit -H -c)" != unlimited ]; then
+	skip "core dumps" "their size is limited here (ulimit -c)"
+	plan
+	exit
+fi
 
 # dies VARIANT [ARGUMENT]: has it leave its core in $work/dump; to the end of all that
 # it writes, a child's words included.

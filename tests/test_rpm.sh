@@ -9,7 +9,7 @@
 made() {
 	mkdir "$work/b"
 	(cd "$work/b" && "$top_srcdir/configure" --quiet &&
-		$MAKE -s rpm JEMALLOC_TARBALL="$work/jemalloc.tar.bz2" \
+		$MAKE -s rpm JEMALLOC_TARBALL="$jemalloc_tarball" \
 			RPMBUILD_FLAGS="$flags")
 }
 flags=
@@ -19,7 +19,7 @@ reason=
 for tool in rpmbuild createrepo_c dnf; do
 	command -v $tool >/dev/null 2>&1 || reason="no $tool here"
 done
-[ -n "$reason" ] || jemalloc_release ||
+[ -n "$reason" ] || jemalloc_release 5.3.0 ||
 	reason="no archive within reach has the source of jemalloc"
 if [ -n "$reason" ]; then
 	skip "make rpm" "$reason"
@@ -39,6 +39,21 @@ for name in libvmmalloc libvmmalloc-debug; do
 	expect "$name has both licences" sh -c "
 		rpm -qpl '$packages'/*/$name-[0-9]*.rpm | grep -c '/COPYING' |
 			grep -x 2"
+done
+expect "libvmmalloc is what programs that are linked with it need" sh -c "
+	rpm -qp --provides '$packages'/*/libvmmalloc-[0-9]*.rpm |
+		grep '^libvmmalloc\.so\.1()'"
+expect "libvmmalloc-debug is not" sh -c "
+	! rpm -qp --provides '$packages'/*/libvmmalloc-debug-[0-9]*.rpm |
+		grep 'libvmmalloc\.so'"
+for name in libvmmalloc-devel vmmalloc; do
+	expect "$name has the project's licence alone" test "$(
+		rpm -qp --queryformat '%{LICENSE}' "$packages"/*/$name-[0-9]*.rpm)" = \
+		BSD-3-Clause
+done
+for name in libvmmalloc libvmmalloc-debug vmmalloc; do
+	expect "$name has no name for the linker" sh -c "
+		! rpm -qpl '$packages'/*/$name-[0-9]*.rpm | grep '\.so$'"
 done
 if command -v rpmlint >/dev/null 2>&1; then
 	rpmlint -c /dev/null -r "$top_srcdir/rpm/libvmmalloc.rpmlintrc" \
