@@ -5,7 +5,7 @@
 # other work. FRESH_SYSTEMS: these alone.
 . "${top_srcdir:-..}/tests/lib.sh"
 
-for suite in ${FRESH_SYSTEMS:-bookworm trixie}; do
+for suite in ${FRESH_SYSTEMS:-bookworm trixie forky}; do
 	what="$suite: quickstart and quickstart check"
 	if [ ! -e "$top_srcdir/.git" ]; then
 		skip "$what" "not a git clone"
