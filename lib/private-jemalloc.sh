@@ -105,7 +105,8 @@ command=$1
 shift
 case $command in
 string)
-	strings -a "$1" | sed -n '/^[0-9][0-9.]*-[0-9][0-9]*-g[0-9a-f]\{7,40\}$/{p;q}'
+	# Not strings(1), which what builds for other machines may lack.
+	LC_ALL=C grep -a -o -m 1 -E '[0-9]+(\.[0-9]+)+-[0-9]+-g[0-9a-f]{7,40}' "$1" | head -n 1
 	exit
 	;;
 esac
