@@ -104,9 +104,9 @@ unit_tests=
 	unit_tests="tests/check_ranges tests/check_settings tests/check_pool"
 programs_of="$unit_tests tests/check_entry"
 tests="$unit_tests tests/test_entry.sh"
-confs=none
+confs=none without=--disable-debug-variant
 if [ -n "${CI_FULL-}" ]; then
-	programs_of=
+	programs_of='' without=''
 	tests="$tests tests/test_pool_use.sh tests/test_faults.sh
 		$(cd "$top_srcdir" && ls tests/test_fork*.sh)"
 	confs="none tcache_nslots_small_max:8 tcache:false"
@@ -123,8 +123,9 @@ for version in $known; do
 	source=$jemalloc_source
 	chmod -R a-w "$source"
 	: >"$work/mark"
+	# shellcheck disable=SC2086 # a word, or none
 	expect "jemalloc $version: configure --with-jemalloc-source" configured \
-		"$version" --with-jemalloc-source="$source"
+		"$version" --with-jemalloc-source="$source" $without
 	expect "jemalloc $version: make" $MAKE -s -j "$(nproc)" -C "$work/$version"
 	expect "jemalloc $version: its source is left alone" test -z "$(
 		find "$source" -newer "$work/mark")"
