@@ -43,7 +43,7 @@
  *                         Free ranges of an arena join whatever their size is. 5.3.1
  *                         joins them only up to 64 times that of the smaller, by its
  *                         default of 6: behind blocks of 100 bytes, whose slabs have 28
- *                         KiB, blocks of 1 MiB got 57 % of a pool, and 98 % with 30.
+ *                         KiB, blocks of 1 MiB got 54 % of a pool, and 99 % with 30.
  *                         (64, its largest, joins nothing: a shift by 64.)
  * experimental_tcache_gc:false, tcache_gc_incr_bytes:1048576
  *                         Caches are looked through one size at a time, as 5.3.0 does,

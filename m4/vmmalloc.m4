@@ -31,8 +31,9 @@ AC_COMPILE_IFELSE([AC_LANG_PROGRAM([
 # VMM_NO_SPACE(WHAT, NAME): ends where a name has white space in it, at which make and
 # libtool would fail later, and say less.
 AC_DEFUN([VMM_NO_SPACE], [
-AS_CASE(["$2"], [[*[\ \	]*]],
-	[AC_MSG_ERROR([$1 with a space in its name will not do: $2])])])
+vmm_name="$2"
+AS_CASE(["$vmm_name"], [[*[\ \	]*]],
+	[AC_MSG_ERROR([$1 with a space in its name will not do: $vmm_name])])])
 
 # VMM_FIND_JEMALLOC: finds the position independent archive of jemalloc that the private
 # copy is made from, and sets JEMALLOC_ARCHIVE: the distribution's, one that is named,
