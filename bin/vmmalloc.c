@@ -192,6 +192,10 @@ preload(const char *library)
 
 	if (access(library, R_OK) != 0)
 		fail(STATUS_OURS, "%s: %s", library, strerror(errno));
+	/* ld.so(8) would take it for two, and go on without either. */
+	if (strpbrk(library, ": ") != NULL)
+		fail(STATUS_OURS, "%s: cannot be preloaded from a directory with a"
+		    " space or a colon in its name", library);
 	if (others == NULL || others[0] == '\0') {
 		set("LD_PRELOAD", library);
 		return;

@@ -22,8 +22,8 @@ char *vmm_jehost_secure_getenv(const char *name);
 ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);
 
 /*
- * src/pages.c: whether jemalloc's pages, which it was built with, are at least the
- * system's; where it alone would have every malloc fail, ends the process.
+ * src/pages.c: false if the pages that jemalloc was built for are at least as large as
+ * the system's. Otherwise, where jemalloc would have every malloc fail, ends the process.
  */
 bool vmm_jehost_pages_boot(void);
 
@@ -35,7 +35,7 @@ int vmm_jehost_buferror(int errnum, char *buffer, size_t size);
 
 /*
  * mmap(2) as that has it, with the offset that a build without large files has; ends the
- * process where it fails meanwhile.
+ * process if it fails within vmm_jehost_pages_boot.
  */
 void *vmm_jehost_mmap(void *address, size_t size, int protection, int flags,
     int fd, long offset);
@@ -79,18 +79,20 @@ struct edata_s *vmm_jehost_ecache_alloc(struct tsdn_s *tsdn, struct pac_s *pac,
     size_t size, size_t alignment, bool is_zero, bool is_guarded);
 
 /*
- * src/pac.c: an extent from the pool, or NULL. Before that it is NULL, what this thread
- * and all arenas cache has gone back to the pool: here, and not behind every entry
- * point, so that malloc is no more than a jump. jemalloc holds none of its locks on
- * arenas then (it asserts so); whoever asks for an extent can do without.
+ * src/pac.c: an extent from the pool, or NULL. Before it returns NULL for a new extent,
+ * what this thread and all arenas cache goes back to the pool, and it tries once more:
+ * here, and not behind every entry point, so that malloc is no more than a jump. jemalloc
+ * holds none of its locks on arenas then (it asserts so). Not while jemalloc starts.
  */
 struct edata_s *vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn,
     struct pac_s *pac, struct ehooks_s *ehooks, struct ecache_s *ecache,
     struct edata_s *expanded, size_t size, size_t alignment, bool is_zero,
     bool is_guarded);
 
-/* src/pages.c: true is failure, upon which jemalloc does without. */
+/* src/pages.c: nothing to be done: false, success. */
 bool vmm_jehost_pages_commit(void *address, size_t size);
+
+/* src/pages.c: true is failure, upon which jemalloc does without. */
 bool vmm_jehost_pages_decommit(void *address, size_t size);
 bool vmm_jehost_pages_purge_lazy(void *address, size_t size);
 bool vmm_jehost_pages_purge_forced(void *address, size_t size);

@@ -14,8 +14,8 @@
 
 /*
  * jemalloc reads its configuration from five places, each overruling those
- * before it (jemalloc(3), TUNING): the first two and the last are symbols, and
- * belong to the library; the third is a symbolic link, in whose place stands
+ * before it (jemalloc(3), TUNING): the first was fixed when jemalloc was built; the
+ * second and the last are variables, which the library defines; the third is a symbolic link, in whose place stands
  * what depends on the pool; the fourth is the environment, the user's.
  *
  * What is behind each is what bench/run --conf says of the alternative, on two cores
@@ -30,7 +30,8 @@
  *                         or is to grow. 10 s: large 18, born 1.6.
  * muzzy_decay_ms:0        Who would rather have the system get them back sets it
  *                         otherwise: the pool returns what it is given.
- * lg_tcache_nslots_mul:2, tcache_nslots_small_max:600, tcache_gc_incr_bytes:262144
+ * lg_tcache_nslots_mul:2, tcache_nslots_small_max:600
+ * tcache_gc_incr_bytes:262144 (5.3.0)
  *                         Threads cache up to three times as many small blocks, and
  *                         look through them a fourth as often. jemalloc's own 1,
  *                         200, 65536: churn 1.04, c++ 1.03 of the instructions. What
@@ -50,8 +51,8 @@
  *                         and not all sizes every 10 ms. Instructions with jemalloc's own:
  *                         churn 1.03, mixed 1.04, c++ 1.03.
  *
- * Left as jemalloc has them, since what was tried made no difference: metadata_thp
- * (auto), and narenas (1, 2) but for small pools (see arena_count).
+ * Not set, since it made no difference: metadata_thp:auto; and, but for small pools (see
+ * arena_count), narenas:1 and 2.
  */
 #if VMM_JEMALLOC < 50301
 #define CONF_OF_VERSION "tcache_gc_incr_bytes:262144"

@@ -75,7 +75,9 @@ make() {
 			BEGIN { while ((getline symbol < uses) > 0) is_used[symbol] = 1 }
 			$1 == name || ($1 == "users" && $2 in is_used) { print $2, $3 }
 		' | cat "$work/all" - >"$work/these"
-		"${OBJCOPY:-objcopy}" --redefine-syms="$work/these" "$object"
+		# What is left for link-time optimization has the old names.
+		"${OBJCOPY:-objcopy}" --remove-section='.gnu.lto_*' \
+			--redefine-syms="$work/these" "$object"
 	done
 	${LD:-ld} -r -o "$1" "$work"/o/*.o
 }

@@ -28,12 +28,12 @@ AC_COMPILE_IFELSE([AC_LANG_PROGRAM([
 	[AC_MSG_RESULT([no])
 	AC_MSG_ERROR([libvmmalloc needs glibc: with musl and others fork(2) hangs])])])
 
-# VMM_NO_SPACE(WHAT, NAME): ends where a name has white space in it, at which make and
-# libtool would fail later, and say less.
-AC_DEFUN([VMM_NO_SPACE], [
+# VMM_PLAIN_NAME(WHAT, NAME): ends where a name has characters in it at which make, libtool,
+# the linker or LD_PRELOAD would end it, or take it for more than one.
+AC_DEFUN([VMM_PLAIN_NAME], [
 vmm_name="$2"
-AS_CASE(["$vmm_name"], [[*[\ \	]*]],
-	[AC_MSG_ERROR([$1 with a space in its name will not do: $vmm_name])])])
+AS_CASE(["$vmm_name"], [[*[\ \	:,\#]*]],
+	[AC_MSG_ERROR([$1 must not have a space, or one of : , @%:@ in its name: $vmm_name])])])
 
 # VMM_FIND_JEMALLOC: finds the position independent archive of jemalloc that the private
 # copy is made from, and sets JEMALLOC_ARCHIVE: the distribution's, one that is named,
@@ -44,24 +44,28 @@ AC_ARG_WITH([jemalloc],
 	[AS_HELP_STRING([--with-jemalloc=ARCHIVE],
 		[position independent archive of jemalloc
 		@<:@libjemalloc_pic.a beside the library that pkg-config finds@:>@])],
-	[], [with_jemalloc=])
+	[], [with_jemalloc=none])
 AC_ARG_WITH([jemalloc-source],
 	[AS_HELP_STRING([--with-jemalloc-source=DIR],
 		[an unpacked release of jemalloc, to build the archive from])],
-	[], [with_jemalloc_source=])
+	[], [with_jemalloc_source=none])
 AC_ARG_ENABLE([untested-jemalloc],
 	[AS_HELP_STRING([--enable-untested-jemalloc],
-		[take another version of jemalloc for the newest that is known])],
+		[accept a jemalloc of another version, and treat it as the newest known])],
 	[], [enable_untested_jemalloc=no])
 AS_CASE([$with_jemalloc], [yes|no],
 	[AC_MSG_ERROR([--with-jemalloc takes the name of an archive])])
 AS_CASE([$with_jemalloc_source], [yes|no],
 	[AC_MSG_ERROR([--with-jemalloc-source takes the name of a directory])])
+AS_IF([test "$with_jemalloc" != none && test "$with_jemalloc_source" != none],
+	[AC_MSG_ERROR([--with-jemalloc and --with-jemalloc-source exclude each other])])
+AS_IF([test -z "$with_jemalloc" || test -z "$with_jemalloc_source"],
+	[AC_MSG_ERROR([--with-jemalloc or --with-jemalloc-source has an empty value])])
 vmm_private_jemalloc="env NM=$NM_TOOL sh $srcdir/lib/private-jemalloc.sh"
 vmm_syms=$srcdir/lib/jemalloc.syms
-AS_IF([test -n "$with_jemalloc_source"], [VMM_FIND_JEMALLOC_FROM_SOURCE],
+AS_IF([test "$with_jemalloc_source" != none], [VMM_FIND_JEMALLOC_FROM_SOURCE],
 	[VMM_FIND_JEMALLOC_FROM_ARCHIVE])
-AM_CONDITIONAL([JEMALLOC_FROM_SOURCE], [test -n "$with_jemalloc_source"])
+AM_CONDITIONAL([JEMALLOC_FROM_SOURCE], [test "$with_jemalloc_source" != none])
 AC_SUBST([JEMALLOC_SOURCE])
 AC_SUBST([JEMALLOC_ARCHIVE])
 AC_SUBST([JEMALLOC_VERSION])
@@ -83,7 +87,7 @@ AS_IF([test -n "$JEMALLOC_VERSION"],
 	[JEMALLOC_VERSION=`echo "$vmm_versions" | sed 's/.*, //'`
 	AC_MSG_RESULT([${vmm_jemalloc_string:-unknown}, not tested])
 	AC_MSG_WARN([jemalloc ${vmm_jemalloc_string:-of an unknown version} was not tested;
-taken for $JEMALLOC_VERSION. What it does behind the names that are known may differ])],
+it is treated as $JEMALLOC_VERSION, but its functions may behave differently])],
 	[AC_MSG_RESULT([${vmm_jemalloc_string:-unknown}])
 	AC_MSG_ERROR([$2 is jemalloc ${vmm_jemalloc_string:-of an unknown version};
 libvmmalloc works with: $vmm_versions.
@@ -95,9 +99,9 @@ AC_MSG_CHECKING([for the source of jemalloc])
 AS_IF([test -x "$with_jemalloc_source/configure"], [],
 	[AC_MSG_RESULT([no])
 	AC_MSG_ERROR([no $with_jemalloc_source/configure: --with-jemalloc-source
-takes the directory of an unpacked release])])
+takes the directory of an unpacked release (jemalloc-VERSION.tar.bz2 of upstream's releases)])])
 JEMALLOC_SOURCE=`cd "$with_jemalloc_source" && pwd`
-VMM_NO_SPACE([a source of jemalloc], [$JEMALLOC_SOURCE])
+VMM_PLAIN_NAME([a source of jemalloc], [$JEMALLOC_SOURCE])
 VMM_FIND_JEMALLOC_VERSION([`cat "$JEMALLOC_SOURCE/VERSION" 2>/dev/null`],
 	[$with_jemalloc_source])
 # For the largest pages that kernels of the architecture have: jemalloc's may be larger
@@ -106,24 +110,24 @@ AS_CASE([$host_cpu],
 	[aarch64*|loongarch*|mips*|powerpc*], [JEMALLOC_PAGE=--with-lg-page=16],
 	[sparc*], [JEMALLOC_PAGE=--with-lg-page=13])
 AC_SUBST([JEMALLOC_PAGE])
-JEMALLOC_ARCHIVE=`pwd`/jemalloc/lib/libjemalloc_pic.a])
+JEMALLOC_ARCHIVE=jemalloc/lib/libjemalloc_pic.a])
 
 AC_DEFUN([VMM_FIND_JEMALLOC_FROM_ARCHIVE], [
 AC_MSG_CHECKING([for jemalloc's position independent archive])
-AS_IF([test -n "$with_jemalloc"], [JEMALLOC_ARCHIVE=$with_jemalloc],
+AS_IF([test "$with_jemalloc" != none], [JEMALLOC_ARCHIVE=$with_jemalloc],
 	[PKG_CHECK_EXISTS([jemalloc],
 		[JEMALLOC_ARCHIVE=`$PKG_CONFIG --variable=libdir jemalloc`/libjemalloc_pic.a],
 		[AC_MSG_RESULT([no])
 		AC_MSG_ERROR([jemalloc not found by pkg-config: install
 libjemalloc-dev, name an archive with --with-jemalloc=ARCHIVE, or a release's source
 with --with-jemalloc-source=DIR])])])
-AS_IF([test -r "$JEMALLOC_ARCHIVE"], [AC_MSG_RESULT([$JEMALLOC_ARCHIVE])],
+AS_IF([test -f "$JEMALLOC_ARCHIVE" && test -r "$JEMALLOC_ARCHIVE"], [AC_MSG_RESULT([$JEMALLOC_ARCHIVE])],
 	[AC_MSG_RESULT([no])
 	AC_MSG_ERROR([no $JEMALLOC_ARCHIVE: name one with --with-jemalloc=ARCHIVE,
 or a release's source with --with-jemalloc-source=DIR])])
 AS_CASE([$JEMALLOC_ARCHIVE], [[/*]], [],
 	[JEMALLOC_ARCHIVE=`pwd`/$JEMALLOC_ARCHIVE])
-VMM_NO_SPACE([an archive of jemalloc], [$JEMALLOC_ARCHIVE])
+VMM_PLAIN_NAME([an archive of jemalloc], [$JEMALLOC_ARCHIVE])
 AC_MSG_CHECKING([for its version])
 VMM_FIND_JEMALLOC_VERSION([`$vmm_private_jemalloc string "$JEMALLOC_ARCHIVE"`],
 	[$JEMALLOC_ARCHIVE])

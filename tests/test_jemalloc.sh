@@ -53,10 +53,14 @@ refused "a source that is not there" "no $work/none/configure" nosource \
 	--with-jemalloc-source="$work/none"
 mkdir -p "$work/a source"
 cp "$top_srcdir/configure" "$work/a source"
-refused "a source with a space" "with a space in its name" space \
+refused "a source with a space" "source of jemalloc must not have a space" space \
 	--with-jemalloc-source="$work/a source"
 refused "a prefix with a space" "a prefix with a space" space --prefix="$work/a b"
-refused "a build with a space" "build in with a space in its name.*/a b$" "a b"
+refused "a build with a space" "build in must not have a space.*/a b$" "a b"
+refused "a build with a colon" "build in must not have a space.*/a:b$" "a:b"
+refused "an empty name" "has an empty value" empty --with-jemalloc-source=
+refused "an archive and a source" "exclude each other" two --with-jemalloc="$archive" \
+	--with-jemalloc-source="$work"
 refused "--disable-shared" "has to be shared" static --disable-shared
 if command -v musl-gcc >/dev/null 2>&1; then
 	mkdir "$work/musl"

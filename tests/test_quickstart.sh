@@ -7,7 +7,7 @@
 # at DIR: a copy of it there, alone, as if configure had run.
 at() {
 	mkdir -p "$1/build"
-	cp "$top_srcdir/quickstart" "$1"
+	cp "$top_srcdir/quickstart" "$top_srcdir/configure.ac" "$1"
 	: >"$1/configure"
 	: >"$1/Makefile.in"
 	cd "$1" || exit 99
@@ -44,7 +44,18 @@ expect "a path with a space is refused" test $status -eq 1
 expect "and that is said first of all" sh -c "
 	test \$(wc -l <'$work/said') -eq 1 && grep 'a space in its name' '$work/said'"
 
+mkdir -p "$work/elsewhere"
+ln -s "$top_srcdir/quickstart" "$work/elsewhere/quickstart"
+(cd "$work/elsewhere" && PATH=$work/bin ./quickstart) >"$work/said" 2>&1
+status=$?
+expect "by a link from elsewhere: ends at once" sh -c "
+	test $status -eq 1 && test \$(wc -l <'$work/said') -eq 1"
 at "$work/nobody"
+PATH=$work/bin ./quickstart check all >"$work/said" 2>&1
+status=$?
+expect "an argument too many: its usage" sh -c "
+	test $status -eq 2 && grep '^CONFIGURE_FLAGS' '$work/said'"
+
 PATH=$work/bin USER_ID=1000 ./quickstart check >"$work/said" 2>&1
 status=$?
 expect "without root, and something to install: ends" test $status -eq 1
@@ -75,6 +86,16 @@ if in_sbin true 2>/dev/null; then
 	expect "servers were not to start then" grep -qx policy-rc.d "$work/bin/seen"
 	expect "and nothing is left of that" test -z "$(ls "$work/sbin")"
 	rm "$work/bin/seen"
+	cp "$work/said" "$work/said.first"
+	# Who reads what it says is interrupted, too.
+	in_sbin setsid -w env --default-signal=INT,PIPE PATH="$work/bin" \
+		INSTALL="$work/bin/interrupted" sh -c './quickstart check 2>&1 | cat' \
+		>"$work/said" 2>&1
+	expect "an interrupt of it and its reader: servers were not to start" \
+		grep -qx policy-rc.d "$work/bin/seen"
+	expect "and nothing is left of that either" test -z "$(ls "$work/sbin")"
+	rm "$work/bin/seen"
+	mv "$work/said.first" "$work/said"
 	shown=$(sed -n "s/^\$ \(.*policy-rc\.d.*chmod.*\)/\1/p" "$work/said")
 	in_sbin sh -c "$shown" >/dev/null 2>&1
 	expect "what it shows is what it ran" test "$(cat "$work/sbin/policy-rc.d")" = "#!/bin/sh
