@@ -158,7 +158,6 @@ vmm_fork(void)
 {
 	VMM_LOG_ENTER();
 	struct vmm_pool_fork fork;
-	int cancel_state;
 	pid_t pid = -1;
 
 	if (kind == VMM_FORK_NONE)
@@ -168,7 +167,6 @@ vmm_fork(void)
 		errno = EAGAIN;
 		return -1;
 	}
-	cancel_state = vmm_os_cancel_disable();
 	if (vmm_pool_fork_begin(&fork, kind) == 0)
 		pid = fork_begun(&fork);
 	else
@@ -180,7 +178,6 @@ vmm_fork(void)
 	/* A child that has a file needs its parent's no longer. */
 	if (pid > 0 && fork.wants_file)
 		return_after();
-	vmm_os_cancel_restore(cancel_state);
 	return pid;
 }
 

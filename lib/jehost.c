@@ -37,6 +37,43 @@ vmm_jehost_mmap(void *address, size_t size, int protection, int flags, int fd,
 }
 
 int
+vmm_jehost_munmap(void *address, size_t size)
+{
+	VMM_LOG_ENTER();
+	return vmm_os_munmap(address, size);
+}
+
+int
+vmm_jehost_madvise(void *address, size_t size, int advice)
+{
+	VMM_LOG_ENTER();
+	return vmm_os_madvise(address, size, advice);
+}
+
+int
+vmm_jehost_mprotect(void *address, size_t size, int protection)
+{
+	VMM_LOG_ENTER();
+	return vmm_os_mprotect(address, size, protection);
+}
+
+int
+vmm_jehost_clock_gettime(clockid_t clock, struct timespec *time)
+{
+	VMM_LOG_ENTER();
+	return vmm_os_clock_gettime(clock, time);
+}
+
+int
+vmm_jehost_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attr)
+{
+	VMM_LOG_ENTER();
+	(void)attr;
+	*condition = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+	return 0;
+}
+
+int
 vmm_jehost_buferror(int errnum, char *buffer, size_t size)
 {
 	VMM_LOG_ENTER();

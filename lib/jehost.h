@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "jemalloc_private.h"
 
@@ -39,6 +40,15 @@ int vmm_jehost_buferror(int errnum, char *buffer, size_t size);
  */
 void *vmm_jehost_mmap(void *address, size_t size, int protection, int flags,
     int fd, long offset);
+
+/* munmap(2), madvise(2), mprotect(2), clock_gettime(2). */
+int vmm_jehost_munmap(void *address, size_t size);
+int vmm_jehost_madvise(void *address, size_t size, int advice);
+int vmm_jehost_mprotect(void *address, size_t size, int protection);
+int vmm_jehost_clock_gettime(clockid_t clock, struct timespec *time);
+
+/* src/background_thread.c: for threads that there never are. Returns 0. */
+int vmm_jehost_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attr);
 
 /* src/sz.c: the tables of size classes, without the one that is aligned to 8 alone. */
 void vmm_jehost_sz_boot(const struct sc_data_s *size_classes, bool is_cache_oblivious);

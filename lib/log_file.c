@@ -33,10 +33,9 @@ static struct {
  * Not a mutex, since a child may be born while another thread of its parent has it:
  * the lock of a process that this one is not is nobody's any more.
  */
-static int
+static void
 lock(void)
 {
-	int cancel_state = vmm_os_cancel_disable();
 	pid_t self = vmm_os_process();
 	pid_t seen = 0;
 
@@ -47,14 +46,12 @@ lock(void)
 			vmm_os_yield();
 		}
 	}
-	return cancel_state;
 }
 
 static void
-unlock(int cancel_state)
+unlock(void)
 {
 	__atomic_store_n(&target.locker, 0, __ATOMIC_RELEASE);
-	vmm_os_cancel_restore(cancel_state);
 }
 
 static int
@@ -101,28 +98,21 @@ vmm_log_open(const char *name)
 void
 vmm_log_copy(const char *data, size_t length)
 {
-	int cancel_state;
-
 	if (target.length == 0)
 		return;
-	cancel_state = lock();
+	lock();
 	if (is_open())
 		vmm_os_log_write(&target.file, data, length);
-	unlock(cancel_state);
+	unlock();
 }
 
 void
 vmm_log_write(const char *data, size_t length)
 {
-	int cancel_state;
-
-	if (target.length != 0) {
+	if (target.length != 0)
 		vmm_log_copy(data, length);
-		return;
-	}
-	cancel_state = vmm_os_cancel_disable();
-	vmm_os_write_error(data, length);
-	vmm_os_cancel_restore(cancel_state);
+	else
+		vmm_os_write_error(data, length);
 }
 
 #endif

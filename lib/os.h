@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 /*
  * Functions that can fail return 0 or an errno value and leave results in what
@@ -73,10 +74,6 @@ int vmm_os_path_absolute(const char *path, char *absolute, size_t size);
 /* Around what no signal handler may interrupt: blocks all of the thread's. */
 void vmm_os_signals_block(sigset_t *saved);
 void vmm_os_signals_restore(const sigset_t *saved);
-
-/* Around calls that are cancellation points (pthreads(7)), which malloc is not. */
-int vmm_os_cancel_disable(void);
-void vmm_os_cancel_restore(int state);
 
 /* Time since some moment, in microseconds, that nobody sets (clock_gettime(2)). */
 uint64_t vmm_os_now_us(void);
@@ -186,9 +183,13 @@ pid_t vmm_os_fork(void);
 /* Waits for that child to end (waitpid(2)), and forgets how it did. */
 void vmm_os_reap(pid_t child);
 
-/* mmap(2), for jemalloc, which knows its flags and MAP_FAILED by itself. */
+/* For jemalloc, with the flags and the results that their manual pages have (errno). */
 void *vmm_os_mmap(void *address, size_t size, int protection, int flags, int fd,
     off_t offset);
+int vmm_os_munmap(void *address, size_t size);
+int vmm_os_madvise(void *address, size_t size, int advice);
+int vmm_os_mprotect(void *address, size_t size, int protection);
+int vmm_os_clock_gettime(clockid_t clock, struct timespec *time);
 
 /* Maps zeroed ordinary memory whose pages cost nothing until they are touched. */
 int vmm_os_map_plain(size_t size, void **address);

@@ -18,6 +18,7 @@
 
 #include "log.h"
 #include "os.h"
+#include "os_linux_sys.h"
 
 size_t
 vmm_os_page_size(void)
@@ -32,7 +33,7 @@ vmm_os_cpu_count(void)
 	cpu_set_t set;
 
 	/* More CPUs than the set holds: EINVAL, and the exact number hardly matters. */
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+	if (vmm_sys.sched_getaffinity(0, sizeof(set), &set) != 0)
 		return CPU_SETSIZE;
 	return (unsigned)CPU_COUNT(&set);
 }
@@ -76,7 +77,7 @@ void
 vmm_os_write_error(const char *data, size_t length)
 {
 	while (length > 0) {
-		ssize_t written = write(STDERR_FILENO, data, length);
+		ssize_t written = vmm_sys.write(STDERR_FILENO, data, length);
 
 		if (written < 0 && errno == EINTR)
 			continue;
@@ -104,14 +105,42 @@ vmm_os_mmap(void *address, size_t size, int protection, int flags, int fd,
     off_t offset)
 {
 	VMM_LOG_ENTER();
-	return mmap(address, size, protection, flags, fd, offset);
+	return vmm_sys.mmap(address, size, protection, flags, fd, offset);
+}
+
+int
+vmm_os_munmap(void *address, size_t size)
+{
+	VMM_LOG_ENTER();
+	return vmm_sys.munmap(address, size);
+}
+
+int
+vmm_os_madvise(void *address, size_t size, int advice)
+{
+	VMM_LOG_ENTER();
+	return vmm_sys.madvise(address, size, advice);
+}
+
+int
+vmm_os_mprotect(void *address, size_t size, int protection)
+{
+	VMM_LOG_ENTER();
+	return vmm_sys.mprotect(address, size, protection);
+}
+
+int
+vmm_os_clock_gettime(clockid_t clock, struct timespec *time)
+{
+	VMM_LOG_ENTER();
+	return vmm_sys.clock_gettime(clock, time);
 }
 
 int
 vmm_os_map_plain(size_t size, void **address)
 {
 	VMM_LOG_ENTER();
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	void *map = vmm_sys.mmap(NULL, size, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (map == MAP_FAILED)
@@ -127,7 +156,7 @@ vmm_os_path_absolute(const char *path, char *absolute, size_t size)
 
 	if (path[0] != '/') {
 		/* getcwd(3) allocates where this says "(unreachable)". */
-		if (syscall(SYS_getcwd, absolute, size) < 0)
+		if (vmm_sys.getcwd(absolute, size) < 0)
 			return errno == ERANGE ? ENAMETOOLONG : errno;
 		if (absolute[0] != '/')
 			return ENOENT;
@@ -157,47 +186,32 @@ vmm_os_signals_restore(const sigset_t *saved)
 	pthread_sigmask(SIG_SETMASK, saved, NULL);
 }
 
-int
-vmm_os_cancel_disable(void)
-{
-	int state;
-
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	return state;
-}
-
-void
-vmm_os_cancel_restore(int state)
-{
-	pthread_setcancelstate(state, NULL);
-}
-
 uint64_t
 vmm_os_now_us(void)
 {
 	VMM_LOG_ENTER();
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	vmm_sys.clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 pid_t
 vmm_os_process(void)
 {
-	return getpid();
+	return vmm_sys.getpid();
 }
 
 pid_t
 vmm_os_thread(void)
 {
-	return (pid_t)syscall(SYS_gettid);
+	return vmm_sys.gettid();
 }
 
 void
 vmm_os_yield(void)
 {
-	sched_yield();
+	vmm_sys.sched_yield();
 }
 
 void
@@ -206,8 +220,7 @@ vmm_os_pause(void)
 	VMM_LOG_ENTER();
 	struct timespec pause = { 0, 20000 };
 
-	/* Not nanosleep(2) of libc, which is a cancellation point. */
-	syscall(SYS_nanosleep, &pause, NULL);
+	vmm_sys.nanosleep(&pause, NULL);
 }
 
 int
@@ -222,7 +235,7 @@ vmm_os_own_make(volatile unsigned char **own)
 		return error;
 #ifdef MADV_WIPEONFORK
 	/* Where this fails the mark stays in the child, and nothing is noticed. */
-	madvise(page, size, MADV_WIPEONFORK);
+	vmm_sys.madvise(page, size, MADV_WIPEONFORK);
 #endif
 	*own = page;
 	/* The analyzer takes it that an errno may be 0. */
@@ -323,6 +336,6 @@ void
 vmm_os_reap(pid_t child)
 {
 	VMM_LOG_ENTER();
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+	while (vmm_sys.waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		;
 }

@@ -12,6 +12,7 @@
 
 #include "log.h"
 #include "os.h"
+#include "os_linux_sys.h"
 #include "text.h"
 
 /* /sys/dev/char/MAJOR:MINOR/NAME: what the kernel says of the device. */
@@ -38,11 +39,11 @@ read_attribute(dev_t device, const char *name)
 	int fd;
 
 	name_attribute(&path, device, name);
-	fd = open(path.data, O_RDONLY | O_CLOEXEC);
+	fd = vmm_sys.openat(AT_FDCWD, path.data, O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)
 		return 0;
-	length = pread(fd, digits, sizeof(digits), 0);
-	close(fd);
+	length = vmm_sys.pread(fd, digits, sizeof(digits), 0);
+	vmm_sys.close(fd);
 	for (ssize_t i = 0; i < length && digits[i] >= '0' && digits[i] <= '9'; i++)
 		number = number * 10 + (uint64_t)(digits[i] - '0');
 	return number;
@@ -58,7 +59,7 @@ is_dax(dev_t device)
 	ssize_t length;
 
 	name_attribute(&path, device, "subsystem");
-	length = readlinkat(AT_FDCWD, path.data, target, sizeof(target));
+	length = vmm_sys.readlinkat(AT_FDCWD, path.data, target, sizeof(target));
 	return length > (ssize_t)sizeof(bus) - 1 && memcmp(target + length -
 	    (sizeof(bus) - 1), bus, sizeof(bus) - 1) == 0;
 }
@@ -71,7 +72,7 @@ is_dax(dev_t device)
 static int
 lock_for_us(int fd)
 {
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (vmm_sys.flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	return errno == EWOULDBLOCK ? EBUSY : errno;
 }
@@ -85,7 +86,7 @@ vmm_os_device_open(const char *path, struct vmm_os_file *file)
 	int fd;
 
 	/* Before it is opened, which other devices may take for more than a question. */
-	if (stat(path, &it) != 0)
+	if (vmm_sys.stat(path, &it) != 0)
 		return errno;
 	if (!S_ISCHR(it.st_mode) || !is_dax(it.st_rdev))
 		return ENOTDIR;
@@ -101,7 +102,7 @@ vmm_os_device_open(const char *path, struct vmm_os_file *file)
 	};
 	if (file->fs.page_size == 0 || file->fs.device_bytes == 0)
 		return ENODEV;
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = vmm_sys.openat(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
 	if (fd < 0)
 		return errno;
 	file->fd = fd;
@@ -111,6 +112,6 @@ vmm_os_device_open(const char *path, struct vmm_os_file *file)
 	if (error == 0)
 		error = vmm_os_fd_move_high(&file->fd);
 	if (error != 0)
-		close(fd);
+		vmm_sys.close(fd);
 	return error;
 }

@@ -18,6 +18,7 @@
 
 #include "log.h"
 #include "os.h"
+#include "os_linux_sys.h"
 
 #ifndef F2FS_SUPER_MAGIC
 #define F2FS_SUPER_MAGIC 0xf2f52010
@@ -58,19 +59,19 @@ open_named(const char *dir)
 		unsigned char random[16];
 		int fd;
 
-		if (getrandom(random, sizeof(random), 0) !=
+		if (vmm_sys.getrandom(random, sizeof(random), 0) !=
 		    (ssize_t)sizeof(random))
 			return -1;
 		for (size_t i = 0; i < sizeof(random); i++)
 			path[length + i] = digits[random[i] % 32];
 		path[length + sizeof(random)] = '\0';
-		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC |
+		fd = vmm_sys.openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC |
 		    O_NOFOLLOW, 0600);
-		if (fd >= 0 && unlink(path) != 0) {
+		if (fd >= 0 && vmm_sys.unlinkat(AT_FDCWD, path, 0) != 0) {
 			int error = errno;
 
 			/* With a name it would outlive its process. */
-			close(fd);
+			vmm_sys.close(fd);
 			errno = error;
 			return -1;
 		}
@@ -85,7 +86,7 @@ open_named(const char *dir)
 static int
 open_unlinked(const char *dir)
 {
-	int fd = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	int fd = vmm_sys.openat(AT_FDCWD, dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 
 	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
 		fd = open_named(dir);
@@ -104,14 +105,14 @@ vmm_os_fd_move_high(int *fd)
 	int floor = FD_HIGH;
 	int high;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= FD_HIGH)
+	if (vmm_sys.getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= FD_HIGH)
 		floor = limit.rlim_cur > 8 ? (int)limit.rlim_cur - 4 : 3;
-	high = fcntl(*fd, F_DUPFD_CLOEXEC, floor);
+	high = vmm_sys.fcntl(*fd, F_DUPFD_CLOEXEC, (void *)(intptr_t)floor);
 	if (high < 0)
-		high = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+		high = vmm_sys.fcntl(*fd, F_DUPFD_CLOEXEC, (void *)3);
 	if (high < 0)
 		return errno;
-	close(*fd);
+	vmm_sys.close(*fd);
 	*fd = high;
 	return 0;
 }
@@ -123,7 +124,7 @@ is_dax_file(int fd)
 #ifdef STATX_ATTR_DAX
 	struct statx stat;
 
-	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat) == 0 &&
+	return vmm_sys.statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat) == 0 &&
 	    (stat.stx_attributes & STATX_ATTR_DAX) != 0;
 #else
 	(void)fd;
@@ -159,9 +160,9 @@ forbid_cow(int fd)
 {
 	int flags = 0;
 
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+	if (vmm_sys.ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
 		flags |= FS_NOCOW_FL;
-		ioctl(fd, FS_IOC_SETFLAGS, &flags);
+		vmm_sys.ioctl(fd, FS_IOC_SETFLAGS, &flags);
 	}
 }
 
@@ -169,7 +170,7 @@ static void
 learn_fs(int fd, struct vmm_os_fs *fs)
 {
 	struct statfs stat = { 0 };
-	unsigned long type = fstatfs(fd, &stat) == 0
+	unsigned long type = vmm_sys.fstatfs(fd, &stat) == 0
 	    ? (unsigned long)stat.f_type : 0;
 	bool is_dax = is_dax_file(fd);
 
@@ -198,10 +199,10 @@ vmm_os_file_create(const char *dir, struct vmm_os_file *file)
 	if (fd < 0)
 		return errno == ENOTDIR ? vmm_os_device_open(dir, file) : errno;
 	error = vmm_os_fd_move_high(&fd);
-	if (error == 0 && fstat(fd, &stat) != 0)
+	if (error == 0 && vmm_sys.fstat(fd, &stat) != 0)
 		error = errno;
 	if (error != 0) {
-		close(fd);
+		vmm_sys.close(fd);
 		return error;
 	}
 	*file = (struct vmm_os_file){
@@ -216,7 +217,7 @@ vmm_os_file_is_own(const struct vmm_os_file *file)
 {
 	struct stat stat;
 
-	return fstat(file->fd, &stat) == 0 && stat.st_dev == file->device &&
+	return vmm_sys.fstat(file->fd, &stat) == 0 && stat.st_dev == file->device &&
 	    stat.st_ino == file->inode;
 }
 
@@ -228,7 +229,7 @@ vmm_os_file_blocks(const struct vmm_os_file *file, uint64_t *bytes)
 
 	if (file->fs.device_bytes != 0)
 		return EOPNOTSUPP;
-	if (!vmm_os_file_is_own(file) || fstat(file->fd, &stat) != 0)
+	if (!vmm_os_file_is_own(file) || vmm_sys.fstat(file->fd, &stat) != 0)
 		return EBADF;
 	*bytes = (uint64_t)stat.st_blocks * 512;
 	return 0;
@@ -246,11 +247,11 @@ vmm_os_file_room(const struct vmm_os_file *file, struct vmm_os_room *room)
 		room->free_bytes = file->fs.device_bytes;
 		return;
 	}
-	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+	if (vmm_sys.getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
 	    limit.rlim_cur != RLIM_INFINITY)
 		room->limit_bytes = limit.rlim_cur;
 	/* A file system without a size of its own (tmpfs, size=0) has no limit. */
-	if (fstatfs(file->fd, &stat) == 0 && stat.f_blocks != 0)
+	if (vmm_sys.fstatfs(file->fd, &stat) == 0 && stat.f_blocks != 0)
 		room->free_bytes = (uint64_t)stat.f_bavail *
 		    (uint64_t)stat.f_bsize;
 }
@@ -261,7 +262,7 @@ vmm_os_file_resize(const struct vmm_os_file *file, size_t size)
 	VMM_LOG_ENTER();
 	if (file->fs.device_bytes != 0)
 		return size <= file->fs.device_bytes ? 0 : ENOSPC;
-	return ftruncate(file->fd, (off_t)size) == 0 ? 0 : errno;
+	return vmm_sys.ftruncate(file->fd, (off_t)size) == 0 ? 0 : errno;
 }
 
 int
@@ -271,7 +272,7 @@ vmm_os_populate(void *address, size_t length)
 	int result;
 
 	do {
-		result = madvise(address, length, MADV_POPULATE_WRITE);
+		result = vmm_sys.madvise(address, length, MADV_POPULATE_WRITE);
 	} while (result != 0 && (errno == EINTR || errno == EAGAIN));
 	if (result == 0)
 		return 0;
@@ -283,7 +284,7 @@ void
 vmm_os_populate_read(void *address, size_t length)
 {
 	VMM_LOG_ENTER();
-	madvise(address, length, MADV_POPULATE_READ);
+	vmm_sys.madvise(address, length, MADV_POPULATE_READ);
 }
 
 static int
@@ -295,7 +296,7 @@ reserve_step(const struct vmm_os_file *file, void *address, size_t offset,
 	if (!vmm_os_file_is_own(file))
 		return vmm_os_populate((char *)address + offset, length);
 	do {
-		result = fallocate(file->fd, 0, (off_t)offset, (off_t)length);
+		result = vmm_sys.fallocate(file->fd, 0, (off_t)offset, (off_t)length);
 	} while (result != 0 && errno == EINTR);
 	return result == 0 ? 0 : errno;
 }
@@ -306,7 +307,7 @@ vmm_os_file_may_reach(size_t end)
 	VMM_LOG_ENTER();
 	struct rlimit limit;
 
-	return getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
+	return vmm_sys.getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
 	    limit.rlim_cur == RLIM_INFINITY || end <= limit.rlim_cur;
 }
 
@@ -341,15 +342,15 @@ int
 vmm_os_file_remove(void *address, size_t length)
 {
 	VMM_LOG_ENTER();
-	return madvise(address, length, MADV_REMOVE) == 0 ? 0 : errno;
+	return vmm_sys.madvise(address, length, MADV_REMOVE) == 0 ? 0 : errno;
 }
 
 void
 vmm_os_file_close(struct vmm_os_file *file, void *address, size_t size)
 {
 	if (address != NULL)
-		munmap(address, size);
+		vmm_sys.munmap(address, size);
 	if (vmm_os_file_is_own(file))
-		close(file->fd);
+		vmm_sys.close(file->fd);
 	file->fd = -1;
 }

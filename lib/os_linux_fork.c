@@ -15,6 +15,7 @@
 #include "log.h"
 #include "os.h"
 #include "os_linux_proc.h"
+#include "os_linux_sys.h"
 #include "text.h"
 
 /* Entries of /proc/PID/pagemap (kernel documentation, admin-guide/mm/pagemap). */
@@ -39,7 +40,7 @@ void
 vmm_os_discard(void *address, size_t length)
 {
 	VMM_LOG_ENTER();
-	madvise(address, length, MADV_DONTNEED);
+	vmm_sys.madvise(address, length, MADV_DONTNEED);
 }
 
 int
@@ -47,17 +48,8 @@ vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
     const void *data, size_t length)
 {
 	VMM_LOG_ENTER();
-	/*
-	 * Not pwrite(3), a point of cancellation: for as long as it takes, libc notes that the
-	 * thread can be cancelled at once, and that may be in the very page that is written.
-	 */
 	while (length > 0) {
-#ifdef __LP64__
-		long written = syscall(SYS_pwrite64, file->fd, data, length, offset);
-#else
-		long written = syscall(SYS_pwrite64, file->fd, data, length,
-		    (uint32_t)offset, 0);
-#endif
+		ssize_t written = vmm_sys.pwrite(file->fd, data, length, (off_t)offset);
 
 		if (written < 0 && errno == EINTR)
 			continue;
@@ -75,7 +67,7 @@ vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t limit,
     size_t *begin, size_t *end)
 {
 	VMM_LOG_ENTER();
-	off_t data = lseek(file->fd, (off_t)from, SEEK_DATA);
+	off_t data = vmm_sys.lseek(file->fd, (off_t)from, SEEK_DATA);
 	off_t hole;
 
 	*begin = *end = limit;
@@ -84,7 +76,7 @@ vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t limit,
 	/* A file system that cannot tell has data everywhere. */
 	if (data < (off_t)from)
 		data = (off_t)from;
-	hole = lseek(file->fd, data, SEEK_HOLE);
+	hole = vmm_sys.lseek(file->fd, data, SEEK_HOLE);
 	if ((size_t)data < limit)
 		*begin = (size_t)data;
 	if (hole > data && (size_t)hole < limit)
@@ -101,18 +93,13 @@ vmm_os_file_clone(const struct vmm_os_file *to, const struct vmm_os_file *from,
 		.src_length = length, .dest_offset = offset,
 	};
 
-	return ioctl(to->fd, FICLONERANGE, &range) == 0 ? 0 : errno;
+	return vmm_sys.ioctl(to->fd, FICLONERANGE, &range) == 0 ? 0 : errno;
 }
 
 uint64_t
 vmm_os_file_unwritten(const struct vmm_os_file *file, size_t length)
 {
 	VMM_LOG_ENTER();
-#ifdef SYS_cachestat
-	long number = SYS_cachestat;
-#else
-	long number = 451; /* Linux 6.5, the same on every architecture */
-#endif
 	struct {
 		uint64_t offset, length;
 	} range = { 0, length };
@@ -120,7 +107,7 @@ vmm_os_file_unwritten(const struct vmm_os_file *file, size_t length)
 		uint64_t cached, dirty, writeback, evicted, recently_evicted;
 	} figures;
 
-	if (syscall(number, file->fd, &range, &figures, 0) != 0)
+	if (vmm_sys.cachestat(file->fd, &range, &figures, 0) != 0)
 		return 0;
 	return (figures.dirty + figures.writeback) * vmm_os_page_size();
 }
@@ -129,7 +116,7 @@ void
 vmm_os_file_write_out(const struct vmm_os_file *file)
 {
 	VMM_LOG_ENTER();
-	sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	vmm_sys.sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 void
@@ -141,8 +128,8 @@ vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by)
 
 	*file = *by;
 	/* The same number, so that it does not wander from child to child. */
-	if (is_own && dup3(by->fd, number, O_CLOEXEC) == number) {
-		close(by->fd);
+	if (is_own && vmm_sys.dup3(by->fd, number, O_CLOEXEC) == number) {
+		vmm_sys.close(by->fd);
 		file->fd = number;
 	}
 }
@@ -150,11 +137,10 @@ vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by)
 static int
 make_memory_file(void)
 {
-	int fd = (int)syscall(SYS_memfd_create, "vmmalloc",
-	    MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	int fd = vmm_sys.memfd_create("vmmalloc", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 
 	if (fd < 0 && errno == EINVAL)
-		fd = (int)syscall(SYS_memfd_create, "vmmalloc", MFD_CLOEXEC);
+		fd = vmm_sys.memfd_create("vmmalloc", MFD_CLOEXEC);
 	return fd;
 }
 
@@ -175,10 +161,10 @@ make_lock_file(struct vmm_os_file *file)
 	}
 	if (fd < 0)
 		return error;
-	if (error == 0 && fstat(fd, &stat) != 0)
+	if (error == 0 && vmm_sys.fstat(fd, &stat) != 0)
 		error = errno;
 	if (error != 0) {
-		close(fd);
+		vmm_sys.close(fd);
 		return error;
 	}
 	*file = (struct vmm_os_file){
@@ -227,23 +213,23 @@ vmm_os_lock_hold(struct vmm_os_lock *lock, bool *is_alone)
 	fd = reopen(&lock->file);
 	if (fd < 0)
 		return errno;
-	if (fcntl(fd, F_OFD_SETLK, &range) != 0)
+	if (vmm_sys.fcntl(fd, F_OFD_SETLK, &range) != 0)
 		goto failed;
-	map = mmap(NULL, size, PROT_NONE, MAP_PRIVATE, fd, 0);
+	map = vmm_sys.mmap(NULL, size, PROT_NONE, MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED)
 		goto failed;
 	if (lock->mark != NULL)
-		munmap(lock->mark, size);
+		vmm_sys.munmap(lock->mark, size);
 	lock->mark = map;
 	range.l_type = F_WRLCK;
-	*is_alone = fcntl(fd, F_OFD_GETLK, &range) == 0 &&
+	*is_alone = vmm_sys.fcntl(fd, F_OFD_GETLK, &range) == 0 &&
 	    range.l_type == F_UNLCK;
-	close(fd);
+	vmm_sys.close(fd);
 	return 0;
 
 failed:
 	error = errno;
-	close(fd);
+	vmm_sys.close(fd);
 	return error;
 }
 
@@ -252,7 +238,7 @@ vmm_os_lock_release(struct vmm_os_lock *lock)
 {
 	VMM_LOG_ENTER();
 	if (lock->mark != NULL)
-		munmap(lock->mark, vmm_os_page_size());
+		vmm_sys.munmap(lock->mark, vmm_os_page_size());
 	lock->mark = NULL;
 	vmm_os_file_close(&lock->file, NULL, 0);
 }
@@ -272,7 +258,7 @@ vmm_os_private_pages(const void *address, size_t npages,
 							    : PAGEMAP_STEP;
 		size_t size = count * sizeof(entries[0]);
 
-		if (pread(fd, entries, size, (off_t)((first + done) *
+		if (vmm_sys.pread(fd, entries, size, (off_t)((first + done) *
 			sizeof(entries[0]))) != (ssize_t)size)
 			break;
 		for (size_t i = 0; i < count; i++)
@@ -282,5 +268,5 @@ vmm_os_private_pages(const void *address, size_t npages,
 		done += count;
 	}
 	if (fd >= 0)
-		close(fd);
+		vmm_sys.close(fd);
 }

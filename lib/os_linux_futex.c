@@ -16,6 +16,7 @@
 #include "log.h"
 #include "os.h"
 #include "os_linux_proc.h"
+#include "os_linux_sys.h"
 #include "text.h"
 
 /* How often a parent looks whether the child that it waits for still lives. */
@@ -115,7 +116,7 @@ vmm_os_futex_waits(const void *base, size_t size, struct vmm_os_waits *waits)
 		return;
 	}
 	vmm_os_proc_each(search.tasks, note_wait, &search);
-	close(search.tasks);
+	vmm_sys.close(search.tasks);
 }
 
 /* Whether a filter decides on a thread's system calls; also if that is not known. */
@@ -147,11 +148,11 @@ vmm_os_futex_all_again(void)
 
 	/* libc ends the process if not all threads succeed, and so may a filter. */
 	if (tasks >= 0 && !vmm_os_proc_each(tasks, is_filtered, &tasks) &&
-	    setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1) != 0)
+	    vmm_sys.setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1) != 0)
 		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "threads not woken: "),
 		    vmm_text_errno(line, errno));
 	if (tasks >= 0)
-		close(tasks);
+		vmm_sys.close(tasks);
 	errno = saved_errno;
 }
 
@@ -160,14 +161,13 @@ vmm_os_futex_wake_file(const struct vmm_os_file *file, size_t offset)
 {
 	VMM_LOG_ENTER();
 	size_t page_size = vmm_os_page_size();
-	char *page = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+	char *page = vmm_sys.mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
 	    file->fd, (off_t)(offset / page_size * page_size));
 
 	if (page == MAP_FAILED)
 		return;
-	syscall(SYS_futex, page + offset % page_size, FUTEX_WAKE, INT_MAX, NULL,
-	    NULL, 0);
-	munmap(page, page_size);
+	vmm_sys.futex(page + offset % page_size, FUTEX_WAKE, INT_MAX, NULL);
+	vmm_sys.munmap(page, page_size);
 }
 
 void
@@ -175,7 +175,7 @@ vmm_os_word_set(unsigned *word, unsigned value)
 {
 	VMM_LOG_ENTER();
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
-	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	vmm_sys.futex(word, FUTEX_WAKE, INT_MAX, NULL);
 }
 
 /* Whether the child has ended; leaves it to the program to wait for. */
@@ -184,7 +184,7 @@ has_ended(pid_t child)
 {
 	siginfo_t info = { 0 };
 
-	return waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) != 0
+	return vmm_sys.waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) != 0
 	    ? errno == ECHILD : info.si_pid == child;
 }
 
@@ -196,7 +196,7 @@ vmm_os_word_await(const unsigned *word, pid_t child)
 	bool is_over = false;
 
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0 && !is_over) {
-		syscall(SYS_futex, word, FUTEX_WAIT, 0, &pause, NULL, 0);
+		vmm_sys.futex((void *)word, FUTEX_WAIT, 0, &pause);
 		/* What it has said before its end counts. */
 		is_over = __atomic_load_n(word, __ATOMIC_ACQUIRE) == 0 &&
 		    has_ended(child);

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "os.h"
 #include "os_linux_proc.h"
+#include "os_linux_sys.h"
 
 #ifndef AF_XDP
 #define AF_XDP 44
@@ -50,7 +51,7 @@ descriptor_writes(void *argument, const char *name)
 	int domain = 0;
 	socklen_t size = sizeof(domain);
 	int fd = 0;
-	ssize_t length = readlinkat(descriptors, name, target,
+	ssize_t length = vmm_sys.readlinkat(descriptors, name, target,
 	    sizeof(target) - 1);
 
 	for (const char *digit = name; *digit >= '0' && *digit <= '9'; digit++)
@@ -59,7 +60,7 @@ descriptor_writes(void *argument, const char *name)
 		return false;
 	target[length] = '\0';
 	if (strncmp(target, "socket:", 7) == 0)
-		return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain,
+		return vmm_sys.getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain,
 			   &size) == 0 && domain == AF_XDP;
 	if (strncmp(target, "anon_inode:", 11) == 0)
 		return strstr(target, "io_uring") != NULL ||
@@ -67,7 +68,7 @@ descriptor_writes(void *argument, const char *name)
 		    strstr(target, "vfio") != NULL ||
 		    strstr(target, "infiniband") != NULL ||
 		    strstr(target, "userfaultfd") != NULL;
-	return target[0] == '/' && fstat(fd, &stat) == 0 &&
+	return target[0] == '/' && vmm_sys.fstat(fd, &stat) == 0 &&
 	    S_ISCHR(stat.st_mode) && !is_plain_device(stat.st_rdev, target) &&
 	    strncmp(target, "/dev/dax", 8) != 0;
 }
@@ -79,7 +80,7 @@ any_descriptor_writes(void)
 	bool writes = fd < 0 || vmm_os_proc_each(fd, descriptor_writes, &fd);
 
 	if (fd >= 0)
-		close(fd);
+		vmm_sys.close(fd);
 	return writes;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "os.h"
+#include "os_linux_sys.h"
 
 #define LINKS_MAX 40 /* as many as the kernel follows (path_resolution(7)) */
 
@@ -21,24 +22,24 @@
 static int
 read_link(int dir, const char *name, char *leads_to, size_t size)
 {
-	int link = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int link = vmm_sys.openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 	struct stat stat;
 	int error = 0;
 	ssize_t length;
 
 	if (link < 0)
 		return errno;
-	if (fstat(link, &stat) != 0 || !S_ISLNK(stat.st_mode))
+	if (vmm_sys.fstat(link, &stat) != 0 || !S_ISLNK(stat.st_mode))
 		error = ENOTDIR;
-	else if (stat.st_uid != 0 && stat.st_uid != geteuid())
+	else if (stat.st_uid != 0 && stat.st_uid != vmm_sys.geteuid())
 		error = ELOOP;
-	else if ((length = readlinkat(link, "", leads_to, size)) < 0)
+	else if ((length = vmm_sys.readlinkat(link, "", leads_to, size)) < 0)
 		error = errno;
 	else if ((size_t)length == size)
 		error = ENAMETOOLONG;
 	else
 		leads_to[length] = '\0';
-	close(link);
+	vmm_sys.close(link);
 	return error;
 }
 
@@ -72,8 +73,8 @@ follow(struct walk *walk, const char *name, const char *behind)
 	/* The analyzer takes it that an errno may be 0. */
 	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
 	if (leads_to[0] == '/') {
-		close(walk->dir);
-		walk->dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		vmm_sys.close(walk->dir);
+		walk->dir = vmm_sys.openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 	}
 	return walk->dir < 0 ? errno : 0;
 }
@@ -89,14 +90,14 @@ step(struct walk *walk, bool *is_file)
 
 	if (!is_last)
 		*behind++ = '\0';
-	next = openat(walk->dir, name, O_NOFOLLOW | O_CLOEXEC | (is_last
+	next = vmm_sys.openat(walk->dir, name, O_NOFOLLOW | O_CLOEXEC | (is_last
 		? O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY
 		: O_PATH | O_DIRECTORY), 0600);
 	if (next < 0 && (errno == ELOOP || errno == ENOTDIR))
 		return follow(walk, name, is_last ? NULL : behind);
 	if (next < 0)
 		return errno;
-	close(walk->dir);
+	vmm_sys.close(walk->dir);
 	walk->dir = next;
 	memmove(walk->rest, behind, strlen(behind) + 1);
 	*is_file = is_last;
@@ -109,7 +110,7 @@ check_owner(const struct stat *stat)
 {
 	if (!S_ISREG(stat->st_mode) && !S_ISFIFO(stat->st_mode))
 		return 0;
-	if (stat->st_uid != 0 && stat->st_uid != geteuid())
+	if (stat->st_uid != 0 && stat->st_uid != vmm_sys.geteuid())
 		return EPERM;
 	return S_ISREG(stat->st_mode) && stat->st_nlink > 1 ? EMLINK : 0;
 }
@@ -127,19 +128,19 @@ vmm_os_log_open(const char *path, struct vmm_os_file *file)
 		return ENAMETOOLONG;
 	strcpy(walk.rest, path);
 	walk.links = 0;
-	walk.dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	walk.dir = vmm_sys.openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 	if (walk.dir < 0)
 		return errno;
 	while (error == 0 && !is_file)
 		error = step(&walk, &is_file);
-	if (error == 0 && fstat(walk.dir, &stat) != 0)
+	if (error == 0 && vmm_sys.fstat(walk.dir, &stat) != 0)
 		error = errno;
 	if (error == 0)
 		error = check_owner(&stat);
 	if (error == 0)
 		error = vmm_os_fd_move_high(&walk.dir);
 	if (error != 0) {
-		close(walk.dir);
+		vmm_sys.close(walk.dir);
 		return error;
 	}
 	*file = (struct vmm_os_file){
@@ -155,11 +156,11 @@ vmm_os_log_write(const struct vmm_os_file *file, const char *data, size_t length
 	struct stat stat;
 
 	/* Past the limit of file sizes there is a signal (write(2), SIGXFSZ). */
-	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || (limit.rlim_cur !=
-		RLIM_INFINITY && (fstat(file->fd, &stat) != 0 ||
+	if (vmm_sys.getrlimit(RLIMIT_FSIZE, &limit) != 0 || (limit.rlim_cur !=
+		RLIM_INFINITY && (vmm_sys.fstat(file->fd, &stat) != 0 ||
 		limit.rlim_cur < length ||
 		(rlim_t)stat.st_size > limit.rlim_cur - length)))
 		return;
-	while (write(file->fd, data, length) < 0 && errno == EINTR)
+	while (vmm_sys.write(file->fd, data, length) < 0 && errno == EINTR)
 		;
 }

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "os.h"
 #include "os_linux_proc.h"
+#include "os_linux_sys.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18 /* Linux 4.14 */
@@ -262,10 +263,10 @@ set_alike(const struct vmm_os_part *part, void *window)
 
 	for (size_t i = 0; i < NSETTINGS; i++) {
 		if ((part->settings & 1U << i) != 0)
-			madvise(window, size, settings[i].advice);
+			vmm_sys.madvise(window, size, settings[i].advice);
 	}
 	if (part->protection != (PROT_READ | PROT_WRITE) &&
-	    mprotect(window, size, part->protection) != 0)
+	    vmm_sys.mprotect(window, size, part->protection) != 0)
 		return errno;
 	return 0;
 }
@@ -278,7 +279,7 @@ vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window)
 	size_t size = part->end - part->begin;
 	int error = set_alike(part, window);
 
-	if (error == 0 && mremap(window, size, size,
+	if (error == 0 && vmm_sys.mremap(window, size, size,
 		MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
 		error = errno;
 	if (error != 0) {
@@ -287,8 +288,8 @@ vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window)
 	}
 	/* Afterwards, for what is locked at both places counts twice (RLIMIT_MEMLOCK). */
 	if (part->is_locked_on_fault)
-		mlock2(place, size, MLOCK_ONFAULT);
+		vmm_sys.mlock2(place, size, MLOCK_ONFAULT);
 	else if (part->is_locked)
-		mlock(place, size);
+		vmm_sys.mlock(place, size);
 	return 0;
 }

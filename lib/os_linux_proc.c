@@ -13,6 +13,7 @@
 #include "log.h"
 #include "os.h"
 #include "os_linux_proc.h"
+#include "os_linux_sys.h"
 #include "text.h"
 
 /* How many more descriptors there may be for a moment. */
@@ -26,14 +27,14 @@ vmm_os_files_raise(struct rlimit *before)
 	VMM_LOG_ENTER();
 	struct rlimit more;
 
-	if (getrlimit(RLIMIT_NOFILE, before) != 0)
+	if (vmm_sys.getrlimit(RLIMIT_NOFILE, before) != 0)
 		return false;
 	more = *before;
 	if (more.rlim_max > more.rlim_cur)
 		more.rlim_cur = more.rlim_max;
 	else
 		more.rlim_cur = more.rlim_max = more.rlim_max + MORE_DESCRIPTORS;
-	return setrlimit(RLIMIT_NOFILE, &more) == 0;
+	return vmm_sys.setrlimit(RLIMIT_NOFILE, &more) == 0;
 }
 
 void
@@ -42,7 +43,7 @@ vmm_os_files_restore(const struct rlimit *before)
 	VMM_LOG_ENTER();
 	int saved_errno = errno;
 
-	setrlimit(RLIMIT_NOFILE, before);
+	vmm_sys.setrlimit(RLIMIT_NOFILE, before);
 	errno = saved_errno;
 }
 
@@ -51,12 +52,12 @@ vmm_os_proc_open(int directory, const char *path, int flags)
 {
 	VMM_LOG_ENTER();
 	struct rlimit limit;
-	int fd = openat(directory, path, flags | O_CLOEXEC);
+	int fd = vmm_sys.openat(directory, path, flags | O_CLOEXEC, 0);
 
 	if (fd >= 0 || errno != EMFILE)
 		return fd;
 	if (vmm_os_files_raise(&limit)) {
-		fd = openat(directory, path, flags | O_CLOEXEC);
+		fd = vmm_sys.openat(directory, path, flags | O_CLOEXEC, 0);
 		vmm_os_files_restore(&limit);
 	} else {
 		errno = EMFILE;
@@ -81,8 +82,8 @@ vmm_os_proc_each(int directory, bool (*visit)(void *argument, const char *name),
 	_Alignas(8) char buffer[1024];
 	long got;
 
-	lseek(directory, 0, SEEK_SET);
-	while ((got = syscall(SYS_getdents64, directory, buffer,
+	vmm_sys.lseek(directory, 0, SEEK_SET);
+	while ((got = vmm_sys.getdents64(directory, buffer,
 		sizeof(buffer))) > 0) {
 		for (long at = 0; at < got; at += entry->length) {
 			entry = (void *)(buffer + at);
@@ -98,12 +99,12 @@ vmm_os_proc_read(int directory, const char *path, char *data, size_t size)
 {
 	VMM_LOG_ENTER();
 	int fd = vmm_os_proc_open(directory, path, O_RDONLY);
-	ssize_t got = fd < 0 ? -1 : read(fd, data, size - 1);
+	ssize_t got = fd < 0 ? -1 : vmm_sys.read(fd, data, size - 1);
 	int error = got < 0 ? errno : 0;
 
 	data[got < 0 ? 0 : got] = '\0';
 	if (fd >= 0)
-		close(fd);
+		vmm_sys.close(fd);
 	return error;
 }
 
@@ -162,7 +163,7 @@ vmm_os_lines_next(struct vmm_os_lines *lines)
 		memmove(lines->data, line, length);
 		lines->begin = 0;
 		lines->end = length;
-		got = read(lines->fd, lines->data + length, LINE_BYTES - 1 - length);
+		got = vmm_sys.read(lines->fd, lines->data + length, LINE_BYTES - 1 - length);
 		if (got <= 0) {
 			lines->error = got < 0 ? errno : 0;
 			return NULL;
@@ -175,7 +176,7 @@ void
 vmm_os_lines_close(struct vmm_os_lines *lines)
 {
 	VMM_LOG_ENTER();
-	close(lines->fd);
+	vmm_sys.close(lines->fd);
 	vmm_os_unmap(lines->data, LINE_BYTES);
 }
 

@@ -20,6 +20,7 @@
 #include "log.h"
 #include "os.h"
 #include "os_linux_proc.h"
+#include "os_linux_sys.h"
 #include "os_linux_task.h"
 #include "text.h"
 
@@ -103,7 +104,7 @@ seize(struct helper *helper, pid_t id)
 	if (helper->ntasks == helper->max)
 		return EAGAIN;
 	*task = (struct vmm_os_task){ .id = id };
-	if (ptrace(PTRACE_SEIZE, id, NULL, NULL) != 0) {
+	if (vmm_sys.ptrace(PTRACE_SEIZE, id, NULL, NULL) != 0) {
 		if (errno == ESRCH)
 			return 0;
 		if (!has_ended(helper, id))
@@ -115,7 +116,7 @@ seize(struct helper *helper, pid_t id)
 	vmm_os_task_before(task, helper->tasks);
 	helper->ntasks++;
 	/* It may have ended: then there is nothing to wait for but that. */
-	ptrace(PTRACE_INTERRUPT, id, NULL, NULL);
+	vmm_sys.ptrace(PTRACE_INTERRUPT, id, NULL, NULL);
 	return 0;
 }
 
@@ -162,9 +163,9 @@ pause_shortly(unsigned tries)
 	struct timespec pause = { 0, 20000 };
 
 	if (tries < 50)
-		sched_yield();
+		vmm_sys.sched_yield();
 	else
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		vmm_sys.nanosleep(&pause, NULL);
 }
 
 /* Waits until a thread stands still or has ended; EAGAIN after the deadline. */
@@ -176,7 +177,7 @@ wait_for(struct vmm_os_task *task, uint64_t deadline_us)
 	if (task->state != VMM_OS_TASK_SEIZED)
 		return 0;
 	for (unsigned tries = 0;; tries++) {
-		pid_t got = waitpid(task->id, &status, __WALL | WNOHANG);
+		pid_t got = vmm_sys.waitpid(task->id, &status, __WALL | WNOHANG);
 
 		if (got == task->id)
 			break;
@@ -235,7 +236,8 @@ prepare(struct helper *helper, struct vmm_os_task *task)
 	if (task->signal == 0)
 		vmm_os_task_call_again(task, helper->tasks);
 	else
-		ptrace(PTRACE_DETACH, task->id, NULL, (long)task->signal);
+		vmm_sys.ptrace(PTRACE_DETACH, task->id, NULL,
+		    (void *)(intptr_t)task->signal);
 }
 
 /*
@@ -257,7 +259,7 @@ prepare_all(struct helper *helper)
 	/* Nobody else has to wait for those. */
 	for (size_t i = 0; i < helper->ntasks; i++) {
 		if (helper->list[i].state == VMM_OS_TASK_STOPPED)
-			ptrace(PTRACE_DETACH, helper->list[i].id, NULL, 0L);
+			vmm_sys.ptrace(PTRACE_DETACH, helper->list[i].id, NULL, NULL);
 	}
 	for (size_t i = 0; i < helper->ntasks; i++) {
 		if (helper->list[i].state != VMM_OS_TASK_SEIZED)
@@ -274,7 +276,7 @@ futex_wait(unsigned *futex, unsigned value)
 	const struct timespec pause = { 0, 10000000 };
 
 	while (__atomic_load_n(futex, __ATOMIC_ACQUIRE) == value)
-		syscall(SYS_futex, futex, FUTEX_WAIT, value, &pause, NULL, 0);
+		vmm_sys.futex(futex, FUTEX_WAIT, value, &pause);
 }
 
 /*
@@ -286,11 +288,11 @@ futex_wait(unsigned *futex, unsigned value)
 static bool
 live_with_caller(const struct helper *helper)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	syscall(SYS_setpgid, 0, 0);
+	vmm_sys.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	vmm_sys.setpgid(0, 0);
 	/* It may have ended before that. */
-	return getppid() == helper->process &&
-	    syscall(SYS_tgkill, helper->process, helper->caller, 0) == 0;
+	return vmm_sys.getppid() == helper->process &&
+	    vmm_sys.tgkill(helper->process, helper->caller, 0) == 0;
 }
 
 static int
@@ -316,14 +318,14 @@ static void
 let_trace(pid_t helper)
 {
 	if (vmm_os_task_needs_permission())
-		prctl(PR_SET_PTRACER, (unsigned long)helper, 0, 0, 0);
+		vmm_sys.prctl(PR_SET_PTRACER, (unsigned long)helper, 0, 0, 0);
 }
 
 static void
 run(struct helper *helper, char *stack_end)
 {
 	/* CLONE_FS is not needed, but valgrind knows no clone(2) without it. */
-	pid_t pid = clone(help, stack_end, CLONE_VM | CLONE_FS | CLONE_FILES |
+	pid_t pid = vmm_sys.clone(help, stack_end, CLONE_VM | CLONE_FS | CLONE_FILES |
 	    CLONE_UNTRACED | CLONE_CHILD_CLEARTID, helper, NULL, NULL,
 	    &helper->lives);
 
@@ -333,13 +335,13 @@ run(struct helper *helper, char *stack_end)
 	}
 	let_trace(pid);
 	__atomic_store_n(&helper->may_begin, 1, __ATOMIC_RELEASE);
-	syscall(SYS_futex, &helper->may_begin, FUTEX_WAKE, 1, NULL, NULL, 0);
+	vmm_sys.futex(&helper->may_begin, FUTEX_WAKE, 1, NULL);
 	/* Not by waitpid(2) alone: a thread that waits for any child may have been faster. */
 	futex_wait(&helper->lives, 1);
-	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+	while (vmm_sys.waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
 	if (vmm_os_task_needs_permission())
-		prctl(PR_SET_PTRACER, 0, 0, 0, 0);
+		vmm_sys.prctl(PR_SET_PTRACER, 0, 0, 0, 0);
 }
 
 /* How many threads there are, by the kernel's count; 0 if that is not known. */
@@ -349,7 +351,7 @@ task_count(int tasks)
 	struct stat stat;
 
 	/* One link for each thread, besides the two of every directory. */
-	return fstat(tasks, &stat) == 0 && stat.st_nlink > 2
+	return vmm_sys.fstat(tasks, &stat) == 0 && stat.st_nlink > 2
 	    ? (size_t)stat.st_nlink - 2 : 0;
 }
 
@@ -359,7 +361,7 @@ vmm_os_has_threads(void)
 	VMM_LOG_ENTER();
 	struct stat of_tasks;
 
-	return stat(VMM_OS_TASKS, &of_tasks) != 0 || of_tasks.st_nlink != 3;
+	return vmm_sys.stat(VMM_OS_TASKS, &of_tasks) != 0 || of_tasks.st_nlink != 3;
 }
 
 /* 0 if the others, of `count` threads in all, may and can be stopped. */
@@ -470,6 +472,6 @@ vmm_os_call_stopped(void (*work)(void *argument), void *argument,
 	error = may_stop(count, others);
 	if (error == 0)
 		error = call(work, argument, tasks, count);
-	close(tasks);
+	vmm_sys.close(tasks);
 	return error;
 }

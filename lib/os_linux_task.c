@@ -25,6 +25,7 @@
 #include "log.h"
 #include "os.h"
 #include "os_linux_proc.h"
+#include "os_linux_sys.h"
 #include "os_linux_task.h"
 #include "text.h"
 
@@ -97,16 +98,16 @@ static int
 try_to_trace(void *argument)
 {
 	struct iovec none = { NULL, 0 };
-	const long requests[] = { PTRACE_SEIZE, PTRACE_INTERRUPT,
+	const int requests[] = { PTRACE_SEIZE, PTRACE_INTERRUPT,
 		PTRACE_GETREGSET, PTRACE_SETREGSET, PTRACE_DETACH };
 
 	(void)argument;
 	/* If the filter kills, no core is wanted. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	syscall(SYS_setpgid, 0, 0);
-	syscall(SYS_tgkill, getpid(), getpid(), 0);
+	vmm_sys.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	vmm_sys.setpgid(0, 0);
+	vmm_sys.tgkill(vmm_sys.getpid(), vmm_sys.getpid(), 0);
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		if (syscall(SYS_ptrace, requests[i], 0, 0, &none) == -1 &&
+		if (vmm_sys.ptrace(requests[i], 0, NULL, &none) == -1 &&
 		    errno != ESRCH)
 			return 1;
 	}
@@ -125,10 +126,10 @@ probe(void)
 
 	if (error != 0)
 		return error;
-	pid = clone(try_to_trace, (char *)stack + PROBE_STACK_BYTES, CLONE_UNTRACED,
-	    NULL);
+	pid = vmm_sys.clone(try_to_trace, (char *)stack + PROBE_STACK_BYTES,
+	    CLONE_UNTRACED, NULL, NULL, NULL, NULL);
 	error = pid < 0 ? errno : 0;
-	while (error == 0 && (got = waitpid(pid, &status, __WALL)) != pid) {
+	while (error == 0 && (got = vmm_sys.waitpid(pid, &status, __WALL)) != pid) {
 		if (got < 0 && errno != EINTR)
 			error = errno;
 	}
@@ -210,10 +211,10 @@ is_short_of_socket(int fd)
 	struct timeval in = { 0, 0 }, out = { 0, 0 };
 	socklen_t size = sizeof(in);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &in, &size) != 0)
+	if (vmm_sys.getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &in, &size) != 0)
 		return true;
 	size = sizeof(out);
-	getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &out, &size);
+	vmm_sys.getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &out, &size);
 	return is_short_time(&in) && is_short_time(&out);
 }
 
@@ -315,7 +316,7 @@ vmm_os_task_call_again(struct vmm_os_task *task, int tasks)
 	struct user_regs_struct registers;
 	struct iovec all = { &registers, sizeof(registers) };
 
-	if (ptrace(PTRACE_GETREGSET, task->id, (void *)NT_PRSTATUS, &all) != 0 ||
+	if (vmm_sys.ptrace(PTRACE_GETREGSET, task->id, (void *)NT_PRSTATUS, &all) != 0 ||
 	    CALL_NUMBER(&registers) < 0 || CALL_RESULT(&registers) != -EINTR)
 		return;
 	if (!DECIDES_LATER && task->call != CALL_NUMBER(&registers))
@@ -328,7 +329,7 @@ vmm_os_task_call_again(struct vmm_os_task *task, int tasks)
 	    (!DECIDES_LATER && has_signal(task->id, tasks)))
 		return;
 	CALL_AGAIN(&registers, task->first);
-	ptrace(PTRACE_SETREGSET, task->id, (void *)NT_PRSTATUS, &all);
+	vmm_sys.ptrace(PTRACE_SETREGSET, task->id, (void *)NT_PRSTATUS, &all);
 }
 
 #else

@@ -8,6 +8,7 @@
 
 #include "log.h"
 #include "os.h"
+#include "os_linux_sys.h"
 
 /* Page tables and large pages move in one piece between addresses that differ by it. */
 #define ALIGNMENT_LARGE ((size_t)2 << 20)
@@ -22,14 +23,14 @@ vmm_os_place_map(size_t size, size_t alignment, void **address)
 
 	if (whole < size)
 		return ENOMEM;
-	map = mmap(NULL, whole, PROT_NONE,
+	map = vmm_sys.mmap(NULL, whole, PROT_NONE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (map == MAP_FAILED)
 		return errno;
 	lead = -(uintptr_t)map & (alignment - 1);
 	if (lead != 0)
-		munmap(map, lead);
-	munmap(map + lead + size, alignment - lead);
+		vmm_sys.munmap(map, lead);
+	vmm_sys.munmap(map + lead + size, alignment - lead);
 	*address = map + lead;
 	return 0;
 }
@@ -40,12 +41,12 @@ duplicate(void *address, size_t length, void **window)
 {
 	size_t page_size = vmm_os_page_size();
 	/* Of a shared mapping a size of 0 makes another (mremap(2)), longer if wanted. */
-	char *map = mremap((char *)address - page_size, 0, page_size + length,
-	    MREMAP_MAYMOVE);
+	char *map = vmm_sys.mremap((char *)address - page_size, 0,
+	    page_size + length, MREMAP_MAYMOVE, NULL);
 
 	if (map == MAP_FAILED)
 		return errno;
-	munmap(map, page_size);
+	vmm_sys.munmap(map, page_size);
 	*window = map + page_size;
 	return 0;
 }
@@ -83,14 +84,14 @@ vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
 	if (!has_file)
 		flags |= MAP_ANONYMOUS;
 	place = aligned_place(file, offset, length);
-	map = mmap(place, length, PROT_READ | PROT_WRITE,
+	map = vmm_sys.mmap(place, length, PROT_READ | PROT_WRITE,
 	    place == NULL ? flags : flags | MAP_FIXED, has_file ? file->fd : -1,
 	    has_file ? (off_t)offset : 0);
 	if (map == MAP_FAILED) {
 		int error = errno;
 
 		if (place != NULL)
-			munmap(place, length);
+			vmm_sys.munmap(place, length);
 		return error;
 	}
 	*window = map;
@@ -103,11 +104,11 @@ vmm_os_window_move(void *window, void *address, size_t offset, size_t length)
 	VMM_LOG_ENTER();
 	int error;
 
-	if (mremap(window, length, length, MREMAP_MAYMOVE | MREMAP_FIXED,
+	if (vmm_sys.mremap(window, length, length, MREMAP_MAYMOVE | MREMAP_FIXED,
 		(char *)address + offset) != MAP_FAILED)
 		return 0;
 	error = errno;
-	munmap(window, length);
+	vmm_sys.munmap(window, length);
 	return error;
 }
 
@@ -115,7 +116,7 @@ int
 vmm_os_place_clear(void *address, size_t offset, size_t length)
 {
 	VMM_LOG_ENTER();
-	void *nothing = mmap(NULL, length, PROT_NONE,
+	void *nothing = vmm_sys.mmap(NULL, length, PROT_NONE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return nothing == MAP_FAILED
@@ -127,7 +128,7 @@ vmm_os_file_map_at(const struct vmm_os_file *file, void *address, size_t offset,
     size_t length)
 {
 	VMM_LOG_ENTER();
-	void *map = mmap((char *)address + offset, length,
+	void *map = vmm_sys.mmap((char *)address + offset, length,
 	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd,
 	    (off_t)offset);
 
@@ -138,14 +139,14 @@ int
 vmm_os_protect(void *address, size_t length, int protection)
 {
 	VMM_LOG_ENTER();
-	return mprotect(address, length, protection) == 0 ? 0 : errno;
+	return vmm_sys.mprotect(address, length, protection) == 0 ? 0 : errno;
 }
 
 int
 vmm_os_common_map(size_t size, void **address)
 {
 	VMM_LOG_ENTER();
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	void *map = vmm_sys.mmap(NULL, size, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (map == MAP_FAILED)
@@ -158,5 +159,5 @@ void
 vmm_os_unmap(void *address, size_t length)
 {
 	VMM_LOG_ENTER();
-	munmap(address, length);
+	vmm_sys.munmap(address, length);
 }

@@ -37,19 +37,15 @@ int
 vmm_pool_try_lock(void)
 {
 	VMM_LOG_ENTER();
-	int cancel_state;
-
 	if (vmm_pool.own != NULL && *vmm_pool.own == 0)
 		vmm_fatal_abort("a child made by clone(2) or _Fork needs memory"
 		    " of its parent's heap, which it must not change;"
 		    " fork(2) would have given it one of its own");
 	if (is_inside)
 		return EDEADLK;
-	cancel_state = vmm_os_cancel_disable();
 	is_inside = true;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&vmm_pool.lock);
-	vmm_pool.cancel_state = cancel_state;
 	return 0;
 }
 
@@ -64,12 +60,9 @@ void
 vmm_pool_unlock(void)
 {
 	VMM_LOG_ENTER();
-	int cancel_state = vmm_pool.cancel_state;
-
 	pthread_mutex_unlock(&vmm_pool.lock);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	is_inside = false;
-	vmm_os_cancel_restore(cancel_state);
 }
 
 static bool

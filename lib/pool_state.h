@@ -37,7 +37,6 @@ enum vmm_chunk {
  */
 struct vmm_pool_state {
 	pthread_mutex_t lock;
-	int cancel_state; /* of the thread that has the lock */
 	char *base;
 	size_t size;
 	size_t page_size; /* of page ranges: the system's, or a multiple of it */
@@ -108,7 +107,8 @@ vmm_larger(size_t a, size_t b)
 }
 
 /*
- * The lock of all of the above is vmm_pool_lock (pool.h); who has it cannot be cancelled.
+ * The lock of all of the above is vmm_pool_lock (pool.h). Whoever has it makes no call
+ * that is a cancellation point.
  * It ends a process that has another's pool mapped and does not know it.
  */
 

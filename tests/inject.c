@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* inject.c: each system call of the library fails, at its first times with each errno
  * that it can have, later with one of them, in a program that allocates, forks and frees.
- * inject [-a] [-l] [-t] [-o] [-c CALL] LIBRARY: at all times (-a; else a choice), and
+ * inject [-a] [-l] [-t] [-o] [-c CALL] LIBRARIES: at all times (-a; else a choice), and
  * from then on as well (-l); without O_TMPFILE (-t); on a file system of its own (-o);
  * of that call alone (-c).
- * Prints TAP. LIBRARY is that of tests/inject_seam.c; INJECT names a file for both. */
+ * Prints TAP. LIBRARIES are tests/inject_seam.c and the library; INJECT names a file. */
 #include "config.h"
 
 #include <dirent.h>
@@ -355,8 +355,8 @@ program(void)
 #define CHOICE_STEP 13 /* and then of each so many, or of all, with one of them */
 
 static const char *const names[] = {
-#define NAME(how, type, name, parameters, arguments) #name,
-	INJECT_CALLS(NAME)
+#define NAME(type, name, parameters, arguments) #name,
+	VMM_SYS_CALLS(NAME, NAME, NAME)
 };
 
 /*
@@ -365,6 +365,7 @@ static const char *const names[] = {
  * wrong, but where it relies on them.
  */
 static const int errors[INJECT_COUNT][ERRORS_MAX] = {
+	[INJECT_cachestat] = { ENOSYS, EOPNOTSUPP, EPERM },
 	[INJECT_clone] = { EAGAIN, ENOMEM, EPERM },
 	[INJECT_close] = { EINTR, EIO, ENOSPC, EDQUOT },
 	[INJECT_dup3] = { EBUSY, EINTR, EMFILE, ENOMEM },
@@ -375,6 +376,9 @@ static const int errors[INJECT_COUNT][ERRORS_MAX] = {
 	[INJECT_fstat] = { ENOMEM, EIO, EOVERFLOW, EBADF, EACCES },
 	[INJECT_fstatfs] = { EINTR, EIO, ENOMEM, ENOSYS, EOVERFLOW },
 	[INJECT_ftruncate] = { EFBIG, EINTR, EIO, EPERM, EINVAL, ENOSPC },
+	[INJECT_futex] = { EAGAIN, EINTR, ENOSYS, EPERM },
+	[INJECT_getcwd] = { ENOENT, ERANGE, ENOMEM, EACCES },
+	[INJECT_getdents64] = { ENOENT, ENOMEM, EIO, EACCES },
 	[INJECT_getrandom] = { INJECT_SHORT, EINTR, EAGAIN, ENOSYS },
 	[INJECT_getrlimit] = { EPERM, EINVAL, ENOSYS },
 	[INJECT_getsockopt] = { ENOPROTOOPT, ENOTSOCK },
@@ -383,6 +387,8 @@ static const int errors[INJECT_COUNT][ERRORS_MAX] = {
 	[INJECT_lseek] = { EINVAL, EIO, EOVERFLOW, ESPIPE, EINTR },
 	[INJECT_madvise] = { EAGAIN, EINVAL, ENOMEM, EIO, EPERM, EACCES,
 	    EINTR, EFAULT, EOPNOTSUPP, ENOSPC },
+	[INJECT_memfd_create] = { EMFILE, ENFILE, ENOMEM, EINVAL, ENOSYS, EPERM,
+	    EACCES },
 	[INJECT_mlock] = { EAGAIN, ENOMEM, EPERM },
 	[INJECT_mlock2] = { EAGAIN, EINVAL, ENOMEM, ENOSYS, EPERM },
 	[INJECT_mmap] = { ENOMEM, EAGAIN, EACCES, EPERM, ENFILE, ENODEV,
@@ -390,11 +396,10 @@ static const int errors[INJECT_COUNT][ERRORS_MAX] = {
 	[INJECT_mprotect] = { ENOMEM, EACCES },
 	[INJECT_mremap] = { ENOMEM, EAGAIN, EINVAL, EFAULT },
 	[INJECT_munmap] = { ENOMEM, EINVAL },
-	[INJECT_open] = { EACCES, EMFILE, ENFILE, ENOENT, ENOTDIR, ENOSPC,
+	[INJECT_nanosleep] = { EINTR },
+	[INJECT_openat] = { EACCES, EMFILE, ENFILE, ENOENT, ENOTDIR, ENOSPC,
 	    EROFS, EDQUOT, EINTR, ENOMEM, EOPNOTSUPP, EISDIR, ELOOP,
 	    ENAMETOOLONG, EPERM, EIO, EEXIST },
-	[INJECT_openat] = { EACCES, EMFILE, ENFILE, ENOENT, ENOTDIR, ENOSPC,
-	    EROFS, EDQUOT, EINTR, ENOMEM, ELOOP, ENAMETOOLONG, EPERM, EIO },
 	[INJECT_pread] = { INJECT_SHORT, EINTR, EIO, EPERM, ENOMEM },
 	[INJECT_prctl] = { EINVAL, EPERM },
 	[INJECT_ptrace] = { EIO, EPERM, ESRCH },
@@ -403,14 +408,14 @@ static const int errors[INJECT_COUNT][ERRORS_MAX] = {
 	[INJECT_read] = { EACCES, EINTR, EIO, ENOMEM },
 	[INJECT_readlinkat] = { EACCES, EINVAL, EIO, ELOOP, ENOENT, ENOMEM },
 	[INJECT_sched_getaffinity] = { EINVAL, ENOSYS, EPERM, ESRCH },
+	[INJECT_setpgid] = { EACCES, EPERM },
 	[INJECT_setresuid] = { EAGAIN, EPERM },
 	[INJECT_setrlimit] = { EINVAL, EPERM },
 	[INJECT_stat] = { ENOENT, EACCES, ENOMEM, EIO, EOVERFLOW },
 	[INJECT_statx] = { ENOSYS, EINVAL, ENOMEM, EACCES, EPERM },
 	[INJECT_sync_file_range] = { EIO, EINVAL, ENOSPC, ENOMEM },
-	[INJECT_syscall] = { ENOSYS, ENOENT, ERANGE, ENOMEM, EACCES,
-	    EOPNOTSUPP },
-	[INJECT_unlink] = { EIO, EROFS, EACCES, EPERM, ENOMEM },
+	[INJECT_tgkill] = { EPERM, ESRCH },
+	[INJECT_unlinkat] = { EIO, EROFS, EACCES, EPERM, ENOMEM },
 	[INJECT_waitid] = { ECHILD, EINTR },
 	[INJECT_waitpid] = { EINTR, ECHILD },
 	[INJECT_write] = { INJECT_SHORT, EINTR, EIO, ENOSPC, EAGAIN, EPIPE,
@@ -551,7 +556,7 @@ judge(int status, enum inject_call call)
 	if (!is_good)
 		return WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : said;
 	/* Where unlink(2) fails there is nothing more to be done. */
-	if (left != 0 && call != INJECT_unlink)
+	if (left != 0 && call != INJECT_unlinkat)
 		return "a file is left";
 	if (left != 0 && status == 0 && !inject->was_started)
 		return "a file is left, and nothing was said";
@@ -620,13 +625,13 @@ each_time(enum inject_call call, unsigned times)
 }
 
 static void
-set_up(const char *library)
+set_up(const char *libraries)
 {
 	test.dir = getenv("VMMALLOC_POOL_DIR");
 	if (test.dir == NULL || getenv("INJECT") == NULL)
 		exit(99);
 	open_page(getenv("INJECT"));
-	setenv("LD_PRELOAD", library, 1);
+	setenv("LD_PRELOAD", libraries, 1);
 	test.said = open(".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	if (test.said < 0)
 		test.said = memfd_create("said", MFD_CLOEXEC);
@@ -659,7 +664,7 @@ main(int argc, char **argv)
 	    ++test.tests, said);
 	memcpy(counts, inject->counts, sizeof(counts));
 	for (unsigned call = 0; call < INJECT_COUNT; call++) {
-		if (counts[call] > 0 &&
+		if (counts[call] > 0 && error_count(call) > 0 &&
 		    (only == NULL || strcmp(only, names[call]) == 0))
 			each_time(call, counts[call] < TIMES_MAX ? counts[call]
 								 : TIMES_MAX);

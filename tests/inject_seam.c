@@ -1,71 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* inject_seam.c: in a library made for tests, system calls that fail: the linker's
- * --wrap puts this before libc's functions, for the library's own calls and for those
- * of the jemalloc inside. INJECT names a file with a struct inject. */
+/* inject_seam.c: preloaded before the library, puts functions that can fail into its table
+ * of system calls (os_linux_sys.h). INJECT names a file with a struct inject. */
 #include "config.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/ioctl.h>
+#include <link.h>
+#include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/vfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "inject.h"
-#include "os.h"
-
-#define DECLARE(how, type, name, parameters, arguments) \
-	type __real_##name parameters; \
-	type __wrap_##name parameters;
-INJECT_CALLS(DECLARE)
 
 static struct inject *inject;
-
-/* The first call comes before there are threads, and before libc is set up. */
-static bool
-is_open(void)
-{
-	static bool is_tried;
-	const char *path;
-	void *map;
-	int fd;
-
-	if (is_tried)
-		return inject != NULL;
-	is_tried = true;
-	path = vmm_os_getenv("INJECT");
-	fd = path == NULL ? -1 : __real_open(path, O_RDWR | O_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	map = __real_mmap(NULL, sizeof(*inject), PROT_READ | PROT_WRITE,
-	    MAP_SHARED, fd, 0);
-	__real_close(fd);
-	inject = map == MAP_FAILED ? NULL : map;
-	return inject != NULL;
-}
+static struct vmm_sys original;
 
 /* 0, or what this call is to fail with. */
 static int
 error_for(enum inject_call call)
 {
-	unsigned number;
+	unsigned number = __atomic_add_fetch(&inject->counts[call], 1,
+	    __ATOMIC_RELAXED);
 
-	if (!is_open())
-		return 0;
-	number = __atomic_add_fetch(&inject->counts[call], 1, __ATOMIC_RELAXED);
 	if (call != inject->call || inject->nth == 0 || number < inject->nth ||
 	    (number > inject->nth && !inject->is_lasting))
 		return 0;
 	inject->injected++;
-	inject->by = (pid_t)__real_syscall(SYS_getpid, 0, 0, 0, 0, 0);
+	inject->by = original.getpid();
 	inject->was_started = inject->is_started;
 	return inject->error;
 }
@@ -81,39 +43,141 @@ is_made(enum inject_call call)
 	return error == 0;
 }
 
-#define WRAP_PLAIN(type, name, parameters, arguments) \
-	type __wrap_##name parameters \
+#define WRAP(type, name, parameters, arguments) \
+	static type wrap_##name parameters \
 	{ \
-		return is_made(INJECT_##name) ? __real_##name arguments \
-					      : (type)-1; \
+		return is_made(INJECT_##name) ? original.name arguments : (type)-1; \
 	}
-#define WRAP_DONE(type, name, parameters, arguments) \
-	type __wrap_##name parameters \
-	{ \
-		type result = __real_##name arguments; \
-		return is_made(INJECT_##name) ? result : (type)-1; \
-	}
-#define WRAP_SHORT(type, name, parameters, arguments) \
-	type __wrap_##name parameters \
+VMM_SYS_CALLS(WRAP, WRAP, WRAP)
+
+/* These have done what they were to do, or a part of that. */
+static int
+done_close(int fd)
+{
+	int result = original.close(fd);
+
+	return is_made(INJECT_close) ? result : -1;
+}
+
+#define SHORT(name, parameters, arguments) \
+	static ssize_t short_##name parameters \
 	{ \
 		int error = error_for(INJECT_##name); \
 		if (error == INJECT_SHORT) \
 			size = (size + 1) / 2; \
 		else if (error != 0) \
 			errno = error; \
-		return error > 0 ? (type)-1 : __real_##name arguments; \
+		return error > 0 ? -1 : original.name arguments; \
 	}
-#define WRAP_OPEN(type, name, parameters, arguments) \
-	type __wrap_##name parameters \
-	{ \
-		if (is_open() && inject->has_no_tmpfile && \
-		    (flags & O_TMPFILE) == O_TMPFILE) { \
-			errno = EOPNOTSUPP; \
-			return -1; \
-		} \
-		return is_made(INJECT_##name) ? __real_##name arguments : -1; \
+SHORT(getrandom, (void *data, size_t size, unsigned flags), (data, size, flags))
+SHORT(pread, (int fd, void *data, size_t size, off_t offset), (fd, data, size, offset))
+SHORT(pwrite, (int fd, const void *data, size_t size, off_t offset),
+    (fd, data, size, offset))
+SHORT(read, (int fd, void *data, size_t size), (fd, data, size))
+SHORT(write, (int fd, const void *data, size_t size), (fd, data, size))
+
+static int
+old_openat(int dir, const char *path, int flags, mode_t mode)
+{
+	if (inject->has_no_tmpfile && (flags & O_TMPFILE) == O_TMPFILE) {
+		errno = EOPNOTSUPP;
+		return -1;
 	}
-#define WRAP(how, type, name, parameters, arguments) \
-	WRAP_##how(type, name, parameters, arguments)
-/* Functions of any number of arguments have as many here as the library ever gives. */
-INJECT_CALLS(WRAP)
+	return wrap_openat(dir, path, flags, mode);
+}
+
+static void
+replace_all(struct vmm_sys *table)
+{
+	size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+	char *page = (char *)((uintptr_t)table & -page_size);
+
+	/* Who wrote to it last was the dynamic linker. */
+	if (mprotect(page, (size_t)((char *)(table + 1) - page),
+		PROT_READ | PROT_WRITE) != 0)
+		_exit(97);
+	original = *table;
+#define REPLACE(type, name, parameters, arguments) table->name = wrap_##name;
+	VMM_SYS_CALLS(REPLACE, REPLACE, REPLACE)
+	table->close = done_close;
+	table->getrandom = short_getrandom;
+	table->openat = old_openat;
+	table->pread = short_pread;
+	table->pwrite = short_pwrite;
+	table->read = short_read;
+	table->write = short_write;
+}
+
+/* The table's address in a library that is not stripped; 0 if it is not found. */
+static ElfW(Addr)
+table_in(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t size = lseek(fd, 0, SEEK_END);
+	const char *file = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
+	const ElfW(Ehdr) *header = (const void *)file;
+	const ElfW(Shdr) *sections;
+	ElfW(Addr) address = 0;
+
+	if (file == MAP_FAILED)
+		_exit(96);
+	close(fd);
+	sections = (const void *)(file + header->e_shoff);
+	for (int i = 0; i < header->e_shnum; i++) {
+		const ElfW(Sym) *symbols = (const void *)(file + sections[i].sh_offset);
+		size_t count = sections[i].sh_size / sizeof(*symbols);
+		const char *names;
+
+		if (sections[i].sh_type != SHT_SYMTAB)
+			continue;
+		names = file + sections[sections[i].sh_link].sh_offset;
+		for (size_t k = 0; k < count; k++) {
+			if (strcmp(names + symbols[k].st_name, "vmm_sys") == 0)
+				address = symbols[k].st_value;
+		}
+	}
+	munmap((void *)file, (size_t)size);
+	return address;
+}
+
+static int
+visit(struct dl_phdr_info *info, size_t size, void *argument)
+{
+	ElfW(Addr) address;
+
+	(void)size;
+	if (strstr(info->dlpi_name, "libvmmalloc.so") == NULL)
+		return 0;
+	address = table_in(info->dlpi_name);
+	if (address != 0)
+		*(struct vmm_sys **)argument =
+		    (struct vmm_sys *)(info->dlpi_addr + address);
+	return 1;
+}
+
+/* Linked with -z initfirst: before any other constructor. */
+__attribute__((constructor)) static void
+begin(int argc, char **argv, char **variables)
+{
+	struct vmm_sys *table = NULL;
+	const char *path = NULL;
+	void *map;
+	int fd;
+
+	(void)argc;
+	(void)argv;
+	for (; *variables != NULL; variables++) {
+		if (strncmp(*variables, "INJECT=", 7) == 0)
+			path = *variables + 7;
+	}
+	fd = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	map = mmap(NULL, sizeof(*inject), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	dl_iterate_phdr(visit, &table);
+	if (map == MAP_FAILED || table == NULL)
+		_exit(95);
+	inject = map;
+	replace_all(table);
+}

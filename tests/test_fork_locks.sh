@@ -14,7 +14,7 @@ for name in $below_jemalloc; do
 done
 # shellcheck disable=SC2086 # files and flags are words
 build() {
-	$CC -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=thread -I"$top_builddir" \
+	$CC -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=thread -DVMM_SYS_LIBC -I"$top_builddir" \
 		-I"$top_srcdir/lib" -I"$top_srcdir/include" "$@" -o "$work/locks" \
 		$files "$top_srcdir/tests/fork_locks.c" -lpthread
 }

@@ -45,7 +45,7 @@ has_sanitizer() {
 # sanitizer's own findings end it.
 # shellcheck disable=SC2016,SC2046,SC2086 # for the other shell; lists of names, flags
 unit() {
-	expect "$1 under $2: builds" compile "$work/$1" "-fsanitize=$2" \
+	expect "$1 under $2: builds" compile "$work/$1" "-fsanitize=$2" -DVMM_SYS_LIBC \
 		-fno-sanitize-recover=all $check_flags $(below "$2") \
 		$(sources_of_"$1") "$top_srcdir/tests/$1.c" \
 		"$top_srcdir/tests/check_main.c" $check_libs -lpthread

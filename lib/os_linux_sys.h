@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* os_linux_sys.h: the system calls that the library makes, in one table. */
+#ifndef VMM_OS_LINUX_SYS_H
+#define VMM_OS_LINUX_SYS_H
+
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+/*
+ * They go to the kernel by syscall(2), past libc's functions of these names: a library that
+ * is preloaded beside this one may have put its own before those, as fakeroot, cowdancer,
+ * fakechroot and libfaketime do. Such a function may allocate, and would wait for a lock
+ * of the allocator that its caller holds. None of them is a cancellation point.
+ *
+ * With VMM_SYS_LIBC they are libc's, but for those that it has not: for a sanitizer, which
+ * wants to see them.
+ *
+ * Each has the parameters and the result of the function of that name in section 2 of the
+ * manual: -1 and errno where it fails. Of a row: the result's type, the name, the
+ * parameters, and these once more as arguments. KERNEL and ONLY: the kernel has
+ * it by that name and with these arguments, on each architecture; ONLY: libc has not.
+ */
+#define VMM_SYS_CALLS(ONLY, KERNEL, OTHER) \
+	ONLY(int, cachestat, (int fd, void *range, void *figures, unsigned flags), \
+	    (fd, range, figures, flags)) \
+	KERNEL(int, close, (int fd), (fd)) \
+	KERNEL(int, dup3, (int fd, int to, int flags), (fd, to, flags)) \
+	KERNEL(int, flock, (int fd, int operation), (fd, operation)) \
+	ONLY(int, futex, (void *word, int operation, unsigned value, \
+	    const struct timespec *timeout), (word, operation, value, timeout)) \
+	ONLY(long, getcwd, (char *path, size_t size), (path, size)) \
+	ONLY(long, getdents64, (int fd, void *entries, size_t size), \
+	    (fd, entries, size)) \
+	KERNEL(ssize_t, getrandom, (void *data, size_t size, unsigned flags), \
+	    (data, size, flags)) \
+	KERNEL(int, getsockopt, (int fd, int level, int option, void *value, \
+	    socklen_t *size), (fd, level, option, value, size)) \
+	KERNEL(int, ioctl, (int fd, unsigned long request, void *argument), \
+	    (fd, request, argument)) \
+	KERNEL(int, madvise, (void *address, size_t size, int advice), \
+	    (address, size, advice)) \
+	KERNEL(int, memfd_create, (const char *name, unsigned flags), (name, flags)) \
+	KERNEL(int, mlock, (const void *address, size_t size), (address, size)) \
+	KERNEL(int, mlock2, (const void *address, size_t size, unsigned flags), \
+	    (address, size, flags)) \
+	KERNEL(int, mprotect, (void *address, size_t size, int protection), \
+	    (address, size, protection)) \
+	KERNEL(int, munmap, (void *address, size_t size), (address, size)) \
+	KERNEL(int, nanosleep, (const struct timespec *time, struct timespec *left), \
+	    (time, left)) \
+	KERNEL(int, prctl, (int option, unsigned long a, unsigned long b, \
+	    unsigned long c, unsigned long d), (option, a, b, c, d)) \
+	KERNEL(long, ptrace, (int request, pid_t pid, void *address, void *data), \
+	    (request, pid, address, data)) \
+	KERNEL(ssize_t, read, (int fd, void *data, size_t size), (fd, data, size)) \
+	KERNEL(ssize_t, readlinkat, (int dir, const char *path, char *data, \
+	    size_t size), (dir, path, data, size)) \
+	KERNEL(int, setpgid, (pid_t pid, pid_t group), (pid, group)) \
+	KERNEL(int, statx, (int dir, const char *path, int flags, unsigned mask, \
+	    struct statx *stat), (dir, path, flags, mask, stat)) \
+	KERNEL(int, tgkill, (pid_t group, pid_t thread, int signal), \
+	    (group, thread, signal)) \
+	KERNEL(int, unlinkat, (int dir, const char *path, int flags), \
+	    (dir, path, flags)) \
+	KERNEL(ssize_t, write, (int fd, const void *data, size_t size), \
+	    (fd, data, size)) \
+	OTHER(int, clock_gettime, (clockid_t clock, struct timespec *time), \
+	    (clock, time)) \
+	OTHER(int, clone, (int (*function)(void *), void *stack, int flags, \
+	    void *argument, pid_t *parent, void *tls, void *child), \
+	    (function, stack, flags, argument, parent, tls, child)) \
+	OTHER(int, fallocate, (int fd, int mode, off_t offset, off_t size), \
+	    (fd, mode, offset, size)) \
+	OTHER(int, fcntl, (int fd, int command, void *argument), \
+	    (fd, command, argument)) \
+	OTHER(int, fstat, (int fd, struct stat *stat), (fd, stat)) \
+	OTHER(int, fstatfs, (int fd, struct statfs *stat), (fd, stat)) \
+	OTHER(int, ftruncate, (int fd, off_t size), (fd, size)) \
+	OTHER(uid_t, geteuid, (void), ()) \
+	OTHER(pid_t, getpid, (void), ()) \
+	OTHER(pid_t, getppid, (void), ()) \
+	OTHER(int, getrlimit, (int resource, struct rlimit *limit), \
+	    (resource, limit)) \
+	OTHER(pid_t, gettid, (void), ()) \
+	OTHER(off_t, lseek, (int fd, off_t offset, int whence), \
+	    (fd, offset, whence)) \
+	OTHER(void *, mmap, (void *address, size_t size, int protection, int flags, \
+	    int fd, off_t offset), (address, size, protection, flags, fd, offset)) \
+	OTHER(void *, mremap, (void *address, size_t size, size_t new_size, \
+	    int flags, void *to), (address, size, new_size, flags, to)) \
+	OTHER(int, openat, (int dir, const char *path, int flags, mode_t mode), \
+	    (dir, path, flags, mode)) \
+	OTHER(ssize_t, pread, (int fd, void *data, size_t size, off_t offset), \
+	    (fd, data, size, offset)) \
+	OTHER(ssize_t, pwrite, (int fd, const void *data, size_t size, \
+	    off_t offset), (fd, data, size, offset)) \
+	OTHER(int, sched_getaffinity, (pid_t pid, size_t size, cpu_set_t *set), \
+	    (pid, size, set)) \
+	OTHER(int, sched_yield, (void), ()) \
+	OTHER(int, setresuid, (uid_t real, uid_t effective, uid_t saved), \
+	    (real, effective, saved)) \
+	OTHER(int, setrlimit, (int resource, const struct rlimit *limit), \
+	    (resource, limit)) \
+	OTHER(int, stat, (const char *path, struct stat *stat), (path, stat)) \
+	OTHER(int, sync_file_range, (int fd, off_t offset, off_t size, \
+	    unsigned flags), (fd, offset, size, flags)) \
+	OTHER(int, waitid, (int type, id_t id, siginfo_t *info, int options), \
+	    (type, id, info, options)) \
+	OTHER(pid_t, waitpid, (pid_t pid, int *status, int options), \
+	    (pid, status, options))
+
+#define VMM_SYS_MEMBER(type, name, parameters, arguments) type (*name) parameters;
+
+/*
+ * In the installed library it is never written to. Tests replace what shall fail
+ * (tests/inject_seam.c).
+ */
+extern struct vmm_sys {
+	VMM_SYS_CALLS(VMM_SYS_MEMBER, VMM_SYS_MEMBER, VMM_SYS_MEMBER)
+} vmm_sys;
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* wrappers.c: preloaded beside the library: functions that stand before libc's and
+ * allocate, as those of fakeroot, cowdancer or libfaketime do. Each call allocates another
+ * size, so that none is always served from a thread's cache. WRAPPERS_COUNT: a line on
+ * stderr at exit, that they were called. */
+#include "config.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SIZE_MAX_BYTES ((size_t)1 << 20)
+
+#define EXPORT __attribute__((visibility("default")))
+
+static unsigned count;
+
+static void
+allocate(void)
+{
+	unsigned number = __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
+	size_t size = (size_t)number * 4099 % SIZE_MAX_BYTES + 1;
+	volatile char *block = malloc(size);
+
+	if (block != NULL)
+		block[size - 1] = 1;
+	free((void *)block);
+}
+
+#define WRAP(type, name, parameters, arguments) \
+	EXPORT type name parameters; \
+	EXPORT type name parameters \
+	{ \
+		static type (*next) parameters; \
+		if (next == NULL) \
+			*(void **)&next = dlsym(RTLD_NEXT, #name); \
+		allocate(); \
+		return next arguments; \
+	}
+
+/* By what libc's functions take as well, whether the header has them so or not. */
+WRAP(int, close, (int fd), (fd))
+WRAP(int, fallocate, (int fd, int mode, off_t offset, off_t size),
+    (fd, mode, offset, size))
+WRAP(int, fstat, (int fd, struct stat *stat), (fd, stat))
+WRAP(int, fstatfs, (int fd, struct statfs *stat), (fd, stat))
+WRAP(int, ftruncate, (int fd, off_t size), (fd, size))
+WRAP(uid_t, geteuid, (void), ())
+WRAP(pid_t, getpid, (void), ())
+WRAP(off_t, lseek, (int fd, off_t offset, int whence), (fd, offset, whence))
+WRAP(int, madvise, (void *address, size_t size, int advice), (address, size, advice))
+WRAP(void *, mmap, (void *address, size_t size, int protection, int flags, int fd,
+    off_t offset), (address, size, protection, flags, fd, offset))
+WRAP(int, mprotect, (void *address, size_t size, int protection),
+    (address, size, protection))
+WRAP(int, munmap, (void *address, size_t size), (address, size))
+WRAP(ssize_t, pread, (int fd, void *data, size_t size, off_t offset),
+    (fd, data, size, offset))
+WRAP(int, pthread_cond_init, (pthread_cond_t *condition, const pthread_condattr_t *attr),
+    (condition, attr))
+WRAP(ssize_t, pwrite, (int fd, const void *data, size_t size, off_t offset),
+    (fd, data, size, offset))
+WRAP(ssize_t, read, (int fd, void *data, size_t size), (fd, data, size))
+WRAP(int, sched_getaffinity, (pid_t pid, size_t size, cpu_set_t *set),
+    (pid, size, set))
+WRAP(int, sched_yield, (void), ())
+WRAP(int, unlink, (const char *path), (path))
+WRAP(pid_t, waitpid, (pid_t pid, int *status, int options), (pid, status, options))
+WRAP(ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size))
+
+/* What has the same name with and without large files, or other forms in the header. */
+int wrap_clock_gettime(clockid_t clock, struct timespec *time)
+    __asm__("clock_gettime");
+EXPORT int
+wrap_clock_gettime(clockid_t clock, struct timespec *time)
+{
+	static int (*next)(clockid_t, struct timespec *);
+
+	if (next == NULL)
+		*(void **)&next = dlsym(RTLD_NEXT, "clock_gettime");
+	allocate();
+	return next(clock, time);
+}
+
+int wrap_getrlimit(int resource, struct rlimit *limit) __asm__("getrlimit");
+EXPORT int
+wrap_getrlimit(int resource, struct rlimit *limit)
+{
+	static int (*next)(int, struct rlimit *);
+
+	if (next == NULL)
+		*(void **)&next = dlsym(RTLD_NEXT, "getrlimit");
+	allocate();
+	return next(resource, limit);
+}
+
+#define WRAP_OPEN(name, first, last) \
+	int wrap_##name first __asm__(#name); \
+	EXPORT int wrap_##name first \
+	{ \
+		static int (*next) first; \
+		if (next == NULL) \
+			*(void **)&next = dlsym(RTLD_NEXT, #name); \
+		allocate(); \
+		return next last; \
+	}
+WRAP_OPEN(open, (const char *path, int flags, mode_t mode), (path, flags, mode))
+WRAP_OPEN(openat, (int dir, const char *path, int flags, mode_t mode),
+    (dir, path, flags, mode))
+WRAP_OPEN(open64, (const char *path, int flags, mode_t mode), (path, flags, mode))
+WRAP_OPEN(openat64, (int dir, const char *path, int flags, mode_t mode),
+    (dir, path, flags, mode))
+
+__attribute__((destructor)) static void
+tell(void)
+{
+	if (getenv("WRAPPERS_COUNT") != NULL && count > 0)
+		fprintf(stderr, "wrappers: were called\n");
+}
