@@ -131,23 +131,40 @@ vmm_pool_outgrows(size_t size)
 	return outgrows;
 }
 
-static char *
-take_locked(const char *wanted, size_t size, size_t alignment,
-    size_t *dirty_size)
+/* Takes a range that has its blocks, or can have them. */
+static bool
+take_usable(const char *wanted, size_t size, size_t alignment, size_t *offset)
 {
 	size_t npages = size / vmm_pool.page_size;
-	size_t first, offset;
+	size_t first;
 
 	if (!take_range(wanted, npages, alignment, &first)) {
 		if (wanted == NULL)
 			say_exhausted(size);
-		return NULL;
+		return false;
 	}
-	offset = first * vmm_pool.page_size;
-	if (!(vmm_pool_reserve_ahead(offset + size) && vmm_pool_fill_holes(offset, size))) {
-		vmm_ranges_give(&vmm_pool.ranges, first, npages);
-		return NULL;
+	*offset = first * vmm_pool.page_size;
+	if (vmm_pool_reserve_ahead(*offset + size) && vmm_pool_fill_holes(*offset, size))
+		return true;
+	vmm_ranges_give(&vmm_pool.ranges, first, npages);
+	return false;
+}
+
+static char *
+take_locked(const char *wanted, size_t size, size_t alignment,
+    size_t *dirty_size)
+{
+	size_t offset;
+	bool is_taken = take_usable(wanted, size, alignment, &offset);
+
+	/* The lowest fit may be a hole for which a full file system has no blocks. */
+	if (!is_taken && wanted == NULL && vmm_pool.hole_count > 0) {
+		vmm_pool_holes_hide();
+		is_taken = take_usable(NULL, size, alignment, &offset);
+		vmm_pool_holes_show();
 	}
+	if (!is_taken)
+		return NULL;
 	/* Above the high-water mark nothing was ever written. */
 	*dirty_size = offset < vmm_pool.high_water
 	    ? vmm_smaller(vmm_pool.high_water - offset, size)

@@ -2,6 +2,7 @@
 /* pool_blocks.c: which blocks the file has: promised ahead of use, returned after it. */
 #include "config.h"
 
+#include "fatal.h"
 #include "log.h"
 #include "pool_state.h"
 #include "probe.h"
@@ -234,6 +235,57 @@ vmm_pool_fill_holes(size_t offset, size_t size)
 		vmm_pool_chunks_remove(begin, end, VMM_CHUNK_HOLE);
 	}
 	return true;
+}
+
+/* The next row of chunks that are holes, from `at` on; false if there are no more. */
+static bool
+next_holes(size_t at, size_t *begin, size_t *end)
+{
+	size_t limit = vmm_pool_chunks_end();
+
+	while (at < limit && (vmm_pool.chunks[at / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) == 0)
+		at += VMM_CHUNK_SIZE;
+	*begin = at;
+	while (at < limit && (vmm_pool.chunks[at / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) != 0)
+		at += VMM_CHUNK_SIZE;
+	*end = vmm_smaller(at, vmm_pool.size);
+	return *begin < *end;
+}
+
+/* Nothing is in use in a hole: it lies in one free range, of which the rest stays free. */
+void
+vmm_pool_holes_hide(void)
+{
+	VMM_LOG_ENTER();
+	struct vmm_ranges *ranges = &vmm_pool.ranges;
+	size_t begin = 0, end = 0;
+
+	while (next_holes(end, &begin, &end)) {
+		size_t hole = begin / vmm_pool.page_size;
+		size_t hole_end = end / vmm_pool.page_size;
+		size_t first, npages;
+		bool is_taken;
+
+		vmm_ranges_around(ranges, hole, &first, &npages);
+		is_taken = vmm_ranges_take_at(ranges, first, npages);
+		VMM_ASSERT(is_taken && first <= hole && first + npages >= hole_end);
+		(void)is_taken;
+		if (first < hole)
+			vmm_ranges_give(ranges, first, hole - first);
+		if (hole_end < first + npages)
+			vmm_ranges_give(ranges, hole_end, first + npages - hole_end);
+	}
+}
+
+void
+vmm_pool_holes_show(void)
+{
+	VMM_LOG_ENTER();
+	size_t begin = 0, end = 0;
+
+	while (next_holes(end, &begin, &end))
+		vmm_ranges_give(&vmm_pool.ranges, begin / vmm_pool.page_size,
+		    (end - begin) / vmm_pool.page_size);
 }
 
 /*

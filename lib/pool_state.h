@@ -156,6 +156,13 @@ bool vmm_pool_reserve_ahead(size_t end);
 bool vmm_pool_fill_holes(size_t offset, size_t size);
 
 /*
+ * Takes all holes out of the free ranges, so that none is handed out, or puts them back.
+ * Nothing else may change in between.
+ */
+void vmm_pool_holes_hide(void);
+void vmm_pool_holes_show(void);
+
+/*
  * Returns to the system the chunks that [offset, offset + size), just given back, has
  * made free, those at its ends included.
  */

@@ -73,6 +73,50 @@ give(int n)
 	return is_good && mallctl("arena.4096.purge", NULL, NULL, NULL, 0) == 0;
 }
 
+#define NPIECES 12
+
+/*
+ * The lowest free ranges have lost their blocks; others, which lie higher, have them still,
+ * and can be had again, each of them.
+ */
+static int
+pieces_again(const char *path)
+{
+	char *low[NPIECES], *high[NPIECES];
+	size_t size = (size_t)1 << 20;
+	int had = 0, fd;
+
+	for (int i = 0; i < NPIECES; i++)
+		low[i] = malloc(size);
+	for (int i = 0; i < NPIECES; i++) {
+		high[i] = malloc(size);
+		if (low[i] == NULL || high[i] == NULL)
+			return -1;
+		memset(low[i], 1, size);
+		memset(high[i], 2, size);
+	}
+	for (int i = 0; i < NPIECES; i++)
+		free(low[i]);
+	mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	fd = disk_eat(path);
+	for (int i = 0; i < NPIECES; i += 2)
+		free(high[i]);
+	mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	for (int i = 0; i < NPIECES; i += 2) {
+		high[i] = malloc(size - 65536);
+		if (high[i] != NULL) {
+			memset(high[i], 3, size - 65536);
+			had++;
+		}
+	}
+	for (int i = 0; i < NPIECES; i++)
+		free(high[i]);
+	close(fd);
+	unlink(path);
+	mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	return had;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -88,6 +132,9 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	snprintf(path, sizeof(path), "%s/eaten", argv[1]);
 
+	n = pieces_again(path);
+	printf("# %d of %d\n", n, NPIECES / 2);
+	result(n == NPIECES / 2, "what has its blocks can be had again on a full file system");
 	n = take();
 	full = pool_mib(argv[1]);
 	result(n == NBLOCKS && full >= 95, "blocks for what is in use");
