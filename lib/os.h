@@ -352,8 +352,8 @@ bool vmm_os_file_may_reach(size_t end);
  * `address` + offset maps: writing there cannot fail for space any more
  * (fallocate(2)). ENOSPC; EFBIG behind RLIMIT_FSIZE; EOPNOTSUPP where the file system
  * cannot promise.
- * Goes through the mapping if the program has closed the descriptor. Of a device, which
- * has nothing to promise, the bytes become zero.
+ * Goes through the mapping if the program has closed the descriptor: nothing but zeros may
+ * be there then; EBADF where `address` is NULL. Of a device, which has nothing to promise, the bytes become zero.
  */
 int vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length);

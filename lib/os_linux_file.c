@@ -34,6 +34,7 @@
 #define FD_HIGH 1000
 /* One large fallocate(2) fails on tmpfs where several smaller ones work. */
 #define RESERVE_STEP_MAX ((size_t)1 << 30)
+#define ZEROS_BYTES ((size_t)64 << 10)
 #define NAME_TRIES_MAX 100
 
 /*
@@ -287,18 +288,58 @@ vmm_os_populate_read(void *address, size_t length)
 	vmm_sys.madvise(address, length, MADV_POPULATE_READ);
 }
 
+/*
+ * For kernels that cannot populate: writes zeros, which is what is there, by a system call,
+ * which fails where a store would get SIGBUS.
+ */
 static int
-reserve_step(const struct vmm_os_file *file, void *address, size_t offset,
-    size_t length)
+write_zeros(char *address, size_t length)
 {
-	int result;
+	static char zeros[ZEROS_BYTES];
 
+	while (length > 0) {
+		size_t step = length < sizeof(zeros) ? length : sizeof(zeros);
+		struct iovec from = { zeros, step }, to = { address, step };
+		ssize_t written = vmm_sys.process_vm_writev(vmm_os_process(), &from, 1,
+		    &to, 1, 0);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return written == 0 || errno == EFAULT ? ENOSPC : errno;
+		address += written;
+		length -= (size_t)written;
+	}
+	return 0;
+}
+
+/* Without the descriptor, through the mapping. */
+static int
+reserve_mapped(char *address, size_t length)
+{
+	int error = vmm_os_populate(address, length);
+
+	return error == EINVAL ? write_zeros(address, length) : error;
+}
+
+/*
+ * Reserves *length bytes, or fewer. Some file systems undo all that fallocate(2) has done
+ * when a signal comes: of less, more is done between two signals.
+ */
+static int
+reserve_step(const struct vmm_os_file *file, char *address, size_t offset,
+    size_t *length)
+{
 	if (!vmm_os_file_is_own(file))
-		return vmm_os_populate((char *)address + offset, length);
-	do {
-		result = vmm_sys.fallocate(file->fd, 0, (off_t)offset, (off_t)length);
-	} while (result != 0 && errno == EINTR);
-	return result == 0 ? 0 : errno;
+		return address == NULL ? EBADF : reserve_mapped(address + offset, *length);
+	while (vmm_sys.fallocate(file->fd, 0, (off_t)offset, (off_t)*length) != 0) {
+		if (errno != EINTR)
+			return errno;
+		if (*length > file->fs.page_size)
+			*length = (*length / 2 + file->fs.page_size - 1) &
+			    -file->fs.page_size;
+	}
+	return 0;
 }
 
 bool
@@ -316,6 +357,8 @@ vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length)
 {
 	VMM_LOG_ENTER();
+	size_t step = RESERVE_STEP_MAX;
+
 	if (file->fs.maps_reserve)
 		return 0;
 	/* Nobody's heap is to be read in the next one's. */
@@ -326,10 +369,11 @@ vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
 	if (!vmm_os_file_may_reach(offset + length))
 		return EFBIG;
 	while (length > 0) {
-		size_t step = length < RESERVE_STEP_MAX ? length
-							: RESERVE_STEP_MAX;
-		int error = reserve_step(file, address, offset, step);
+		int error;
 
+		if (step > length)
+			step = length;
+		error = reserve_step(file, address, offset, &step);
 		if (error != 0)
 			return error;
 		offset += step;

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <time.h>
 
@@ -58,6 +59,9 @@
 	    (time, left)) \
 	KERNEL(int, prctl, (int option, unsigned long a, unsigned long b, \
 	    unsigned long c, unsigned long d), (option, a, b, c, d)) \
+	KERNEL(ssize_t, process_vm_writev, (pid_t pid, const struct iovec *local, \
+	    unsigned long nlocal, const struct iovec *remote, unsigned long nremote, \
+	    unsigned long flags), (pid, local, nlocal, remote, nremote, flags)) \
 	KERNEL(long, ptrace, (int request, pid_t pid, void *address, void *data), \
 	    (request, pid, address, data)) \
 	KERNEL(ssize_t, read, (int fd, void *data, size_t size), (fd, data, size)) \

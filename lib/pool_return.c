@@ -143,8 +143,7 @@ has_blocks(size_t begin, size_t end)
 		return true;
 	/* A device has all it needs; what would be cleared there is stale, but not ours. */
 	if (vmm_pool.file.fs.device_bytes == 0 &&
-	    vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, begin,
-		end - begin) != 0)
+	    vmm_os_file_reserve(&vmm_pool.file, NULL, begin, end - begin) != 0)
 		return false;
 	return true;
 }

@@ -7,12 +7,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "check_main.h"
+#include "os_linux_sys.h"
 #include "pool.h"
+#include "pool_state.h"
 
 #define MIB ((size_t)1 << 20)
 #define POOL_SIZE (16 * MIB)
@@ -148,6 +151,73 @@ START_TEST(test_reserve_full)
 	open_pool(pool_dir(), VMM_RESERVE_FULL, _i);
 	vmm_pool_look(&figures);
 	ck_assert_uint_eq(figures.reserved, POOL_SIZE);
+}
+END_TEST
+
+/* The library's system calls, to be replaced. */
+static struct vmm_sys *
+calls(void)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	char *page = (char *)((uintptr_t)&vmm_sys & -size);
+
+	ck_assert_int_eq(mprotect(page, (size_t)((char *)(&vmm_sys + 1) - page),
+	    PROT_READ | PROT_WRITE), 0);
+	return &vmm_sys;
+}
+
+static int (*real_fallocate)(int fd, int mode, off_t offset, off_t size);
+
+/* A signal comes every now and then, and what was done until then is undone. */
+static int
+interrupted_fallocate(int fd, int mode, off_t offset, off_t size)
+{
+	if (size > (off_t)MIB) {
+		errno = EINTR;
+		return -1;
+	}
+	return real_fallocate(fd, mode, offset, size);
+}
+
+START_TEST(test_reserve_interrupted)
+{
+	real_fallocate = vmm_sys.fallocate;
+	calls()->fallocate = interrupted_fallocate;
+	open_pool(pool_dir(), VMM_RESERVE_FULL, _i);
+	vmm_pool_look(&figures);
+	ck_assert_uint_eq(figures.reserved, POOL_SIZE);
+}
+END_TEST
+
+static int (*real_madvise)(void *address, size_t size, int advice);
+
+/* Linux before 5.14. */
+static int
+old_madvise(void *address, size_t size, int advice)
+{
+	enum { POPULATE_READ = 22, POPULATE_WRITE = 23 };
+
+	if (advice == POPULATE_READ || advice == POPULATE_WRITE) {
+		errno = EINVAL;
+		return -1;
+	}
+	return real_madvise(address, size, advice);
+}
+
+START_TEST(test_reserve_closed)
+{
+	bool is_zero = true;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	real_madvise = vmm_sys.madvise;
+	calls()->madvise = old_madvise;
+	close(vmm_pool.file.fd);
+	for (size_t had = 0; had < POOL_SIZE; had += MIB) {
+		char *range = vmm_pool_take(NULL, MIB, page_size, &is_zero);
+
+		ck_assert_ptr_nonnull(range);
+		memset(range, 1, MIB);
+	}
 }
 END_TEST
 
@@ -441,6 +511,8 @@ make_suite(void)
 	tcase_add_test(tcase, test_open_fails);
 	tcase_add_loop_test(tcase, test_reserve_grows, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_reserve_full, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_reserve_interrupted, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_reserve_closed, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_zero, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_wanted, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_aligned, 0, NPAGE_SIZES);
