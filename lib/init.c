@@ -40,6 +40,16 @@ start_log(void)
 	vmm_fatal_setup(&error);
 }
 
+/* For a message that ends the process before the settings are known. */
+static void
+open_log_early(void)
+{
+	const char *name = vmm_os_getenv("VMMALLOC_LOG_FILE");
+
+	if (name != NULL && name[0] != '\0')
+		vmm_log_open(name);
+}
+
 static void
 start_guard(void)
 {
@@ -78,6 +88,7 @@ vmm_init_stop(void)
 #else
 #define start_log() ((void)0)
 #define start_guard() ((void)0)
+#define open_log_early() ((void)0)
 #endif
 
 const struct vmm_settings *
@@ -89,8 +100,10 @@ vmm_init_start(void)
 
 	if (is_started)
 		return &settings;
-	if (!vmm_settings_read(&settings, vmm_os_getenv, &error))
+	if (!vmm_settings_read(&settings, vmm_os_getenv, &error)) {
+		open_log_early();
 		vmm_fatal_setup(&error);
+	}
 	start_log();
 	if (!vmm_pool_open(&settings, &error))
 		vmm_fatal_setup(&error);

@@ -118,6 +118,7 @@ void
 vmm_jehost_sz_boot(const struct sc_data_s *size_classes, bool is_cache_oblivious)
 {
 	VMM_LOG_ENTER();
+	vmm_jehost_conf_end();
 	je_sz_boot(size_classes, is_cache_oblivious);
 	je_sz_size2index_tab[0] = je_sz_size2index_tab[1] =
 	    je_sz_size2index_tab[VMM_BLOCK_ALIGNMENT / 8];

@@ -20,6 +20,12 @@
 
 /* src/jemalloc.c: the environment and the symbolic link /etc/malloc.conf. */
 char *vmm_jehost_secure_getenv(const char *name);
+
+/*
+ * jemalloc has read its settings: what it says from now on is no complaint about them, and
+ * is only passed on.
+ */
+void vmm_jehost_conf_end(void);
 ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);
 
 /*

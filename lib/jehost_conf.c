@@ -4,12 +4,14 @@
 
 #include <string.h>
 
+#include "fatal.h"
 #include "init.h"
 #include "jehost.h"
 #include "jemalloc_private.h"
 #include "log.h"
 #include "os.h"
 #include "pool.h"
+#include "settings.h"
 #include "text.h"
 
 /*
@@ -106,13 +108,56 @@ vmm_jehost_readlink(const char *path, char *buffer, size_t size)
 	return (ssize_t)conf.length;
 }
 
+/* jemalloc reads what the user has set. */
+static bool reads_conf;
+
+/* What confirm_conf:true has it say of every setting; all else is a complaint. */
+static bool
+is_confirmation(const char *text)
+{
+	return strncmp(text, "malloc_conf #", 13) == 0 ||
+	    strncmp(text, "-- Set conf value", 17) == 0;
+}
+
+/* What jemalloc says, in whole lines. */
+static void
+take_message(void *argument, const char *message)
+{
+	static const char prefix[] = "<jemalloc>: ";
+	const char *text = message;
+	struct vmm_text problem, error;
+
+	(void)argument;
+	if (strncmp(text, prefix, sizeof(prefix) - 1) == 0)
+		text += sizeof(prefix) - 1;
+	if (!reads_conf || is_confirmation(text)) {
+		vmm_log_write(message, strlen(message));
+		return;
+	}
+	vmm_text_clear(&problem);
+	vmm_text_str(&problem, text);
+	problem.data[strcspn(problem.data, "\n")] = '\0';
+	vmm_settings_refuse("VMMALLOC_CONF", vmm_init_start()->conf, problem.data,
+	    &error);
+	vmm_fatal_setup(&error);
+}
+
+void
+vmm_jehost_conf_end(void)
+{
+	VMM_LOG_ENTER();
+	reads_conf = false;
+}
+
 char *
 vmm_jehost_secure_getenv(const char *name)
 {
 	VMM_LOG_ENTER();
 	const struct vmm_settings *settings = vmm_init_start();
 
+	je_malloc_message = take_message;
 	if (strcmp(name, "MALLOC_CONF") != 0 || *settings->conf == '\0')
 		return NULL;
+	reads_conf = true;
 	return (char *)(uintptr_t)settings->conf;
 }

@@ -38,6 +38,7 @@ void je_malloc_stats_print(void (*write_cb)(void *, const char *),
 
 /* Configuration that jemalloc reads at its start, before and after all other. */
 extern const char *je_malloc_conf;
+extern void (*je_malloc_message)(void *argument, const char *message);
 extern const char *je_malloc_conf_2_conf_harder;
 
 /*

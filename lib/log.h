@@ -143,6 +143,7 @@ extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")))
 #define VMM_LOG_GIVEN_AS(name, ...) ((void)0)
 #define VMM_LOG_QUIET(is_quiet) ((void)0)
 #define vmm_log_copy(data, length) ((void)0)
+#define vmm_log_write(data, length) vmm_os_write_error(data, length)
 
 #endif
 

@@ -69,6 +69,10 @@ map_pool(void)
 
 	error = vmm_os_place_map(vmm_pool.size,
 	    vmm_larger(alignment, fs->page_size), &address);
+	/* Under a limit of the address space (ulimit -v) there may be no room to align. */
+	if (error == ENOMEM && alignment > vmm_larger(ALIGNMENT_LARGE, fs->page_size))
+		error = vmm_os_place_map(vmm_pool.size,
+		    vmm_larger(ALIGNMENT_LARGE, fs->page_size), &address);
 	if (error != 0)
 		return error;
 	vmm_pool.base = address;

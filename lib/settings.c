@@ -27,9 +27,13 @@ refuse(const struct vmm_setting *setting, const char *value,
 	vmm_text_str(error, ")" SECOND_LINE);
 	vmm_text_str(error, setting->name);
 	vmm_text_str(error, " is ");
-	vmm_text_quote(error, value);
-	vmm_text_str(error, ", ");
-	vmm_text_str(error, problem);
+	if (value[0] != '\0') {
+		vmm_text_quote(error, value);
+		vmm_text_str(error, ", ");
+		vmm_text_str(error, problem);
+	} else {
+		vmm_text_str(error, "empty");
+	}
 	vmm_text_str(error, "; accepted: ");
 	vmm_text_str(error, setting->accepted);
 	vmm_text_str(error, "\n");
@@ -105,8 +109,8 @@ static bool
 parse_pool_dir(const struct vmm_setting *setting, const char *value,
     struct vmm_settings *settings, struct vmm_text *error)
 {
-	(void)setting;
-	(void)error;
+	if (value[0] == '\0')
+		return refuse(setting, value, "", error);
 	/* Whether it can hold a pool shows when the pool is made there. */
 	settings->pool_dir = value;
 	return true;
@@ -170,13 +174,48 @@ parse_reserve(const struct vmm_setting *setting, const char *value,
 	return true;
 }
 
+/*
+ * What jemalloc could do, and must not: take memory from elsewhere, make threads, change
+ * what the entry points promise. lib/jehost_conf.c sets these for good.
+ */
+static const struct {
+	const char *name, *value, *problem;
+} fixed[] = {
+	{ "dss", "disabled", "dss cannot be set" },
+	{ "hpa", "false", "hpa cannot be set" },
+	{ "background_thread", "false", "background_thread cannot be set" },
+	{ "zero_realloc", "free", "zero_realloc cannot be set" },
+};
+
+/* Whether the pair that begins at `at` sets `name` to anything but `value`. */
+static bool
+is_other(const char *at, const char *name, const char *value)
+{
+	size_t length = strlen(name);
+
+	if (strncmp(at, name, length) != 0 || at[length] != ':')
+		return false;
+	at += length + 1;
+	length = strlen(value);
+	return strncmp(at, value, length) != 0 ||
+	    (at[length] != ',' && at[length] != '\0');
+}
+
 static bool
 parse_conf(const struct vmm_setting *setting, const char *value,
     struct vmm_settings *settings, struct vmm_text *error)
 {
-	(void)setting;
-	(void)error;
-	/* What it says is for jemalloc to judge; it names what it cannot read. */
+	const char *at = value;
+
+	while (at != NULL) {
+		for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+			if (is_other(at, fixed[i].name, fixed[i].value))
+				return refuse(setting, value, fixed[i].problem, error);
+		}
+		at = strchr(at, ',');
+		at = at == NULL ? NULL : at + 1;
+	}
+	/* The rest is for jemalloc to judge (lib/jehost_conf.c). */
 	settings->conf = value;
 	return true;
 }
@@ -270,6 +309,17 @@ refuse_missing(const struct vmm_setting *setting, struct vmm_text *error)
 	vmm_text_str(error, setting->accepted);
 	vmm_text_str(error, " (a set-user-ID program ignores it)\n");
 	return false;
+}
+
+void
+vmm_settings_refuse(const char *name, const char *value, const char *problem,
+    struct vmm_text *error)
+{
+	vmm_text_clear(error);
+	for (size_t i = 0; i < vmm_settings_count; i++) {
+		if (strcmp(vmm_settings_table[i].name, name) == 0)
+			refuse(&vmm_settings_table[i], value, problem, error);
+	}
 }
 
 bool

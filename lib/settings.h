@@ -63,4 +63,8 @@ extern const size_t vmm_settings_count;
 bool vmm_settings_read(struct vmm_settings *settings,
     const char *(*get)(const char *name), struct vmm_text *error);
 
+/* The two lines for a value that shows to be bad later, and why it is. */
+void vmm_settings_refuse(const char *name, const char *value, const char *problem,
+    struct vmm_text *error);
+
 #endif

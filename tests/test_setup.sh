@@ -54,7 +54,7 @@ for variant in $(variants); do
 	for value in 10X abc "" 99999999999999999999; do
 		refused "no number: '$value'" \
 			"$E incorrect VMMALLOC_POOL_SIZE value ($value)" \
-			"VMMALLOC_POOL_SIZE is $value, .*K, M, G, T" \
+			"VMMALLOC_POOL_SIZE is ${value:-empty}[,;] .*K, M, G, T" \
 			run VMMALLOC_POOL_SIZE="$value" /bin/true
 	done
 
@@ -125,7 +125,7 @@ for variant in $(variants); do
 		for value in 5 -1 x ""; do
 			refused "log level '$value'" \
 				"$E incorrect VMMALLOC_LOG_LEVEL value ($value)" \
-				"VMMALLOC_LOG_LEVEL is $value, .*accepted: 0, 1, 2, 3, 4" \
+				"VMMALLOC_LOG_LEVEL is ${value:-empty}[,;] .*accepted: 0, 1, 2, 3, 4" \
 				on_pool debug env VMMALLOC_LOG_LEVEL="$value" /bin/true
 		done
 		for value in 2 -1 yes; do
@@ -154,11 +154,48 @@ for variant in $(variants); do
 				-e '/lib/[a-z_]*\.[ch]'"
 	fi
 
-	# jemalloc's settings reach it, and it names what it cannot read.
-	on_pool "$variant" env VMMALLOC_CONF=nonsense:1 /bin/true \
+	# jemalloc names what it cannot read.
+	for conf in nonsense:1 narenas:none narenas hpa:true narenas:1,background_thread:true \
+		dss:primary zero_realloc:alloc; do
+		on_pool "$variant" env VMMALLOC_CONF=$conf /bin/true >"$work/out" 2>&1
+		status=$?
+		expect "$variant: VMMALLOC_CONF=$conf ends the process" test $status -eq 1
+		expect "$variant: VMMALLOC_CONF=$conf: in two lines" sh -c "
+			test \$(wc -l <'$work/out') -eq 2 && grep '^Error (libvmmalloc): \
+incorrect VMMALLOC_CONF value ($conf)\$' '$work/out' &&
+				grep '^libvmmalloc: VMMALLOC_CONF is $conf, ' '$work/out'"
+	done
+	expect "$variant: VMMALLOC_CONF: what is set for good may be said" on_pool \
+		"$variant" env VMMALLOC_CONF=hpa:false,background_thread:false /bin/true
+	on_pool "$variant" env VMMALLOC_CONF=confirm_conf:true,narenas:1 /bin/true \
 		>"$work/out" 2>&1
-	expect "$variant: VMMALLOC_CONF is jemalloc's" \
-		grep -q 'Invalid conf pair: nonsense:1' "$work/out"
+	expect "$variant: VMMALLOC_CONF: confirm_conf is no complaint" \
+		grep -q 'Set conf value: narenas:1' "$work/out"
+	for name in POOL_DIR POOL_SIZE FORK RESERVE STOP_THREADS; do
+		on_pool "$variant" env VMMALLOC_$name= /bin/true >"$work/out" 2>&1
+		expect "$variant: VMMALLOC_$name is empty: that is said" \
+			grep -q "^libvmmalloc: VMMALLOC_$name is empty; accepted: " "$work/out"
+	done
+	expect "$variant: a pool of 1 GiB in 1.4 GiB of address space" on_pool "$variant" \
+		sh -c "ulimit -v 1500000 && VMMALLOC_POOL_SIZE=1G /bin/true"
+done
+
+# In the debug variant all of that, and what jemalloc says, is in the log file as well.
+for variant in $(variants); do
+	[ "$variant" = debug ] || continue
+	for bad in VMMALLOC_CONF=nonsense:1 VMMALLOC_FORK=9 VMMALLOC_POOL_SIZE=1 \
+		VMMALLOC_POOL_DIR="$work/none"; do
+		rm -f "$work/log"
+		on_pool debug env VMMALLOC_LOG_FILE="$work/log" $bad /bin/true \
+			2>"$work/err"
+		expect "debug: $bad: the log file has what stderr has" \
+			cmp "$work/err" "$work/log"
+	done
+	rm -f "$work/log"
+	on_pool debug env VMMALLOC_LOG_FILE="$work/log" \
+		VMMALLOC_CONF=confirm_conf:true,narenas:1 /bin/true 2>"$work/err"
+	expect "debug: what jemalloc says is in the log file" \
+		grep -q 'Set conf value: narenas:1' "$work/log"
 done
 
 # A system with larger pages than the library's jemalloc was built for.
