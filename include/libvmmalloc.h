@@ -44,31 +44,31 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define VMMALLOC_ATTR(...) __attribute__((__VA_ARGS__))
+#define VMMALLOC_ATTR(list) __attribute__(list)
 #else
-#define VMMALLOC_ATTR(...)
+#define VMMALLOC_ATTR(list)
 #endif
-#define VMMALLOC_NEW VMMALLOC_ATTR(__malloc__, __warn_unused_result__)
+#define VMMALLOC_NEW VMMALLOC_ATTR((__malloc__, __warn_unused_result__))
 
 /* C standard (7.24.3): memory management functions. */
 
 extern void *malloc(size_t size) VMMALLOC_NOTHROW VMMALLOC_NEW
-    VMMALLOC_ATTR(__alloc_size__(1));
+    VMMALLOC_ATTR((__alloc_size__(1)));
 
 /* Zeroed; NULL with errno ENOMEM also when count * size overflows. */
 extern void *calloc(size_t count, size_t size) VMMALLOC_NOTHROW VMMALLOC_NEW
-    VMMALLOC_ATTR(__alloc_size__(1, 2));
+    VMMALLOC_ATTR((__alloc_size__(1, 2)));
 
 /* A NULL block: malloc. Size 0: frees the block and returns NULL, as in glibc. */
 extern void *realloc(void *block, size_t size) VMMALLOC_NOTHROW
-    VMMALLOC_ATTR(__warn_unused_result__, __alloc_size__(2));
+    VMMALLOC_ATTR((__warn_unused_result__, __alloc_size__(2)));
 
 /* Leaves errno as it was; a NULL block is no error. */
 extern void free(void *block) VMMALLOC_NOTHROW;
 
 /* EINVAL when `alignment` is not a power of two; any size will do. */
 extern void *aligned_alloc(size_t alignment, size_t size) VMMALLOC_NOTHROW
-    VMMALLOC_NEW VMMALLOC_ATTR(__alloc_size__(2));
+    VMMALLOC_NEW VMMALLOC_ATTR((__alloc_size__(2)));
 
 /* C23: free, told how the block was allocated; a wrong size is undefined. */
 extern void free_sized(void *block, size_t size) VMMALLOC_NOTHROW;
@@ -82,22 +82,22 @@ extern void free_aligned_sized(void *block, size_t alignment, size_t size)
  * sizeof(void *), or ENOMEM; *block is written on success alone, errno never.
  */
 extern int posix_memalign(void **block, size_t alignment, size_t size)
-    VMMALLOC_NOTHROW VMMALLOC_ATTR(__nonnull__(1), __warn_unused_result__);
+    VMMALLOC_NOTHROW VMMALLOC_ATTR((__nonnull__(1), __warn_unused_result__));
 
 /* glibc and older systems; see malloc(3), posix_memalign(3), malloc_usable_size(3). */
 
 /* realloc of count * size bytes; ENOMEM, the block untouched, on overflow. */
 extern void *reallocarray(void *block, size_t count, size_t size)
-    VMMALLOC_NOTHROW VMMALLOC_ATTR(__warn_unused_result__,
-	__alloc_size__(2, 3));
+    VMMALLOC_NOTHROW VMMALLOC_ATTR((__warn_unused_result__,
+	__alloc_size__(2, 3)));
 
 /* Any alignment; one that is no power of two counts as the next. */
 extern void *memalign(size_t alignment, size_t size) VMMALLOC_NOTHROW
-    VMMALLOC_NEW VMMALLOC_ATTR(__alloc_size__(2));
+    VMMALLOC_NEW VMMALLOC_ATTR((__alloc_size__(2)));
 
 /* Aligned to the system's page; pvalloc also rounds the size up to pages. */
 extern void *valloc(size_t size) VMMALLOC_NOTHROW VMMALLOC_NEW
-    VMMALLOC_ATTR(__alloc_size__(1));
+    VMMALLOC_ATTR((__alloc_size__(1)));
 extern void *pvalloc(size_t size) VMMALLOC_NOTHROW VMMALLOC_NEW;
 
 /* Bytes that the block can hold, at least its size; 0 for NULL. */
@@ -131,24 +131,28 @@ extern int mallopt(int parameter, int value) VMMALLOC_NOTHROW;
  * jemalloc's extended interface, for programs written for it; <jemalloc/jemalloc.h>
  * has the flags and jemalloc(3) says what each does. Blocks of these functions and
  * of those above are of one kind. The library creates no thread: mallctl returns
- * EPERM where "background_thread" is written to.
+ * EPERM where "background_thread" is set to true.
  */
 extern void *mallocx(size_t size, int flags)
-    VMMALLOC_ATTR(__malloc__, __alloc_size__(1));
+    VMMALLOC_ATTR((__nothrow__, __malloc__, __alloc_size__(1)));
 extern void *rallocx(void *block, size_t size, int flags)
-    VMMALLOC_ATTR(__alloc_size__(2));
-extern size_t xallocx(void *block, size_t size, size_t extra, int flags);
-extern size_t sallocx(const void *block, int flags) VMMALLOC_ATTR(__pure__);
-extern void dallocx(void *block, int flags);
-extern void sdallocx(void *block, size_t size, int flags);
-extern size_t nallocx(size_t size, int flags) VMMALLOC_ATTR(__pure__);
+    VMMALLOC_ATTR((__nothrow__, __alloc_size__(2)));
+extern size_t xallocx(void *block, size_t size, size_t extra, int flags)
+    VMMALLOC_ATTR((__nothrow__));
+extern size_t sallocx(const void *block, int flags) VMMALLOC_ATTR((__nothrow__, __pure__));
+extern void dallocx(void *block, int flags)
+    VMMALLOC_ATTR((__nothrow__));
+extern void sdallocx(void *block, size_t size, int flags)
+    VMMALLOC_ATTR((__nothrow__));
+extern size_t nallocx(size_t size, int flags) VMMALLOC_ATTR((__nothrow__, __pure__));
 extern int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp,
-    size_t newlen);
-extern int mallctlnametomib(const char *name, size_t *mibp, size_t *miblenp);
+    size_t newlen) VMMALLOC_ATTR((__nothrow__));
+extern int mallctlnametomib(const char *name, size_t *mibp, size_t *miblenp)
+    VMMALLOC_ATTR((__nothrow__));
 extern int mallctlbymib(const size_t *mib, size_t miblen, void *oldp,
-    size_t *oldlenp, void *newp, size_t newlen);
+    size_t *oldlenp, void *newp, size_t newlen) VMMALLOC_ATTR((__nothrow__));
 extern void malloc_stats_print(void (*write_cb)(void *, const char *),
-    void *cbopaque, const char *opts);
+    void *cbopaque, const char *opts) VMMALLOC_ATTR((__nothrow__));
 
 /* The C++ operators new and delete, in all their forms, are in the library, too. */
 

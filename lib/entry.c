@@ -310,13 +310,21 @@ nallocx(size_t size, int flags)
 	return vmm_block_nallocx(size, flags);
 }
 
+/* The library creates no thread; jemalloc would try, and complain (redis). */
+static const char background_thread[] = "background_thread";
+
+static bool
+wants_thread(const void *newp, size_t newlen)
+{
+	return newp != NULL && (newlen != sizeof(bool) || *(const bool *)newp);
+}
+
 VMM_EXPORT int
 mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp,
     size_t newlen)
 {
 	VMM_LOG_ENTER();
-	/* The library creates no thread; jemalloc would try, and complain (redis). */
-	if (newp != NULL && strcmp(name, "background_thread") == 0)
+	if (wants_thread(newp, newlen) && strcmp(name, background_thread) == 0)
 		return EPERM;
 	return je_mallctl(name, oldp, oldlenp, newp, newlen);
 }
@@ -333,6 +341,12 @@ mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp,
     void *newp, size_t newlen)
 {
 	VMM_LOG_ENTER();
+	size_t its_mib, its_length = 1;
+
+	if (miblen == 1 && wants_thread(newp, newlen) &&
+	    je_mallctlnametomib(background_thread, &its_mib, &its_length) == 0 &&
+	    mib[0] == its_mib)
+		return EPERM;
 	return je_mallctlbymib(mib, miblen, oldp, oldlenp, newp, newlen);
 }
 

@@ -13,13 +13,21 @@
  * among it, before it looks into what was preloaded: it would free our blocks by
  * libc's free, which aborts. Without the flag it finds what all others do.
  *
- * dlopen(3) looks at its caller, whose run path and namespace it searches. Only a call in
- * tail position has it see ours; compilers make a jump of that when they optimise.
+ * dlopen(3) looks at its caller, whose run path and namespace it searches. Only a jump has
+ * it see ours, whether the rest is optimized or not.
  */
-VMM_EXPORT void *
+#if __has_attribute(musttail)
+#define JUMP __attribute__((musttail))
+#define HAS_JUMP
+#else
+#define JUMP
+#define HAS_JUMP __attribute__((optimize("O2")))
+#endif
+
+HAS_JUMP VMM_EXPORT void *
 dlopen(const char *file, int mode)
 {
 	VMM_LOG_ENTER();
-	return vmm_os_dlopen()(file, mode & ~RTLD_DEEPBIND);
+	JUMP return vmm_os_dlopen()(file, mode & ~RTLD_DEEPBIND);
 }
 #endif

@@ -715,6 +715,7 @@ START_TEST(test_pinned_settings)
 	const char *dss = NULL, *zero_realloc = NULL;
 	bool is_on = true;
 	size_t length = sizeof(dss);
+	size_t mib, mib_length = 1;
 
 	ck_assert_int_eq(mallctl("opt.dss", &dss, &length, NULL, 0), 0);
 	ck_assert_str_eq(dss, "disabled");
@@ -731,6 +732,14 @@ START_TEST(test_pinned_settings)
 	is_on = true;
 	ck_assert_int_eq(mallctl("background_thread", NULL, NULL, &is_on,
 	    sizeof(is_on)), EPERM);
+	ck_assert_int_eq(mallctlnametomib("background_thread", &mib, &mib_length), 0);
+	ck_assert_int_eq(mallctlbymib(&mib, mib_length, NULL, NULL, &is_on,
+	    sizeof(is_on)), EPERM);
+	is_on = false;
+	ck_assert_int_eq(mallctl("background_thread", NULL, NULL, &is_on,
+	    sizeof(is_on)), 0);
+	ck_assert_int_eq(mallctlbymib(&mib, mib_length, NULL, NULL, &is_on,
+	    sizeof(is_on)), 0);
 }
 END_TEST
 

@@ -134,15 +134,31 @@ body='int main(void) { void *p = malloc(VMMALLOC_MIN_POOL / VMMALLOC_MIN_POOL);
 printf '%s\n' "$header" "$libc" "$body" >"$work/before.c"
 printf '%s\n' "$libc" "$header" "$body" >"$work/after.c"
 printf '%s\n' "#include <jemalloc/jemalloc.h>" "$header" "$body" >"$work/je.c"
-for order in before after je; do
-	for std in c11 gnu17; do
-		expect "header, $std, $order" $CC -std=$std -Wall -Wextra -Werror \
-			-pedantic -fsyntax-only -I"$prefix/include" "$work/$order.c"
-	done
+printf '%s\n' "$header" "#include <jemalloc/jemalloc.h>" "$body" >"$work/before_je.c"
+# compiles COMPILER STANDARD FILE: or has no such standard.
+compiles() {
+	if ! echo | "$1" -std="$2" -x "$compiles_language" -fsyntax-only - 2>/dev/null; then
+		skip "header, $1, $2, ${3##*/}" "$1 does not know $2"
+		return
+	fi
+	expect "header, $1, $2, ${3##*/}" "$1" -std="$2" -Wall -Wextra -Werror \
+		-pedantic -fsyntax-only -I"$prefix/include" "$3"
+}
+for order in before after je before_je; do
 	cp "$work/$order.c" "$work/$order.cc"
-	for std in c++98 c++11 c++17 c++20; do
-		expect "header, $std, $order" $CXX -std=$std -Wall -Wextra -Werror \
-			-fsyntax-only -I"$prefix/include" "$work/$order.cc"
+	for compiler in $CC clang; do
+		command -v "$compiler" >/dev/null || continue
+		compiles_language=c
+		for std in c89 c99 c11 c17 c2x; do
+			compiles "$compiler" $std "$work/$order.c"
+		done
+	done
+	for compiler in $CXX clang++; do
+		command -v "$compiler" >/dev/null || continue
+		compiles_language=c++
+		for std in c++98 c++11 c++14 c++17 c++20 c++23; do
+			compiles "$compiler" $std "$work/$order.cc"
+		done
 	done
 done
 

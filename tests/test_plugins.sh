@@ -65,4 +65,43 @@ for variant in $(variants); do
 	expect "$variant: and works in one that has" \
 		on_pool "$variant" "$work/opens" "$work/linked.so"
 done
+
+# dlopen(3) has to see who calls it, also where nothing is optimized.
+cat >"$work/jump.c" <<'END'
+#include <dlfcn.h>
+#include <stddef.h>
+extern const char __start_calls[], __stop_calls[];
+static void *callee(const char *file, int mode)
+{
+	(void)file;
+	(void)mode;
+	return __builtin_return_address(0);
+}
+void *(*vmm_os_dlopen(void))(const char *, int)
+{
+	return callee;
+}
+__attribute__((section("calls"), noinline)) static int caller(void)
+{
+	const char *from = dlopen("name", RTLD_NOW);
+	return from >= __start_calls && from < __stop_calls;
+}
+int main(void)
+{
+	return !caller();
+}
+END
+for compiler in "$CC" clang; do
+	if ! command -v "${compiler%% *}" >/dev/null 2>&1; then
+		skip "dlopen sees its caller: $compiler" "not here"
+		continue
+	fi
+	for level in 0 2; do
+		# shellcheck disable=SC2086 # a compiler and flags
+		$compiler -O$level -std=gnu11 -D_GNU_SOURCE -I"$top_builddir" \
+			-I"$top_srcdir/lib" -I"$top_srcdir/include" -o "$work/jump" \
+			"$work/jump.c" "$top_srcdir/lib/entry_dlopen.c" 2>"$work/err"
+		expect "dlopen sees its caller: $compiler -O$level" "$work/jump"
+	done
+done
 plan
