@@ -9,8 +9,7 @@
 static void
 say(const struct vmm_text *message)
 {
-	vmm_os_write_error(message->data, message->length);
-	vmm_log_copy(message->data, message->length);
+	vmm_log_say(message->data, message->length);
 }
 
 _Noreturn void

@@ -23,8 +23,11 @@ start_log(void)
 	int errnum;
 
 	vmm_log_level = settings.log_level;
-	if (settings.log_file[0] == '\0')
+	if (settings.log_file[0] == '\0') {
+		if (settings.log_level > 0 || settings.log_stats)
+			vmm_log_keep_stderr();
 		return;
+	}
 	errnum = vmm_log_open(settings.log_file);
 	if (errnum == 0)
 		return;

@@ -71,10 +71,16 @@ void vmm_log_call(const struct vmm_log_place *place,
  * thread, in any child, and in any state of its descriptors. errno may change.
  */
 int vmm_log_open(const char *name);
+
+/*
+ * From now on what is for stderr reaches it also when the program has closed it, as many do
+ * at exit. Called once, where anything is asked for.
+ */
+void vmm_log_keep_stderr(void);
 void vmm_log_write(const char *data, size_t length);
 
-/* Writes to the file as well what goes to stderr, if there is one. */
-void vmm_log_copy(const char *data, size_t length);
+/* Writes to stderr, and to the file as well if there is one. */
+void vmm_log_say(const char *data, size_t length);
 
 /*
  * Set while this thread waits for a helper that has its thread-local data (os.h,
@@ -142,7 +148,7 @@ extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")))
 #define VMM_LOG_GIVEN(...) ((void)0)
 #define VMM_LOG_GIVEN_AS(name, ...) ((void)0)
 #define VMM_LOG_QUIET(is_quiet) ((void)0)
-#define vmm_log_copy(data, length) ((void)0)
+#define vmm_log_say(data, length) vmm_os_write_error(data, length)
 #define vmm_log_write(data, length) vmm_os_write_error(data, length)
 
 #endif

@@ -29,6 +29,11 @@ static struct {
 	struct vmm_os_file file;
 } target = { .file = { .fd = -1 } };
 
+static struct {
+	bool is_kept; /* a descriptor of the library's own was wanted */
+	struct vmm_os_file file;
+} own_stderr;
+
 /*
  * Not a mutex, since a child may be born while another thread of its parent has it:
  * the lock of a process that this one is not is nobody's any more.
@@ -96,23 +101,46 @@ vmm_log_open(const char *name)
 }
 
 void
-vmm_log_copy(const char *data, size_t length)
+vmm_log_keep_stderr(void)
 {
-	if (target.length == 0)
-		return;
+	own_stderr.is_kept = true;
+	/* Without one there is nothing to write to. */
+	vmm_os_error_open(&own_stderr.file);
+}
+
+static void
+write_file(const char *data, size_t length)
+{
 	lock();
 	if (is_open())
 		vmm_os_log_write(&target.file, data, length);
 	unlock();
 }
 
+static void
+write_stderr(const char *data, size_t length)
+{
+	if (own_stderr.is_kept)
+		vmm_os_error_write(&own_stderr.file, data, length);
+	else
+		vmm_os_write_error(data, length);
+}
+
+void
+vmm_log_say(const char *data, size_t length)
+{
+	write_stderr(data, length);
+	if (target.length != 0)
+		write_file(data, length);
+}
+
 void
 vmm_log_write(const char *data, size_t length)
 {
 	if (target.length != 0)
-		vmm_log_copy(data, length);
+		write_file(data, length);
 	else
-		vmm_os_write_error(data, length);
+		write_stderr(data, length);
 }
 
 #endif

@@ -232,6 +232,19 @@ int vmm_os_log_open(const char *path, struct vmm_os_file *file);
 void vmm_os_log_write(const struct vmm_os_file *file, const char *data,
     size_t length);
 
+/*
+ * Takes a descriptor of its own for stderr, close-on-exec, out of the program's way. EBADF
+ * if there is none: then nothing will ever be written by vmm_os_error_write.
+ */
+int vmm_os_error_open(struct vmm_os_file *file);
+
+/*
+ * Writes there, all of it where that is possible, also when the program has closed its
+ * stderr; but never into another file that has got the number 2 meanwhile.
+ */
+void vmm_os_error_write(const struct vmm_os_file *file, const char *data,
+    size_t length);
+
 /* Whether the descriptor still is the file: the program may have closed it. */
 bool vmm_os_file_is_own(const struct vmm_os_file *file);
 

@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -73,11 +74,11 @@ vmm_os_getenv(const char *name)
 	return NULL;
 }
 
-void
-vmm_os_write_error(const char *data, size_t length)
+static void
+write_all(int fd, const char *data, size_t length)
 {
 	while (length > 0) {
-		ssize_t written = vmm_sys.write(STDERR_FILENO, data, length);
+		ssize_t written = vmm_sys.write(fd, data, length);
 
 		if (written < 0 && errno == EINTR)
 			continue;
@@ -86,6 +87,48 @@ vmm_os_write_error(const char *data, size_t length)
 		data += written;
 		length -= (size_t)written;
 	}
+}
+
+void
+vmm_os_write_error(const char *data, size_t length)
+{
+	write_all(STDERR_FILENO, data, length);
+}
+
+int
+vmm_os_error_open(struct vmm_os_file *file)
+{
+	VMM_LOG_ENTER();
+	struct stat stat;
+	int fd = vmm_sys.fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC,
+	    (void *)(STDERR_FILENO + 1));
+	int error = fd < 0 ? errno : vmm_os_fd_move_high(&fd);
+
+	*file = (struct vmm_os_file){ .fd = -1 };
+	if (fd < 0)
+		return error;
+	if (error == 0 && vmm_sys.fstat(fd, &stat) != 0)
+		error = errno;
+	if (error != 0) {
+		vmm_sys.close(fd);
+		return error;
+	}
+	file->fd = fd;
+	file->device = stat.st_dev;
+	file->inode = stat.st_ino;
+	return 0;
+}
+
+void
+vmm_os_error_write(const struct vmm_os_file *file, const char *data, size_t length)
+{
+	struct vmm_os_file number_2 = *file;
+
+	number_2.fd = STDERR_FILENO;
+	if (vmm_os_file_is_own(file))
+		write_all(file->fd, data, length);
+	else if (file->fd >= 0 && vmm_os_file_is_own(&number_2))
+		write_all(STDERR_FILENO, data, length);
 }
 
 _Noreturn void

@@ -33,6 +33,31 @@ for how in _exit quick_exit abort; do
 		sh -c "! grep statistics '$work/err'"
 done
 
+# Who closes stderr at exit, or before; and has a file of its own under number 2.
+cat >"$work/closes.c" <<'END'
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	free(malloc(1000));
+	close(2);
+	if (argc > 1 && open(argv[1], O_CREAT | O_WRONLY, 0600) != 2)
+		return 1;
+	return argc > 2 && fcntl(atoi(argv[2]), F_GETFD) != -1;
+}
+END
+${CC:-cc} -o "$work/closes" "$work/closes.c" || exit 99
+for what in "ls /" "$work/closes" "$work/closes $work/second"; do
+	# shellcheck disable=SC2086 # a program and its arguments
+	on_pool debug env VMMALLOC_LOG_STATS=1 $what >"$work/out" 2>"$work/err"
+	expect "${what%% *}, which closes stderr: one summary" test \
+		"$(grep -c '^libvmmalloc: statistics of process [0-9]*$' "$work/err")" -eq 1
+done
+expect "what took number 2 has nothing of it" test ! -s "$work/second" -a -e "$work/second"
+on_pool debug env VMMALLOC_LOG_STATS=1 "$work/closes" "$work/third" 2>&-
+expect "nor where there was no stderr" test ! -s "$work/third"
+
 stats exit
 process=$(sed -n 's/^process //p' "$work/out")
 expect "names the process" grep -q "statistics of process $process\$" "$work/err"
