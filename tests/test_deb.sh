@@ -186,7 +186,8 @@ for suite in bookworm trixie forky; do
 	inside_dir=/root/deb/$source
 	expect "$suite: builds, and passes its tests" inside dpkg-buildpackage -us -uc
 	inside_dir=/root/deb
-	if [ $suite != bookworm ]; then
+	# An older one knows less of the policy, a newer one more than Debian 13 can follow.
+	if [ $suite = trixie ]; then
 		expect "$suite: lintian" inside sh -c "
 			apt-get -qy install --no-install-recommends lintian &&
 			lintian --allow-root --pedantic -EviIL +pedantic \

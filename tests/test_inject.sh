@@ -11,7 +11,7 @@ known='syscall clone setresuid
 	_dl_find_object _exit abort environ exp getauxval log memchr memcmp memcpy memmove
 	memset pthread_.* round sigfillset stpcpy str.* sysconf dlsym fprintf _IO_list_.*
 	__.* _ITM_.* getcontext makecontext swapcontext
-	close creat getpid gettimeofday open sched_getaffinity sched_getcpu
+	close creat getpid gettid gettimeofday open sched_getaffinity sched_getcpu
 	sched_setaffinity sched_yield'
 # shellcheck disable=SC2086 # words
 printf '%s\n' $known >"$work/known"
