@@ -351,7 +351,7 @@ program(void)
 
 #define TIMES_MAX 200
 #define ERRORS_MAX 18
-#define CHOICE_FIRST 3 /* of each call, by default with every errno */
+#define CHOICE_FIRST 2 /* of each call, with every errno; of all, 3 */
 #define CHOICE_STEP 13 /* and then of each so many, or of all, with one of them */
 
 static const char *const names[] = {
@@ -571,7 +571,7 @@ is_chosen(unsigned nth, unsigned error, unsigned count)
 {
 	unsigned step = test.is_all ? count : CHOICE_STEP;
 
-	return nth <= CHOICE_FIRST || nth % step == error % step;
+	return nth <= CHOICE_FIRST + test.is_all || nth % step == error % step;
 }
 
 static unsigned

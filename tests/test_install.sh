@@ -149,14 +149,14 @@ for order in before after je before_je; do
 	for compiler in $CC clang; do
 		command -v "$compiler" >/dev/null || continue
 		compiles_language=c
-		for std in c89 c99 c11 c17 c2x; do
+		for std in c89 c11 c2x; do
 			compiles "$compiler" $std "$work/$order.c"
 		done
 	done
 	for compiler in $CXX clang++; do
 		command -v "$compiler" >/dev/null || continue
 		compiles_language=c++
-		for std in c++98 c++11 c++14 c++17 c++20 c++23; do
+		for std in c++98 c++11 c++17 c++23; do
 			compiles "$compiler" $std "$work/$order.cc"
 		done
 	done
