@@ -61,6 +61,17 @@ find_library() {
 	return 1
 }
 
+# libfaketime leaves files there, named by the process.
+faketime_files() {
+	ls /dev/shm | grep faketime_
+}
+faketime_files >"$work/before"
+remove_faketime_files() {
+	faketime_files | grep -vxFf "$work/before" | while read -r name; do
+		rm -f "/dev/shm/$name"
+	done
+}
+trap 'remove_faketime_files; clean_up' EXIT
 for name in libfakechroot.so libeatmydata.so libfaketime.so.1 libfaketimeMT.so.1; do
 	if file=$(find_library $name); then
 		both $name "$file" FAKETIME=-15d sh "$work/program"
