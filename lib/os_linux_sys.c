@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "os_linux_sys.h"
+#include "os_linux_vdso.h"
 
 #ifndef SYS_cachestat
 #define SYS_cachestat 451 /* Linux 6.5, the same on every architecture */
@@ -46,6 +48,12 @@ VMM_SYS_CALLS(BY_KERNEL, NO_FUNCTION, NO_FUNCTION)
 
 VMM_SYS_CALLS(NO_FUNCTION, BY_KERNEL, NO_FUNCTION)
 
+#ifdef __aarch64__
+#define VDSO_CLOCK_GETTIME "__kernel_clock_gettime"
+#else
+#define VDSO_CLOCK_GETTIME "__vdso_clock_gettime"
+#endif
+
 /*
  * On these libc's struct stat is the kernel's. Offsets have 64 bits: whole, or as two
  * arguments of 32, the lower one first.
@@ -60,10 +68,24 @@ VMM_SYS_CALLS(NO_FUNCTION, BY_KERNEL, NO_FUNCTION)
 #define SIZE_64(size) (size),
 #endif
 
-/* The kernel's, since libc's may be a preloaded library's; it takes longer. */
+/*
+ * As libc does it: without a system call where that can be, which filters (seccomp(2)) may
+ * not allow.
+ */
 static int
 sys_clock_gettime(clockid_t clock, struct timespec *time)
 {
+	static const void *known;
+	static bool is_known;
+	int (*function)(clockid_t, struct timespec *);
+
+	if (!__atomic_load_n(&is_known, __ATOMIC_ACQUIRE)) {
+		known = vmm_os_vdso_find(VDSO_CLOCK_GETTIME);
+		__atomic_store_n(&is_known, true, __ATOMIC_RELEASE);
+	}
+	*(const void **)&function = known;
+	if (function != NULL && function(clock, time) == 0)
+		return 0;
 	return (int)syscall(SYS_clock_gettime, clock, time);
 }
 

@@ -571,7 +571,7 @@ is_chosen(unsigned nth, unsigned error, unsigned count)
 {
 	unsigned step = test.is_all ? count : CHOICE_STEP;
 
-	return nth <= CHOICE_FIRST + test.is_all || nth % step == error % step;
+	return nth <= CHOICE_FIRST + (unsigned)test.is_all || nth % step == error % step;
 }
 
 static unsigned

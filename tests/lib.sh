@@ -23,9 +23,8 @@ probe=$programs/.libs/probe.so
 # shellcheck disable=SC2034 # used by who sources this
 below_jemalloc="fatal fork log log_file os_linux os_linux_device os_linux_file
 	os_linux_fork os_linux_futex os_linux_io os_linux_log os_linux_maps os_linux_proc
-	os_linux_stop os_linux_sys
-	os_linux_task os_linux_window pool pool_blocks pool_child pool_fork
-	pool_leave pool_move pool_open pool_return ranges settings text"
+	os_linux_stop os_linux_sys os_linux_task os_linux_vdso os_linux_window pool
+	pool_blocks pool_child pool_fork pool_leave pool_move pool_open pool_return ranges settings text"
 
 # Pools and images of file systems are large files.
 # shellcheck disable=SC3045 # dash and bash know this one

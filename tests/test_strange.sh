@@ -235,4 +235,51 @@ for variant in $(variants); do
 		$part "$variant"
 	done
 done
+# A filter that allows what an ordinary malloc needs, and ends the process for all else.
+cat >"$work/filtered.c" <<'END'
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void)
+{
+	static const long allowed[] = { SYS_read, SYS_write, SYS_mmap, SYS_munmap,
+		SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_futex, SYS_exit_group,
+		SYS_rt_sigprocmask, SYS_getrandom };
+	enum { COUNT = sizeof(allowed) / sizeof(allowed[0]) };
+	struct sock_filter filter[2 * COUNT + 2] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+	    offsetof(struct seccomp_data, nr)) };
+	struct sock_fprog program = { 2 * COUNT + 2, filter };
+	for (int i = 0; i < COUNT; i++) {
+		filter[2 * i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+		    (unsigned)allowed[i], 0, 1);
+		filter[2 * i + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+		    SECCOMP_RET_ALLOW);
+	}
+	filter[2 * COUNT + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+	    SECCOMP_RET_KILL);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		_exit(77);
+	for (int i = 0; i < 200; i++) {
+		char *block = malloc((size_t)1 << 20);
+		if (block == NULL)
+			_exit(i < 40);
+		memset(block, 1, (size_t)1 << 20);
+	}
+	_exit(0);
+}
+END
+if ${CC:-cc} -o "$work/filtered" "$work/filtered.c" 2>"$work/err"; then
+	for variant in $(variants); do
+		VMMALLOC_RESERVE=full expect "$variant, RESERVE=full: a filter for malloc" \
+			on_pool "$variant" "$work/filtered"
+	done
+else
+	skip "a filter for malloc" "$(head -n 1 "$work/err")"
+fi
 plan

@@ -72,7 +72,7 @@ awk '
 	{ is_body = /^{$/ }' "$top_srcdir"/lib/[a-z]*.c | sort -u |
 	grep -v -e '^vmm_text_' -e '^vmm_log_' -e '^vmm_fatal_' -e '^vmm_block_' \
 		-e '^vmm_settings_' -e '^vmm_operators_' -e '^vmm_new' \
-		-e '^vmm_delete' -e '^vmm_os_log_' -e '^vmm_os_cancel_' \
+		-e '^vmm_delete' -e '^vmm_os_log_' -e '^vmm_os_vdso_find$' \
 		-e '^vmm_os_file_is_own$' -e '^vmm_os_file_close$' \
 		-e '^vmm_os_fd_move_high$' -e '^vmm_os_path_absolute$' \
 		-e '^vmm_os_page_size$' -e '^vmm_os_process$' -e '^vmm_os_thread$' -e '^vmm_os_yield$' \
