@@ -140,7 +140,7 @@ if program sqlite3 sqlite3; then
 	sqlite3 y.db <dump; sqlite3 y.db .dump | md5sum
 	sqlite3 x.db ".backup z.db"; sqlite3 z.db "pragma integrity_check"
 	for i in 1 2 3 4 5 6; do
-		seq 100 | sed "s/.*/insert into log values(\"p\", &$i);/" |
+		seq 100 | sed "s/.*/insert into log values(char(112), &$i);/" |
 			sqlite3 -cmd ".timeout 60000" x.db &
 	done; wait
 	sqlite3 x.db "select count(*), sum(n) from log"'
