@@ -107,6 +107,7 @@ fails 126 "a directory as command" "$work: is no program that" \
 	"$vmmalloc" -s 64M "$work"
 fails 125 "no such option" "-x: no such option" "$vmmalloc" -x true
 fails 125 "no such long option" "--fork: no such option" "$vmmalloc" --fork true
+fails 125 "an empty directory" "-d : No such file" "$vmmalloc" -d '' true
 fails 125 "a value is missing" "-s: a value is missing" "$vmmalloc" -s
 runs "$vmmalloc"
 expect "no command: the usage" sh -c "
@@ -114,9 +115,48 @@ expect "no command: the usage" sh -c "
 runs "$vmmalloc" check
 expect "no directory to check: the usage" sh -c "
 	test $status -eq 125 && grep -q '^vmmalloc check DIR' '$work/err'"
-runs "$vmmalloc" -d "$pool_dir" -s 1M true
-expect "what the library refuses it says itself" sh -c "
-	test $status -eq 1 && grep -q 'less than minimum' '$work/err'"
+fails 125 "a size that is too small" "-s is 1M, at least 14M is needed" \
+	"$vmmalloc" -d "$pool_dir" -s 1M true
+fails 125 "no size" "-s is much, not a size; accepted: " "$vmmalloc" -s much true
+fails 125 "an empty size" "-s is empty; accepted: " "$vmmalloc" -s '' true
+fails 125 "no kind of fork" "-f is 4, not supported; accepted: 0, 1, 2, 3" \
+	"$vmmalloc" -f 4 true
+fails 125 "no level" "-g is 5, not supported; accepted: 0, 1, 2, 3, 4" "$vmmalloc" -g5 true
+runs "$vmmalloc" -d "$pool_dir" -s 1 -h
+expect "-h: the usage" sh -c "
+	test $status -eq 0 && grep -q '^vmmalloc check DIR' '$work/out'"
+if [ -e /dev/full ]; then
+	for arguments in ps "check $pool_dir" --help --version; do
+		# shellcheck disable=SC2086 # words
+		"$vmmalloc" $arguments >/dev/full 2>"$work/err"
+		status=$?
+		expect "$arguments: what cannot be written is no success" \
+			test $status -eq 125
+	done
+fi
+runs sh -c "cd '$pool_dir' && mkdir -p below && exec '$vmmalloc' -d below -s 64M -l trace env"
+expect "relative names become absolute" sh -c "
+	grep -qx 'VMMALLOC_POOL_DIR=$pool_dir/below' '$work/out' &&
+		grep -qx 'VMMALLOC_LOG_FILE=$pool_dir/trace' '$work/out'"
+expect "-l alone traces" grep -qx VMMALLOC_LOG_LEVEL=2 "$work/out"
+rm -rf "$pool_dir/below" "$pool_dir/trace"
+expect "options may be joined" test "$(variables "$vmmalloc" -d "$pool_dir" \
+	-Ss64M | tr ' ' '\n' | grep -c -e '^VMMALLOC_LOG_STATS=1$' -e '_SIZE=64M$')" -eq 2
+
+# As execvp(3) finds commands, and runs them.
+printf 'echo "from the shell: $1"\n' >"$work/no-shebang"
+chmod +x "$work/no-shebang"
+runs "$vmmalloc" -d "$pool_dir" -s 64M "$work/no-shebang" argument
+expect "a script without a shebang" test "$(cat "$work/out")" = "from the shell: argument"
+runs env -u PATH "$vmmalloc" -d "$pool_dir" -s 64M sh -c 'echo found'
+expect "without PATH" test "$(cat "$work/out")" = found
+linker=$(readelf -l /bin/true 2>/dev/null |
+	sed -n 's/.*program interpreter: \(.*\)\]$/\1/p')
+if [ -n "$linker" ]; then
+	runs "$vmmalloc" -d "$pool_dir" -s 64M "$linker" /bin/grep -c libvmmalloc \
+		/proc/self/maps
+	expect "the dynamic linker as a command" test "$(cat "$work/out")" -gt 0
+fi
 
 # Programs that a preload does not reach.
 echo 'int main(void) { return 0; }' >"$work/plain.c"
