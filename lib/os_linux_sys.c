@@ -241,12 +241,12 @@ sys_setresuid(uid_t real, uid_t effective, uid_t saved)
 }
 
 static int
-sys_stat(const char *path, struct stat *stat)
+sys_stat(const char *path, struct stat *it)
 {
 #ifdef SYS_newfstatat
-	return (int)syscall(SYS_newfstatat, AT_FDCWD, path, stat, 0);
+	return (int)syscall(SYS_newfstatat, AT_FDCWD, path, it, 0);
 #else
-	return (int)syscall(SYS_fstatat64, AT_FDCWD, path, stat, 0);
+	return (int)syscall(SYS_fstatat64, AT_FDCWD, path, it, 0);
 #endif
 }
 

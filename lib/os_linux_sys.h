@@ -113,7 +113,7 @@
 	    (real, effective, saved)) \
 	OTHER(int, setrlimit, (int resource, const struct rlimit *limit), \
 	    (resource, limit)) \
-	OTHER(int, stat, (const char *path, struct stat *stat), (path, stat)) \
+	OTHER(int, stat, (const char *path, struct stat *it), (path, it)) \
 	OTHER(int, sync_file_range, (int fd, off_t offset, off_t size, \
 	    unsigned flags), (fd, offset, size, flags)) \
 	OTHER(int, waitid, (int type, id_t id, siginfo_t *info, int options), \
