@@ -7,8 +7,10 @@
 
 #include "alloc.h"
 #include "block.h"
+#include "fatal.h"
 #include "jehost.h"
 #include "log.h"
+#include "os.h"
 #include "pool.h"
 
 static struct {
@@ -47,6 +49,31 @@ vmm_alloc_fail(size_t size)
 	return NULL;
 }
 
+/*
+ * libc reads what is before a block of its own, and ends the process with a message if it
+ * is none; where there is no memory at all that would be a signal.
+ */
+#ifdef VMMALLOC_DEBUG
+static void
+check_other(const char *what, const void *block)
+{
+	const char *header = (const char *)block - 2 * sizeof(size_t);
+	struct vmm_text text;
+
+	if (block == NULL || vmm_os_is_readable(header, 2 * sizeof(size_t)))
+		return;
+	vmm_text_clear(&text);
+	vmm_text_str(&text, what);
+	vmm_text_str(&text, " of ");
+	vmm_text_pointer(&text, block);
+	vmm_text_str(&text, ": there is no memory at that address");
+	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, text.data));
+	vmm_fatal_abort(text.data);
+}
+#else
+#define check_other(what, block) ((void)0)
+#endif
+
 void
 vmm_alloc_other_free(void *block)
 {
@@ -57,6 +84,7 @@ vmm_alloc_other_free(void *block)
 		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "free of "),
 		    vmm_text_pointer(line, block), vmm_text_str(line,
 			": not of the pool, left to libc"));
+	check_other("free", block);
 	if (block != NULL && libc.free != NULL)
 		libc.free(block);
 	errno = saved_errno;
@@ -66,6 +94,7 @@ void *
 vmm_alloc_other_realloc(void *block, size_t size)
 {
 	VMM_LOG_ENTER();
+	check_other("realloc", block);
 	if (libc.realloc != NULL)
 		return libc.realloc(block, size);
 	return vmm_alloc_fail(size);
@@ -75,6 +104,7 @@ size_t
 vmm_alloc_other_usable_size(void *block)
 {
 	VMM_LOG_ENTER();
+	check_other("malloc_usable_size", block);
 	return block != NULL && libc.usable_size != NULL
 	    ? libc.usable_size(block)
 	    : 0;

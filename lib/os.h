@@ -299,6 +299,12 @@ int vmm_os_window_move(void *window, void *address, size_t offset, size_t length
 int vmm_os_file_map_at(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length);
 
+/*
+ * Whether up to 16 bytes of memory can be read there, without a signal if not
+ * (process_vm_readv(2)). True where that is not known.
+ */
+bool vmm_os_is_readable(const void *address, size_t length);
+
 /* Sets what access there is (mprotect(2)). */
 int vmm_os_protect(void *address, size_t length, int protection);
 

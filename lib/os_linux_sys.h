@@ -59,6 +59,9 @@
 	    (time, left)) \
 	KERNEL(int, prctl, (int option, unsigned long a, unsigned long b, \
 	    unsigned long c, unsigned long d), (option, a, b, c, d)) \
+	KERNEL(ssize_t, process_vm_readv, (pid_t pid, const struct iovec *local, \
+	    unsigned long nlocal, const struct iovec *remote, unsigned long nremote, \
+	    unsigned long flags), (pid, local, nlocal, remote, nremote, flags)) \
 	KERNEL(ssize_t, process_vm_writev, (pid_t pid, const struct iovec *local, \
 	    unsigned long nlocal, const struct iovec *remote, unsigned long nremote, \
 	    unsigned long flags), (pid, local, nlocal, remote, nremote, flags)) \

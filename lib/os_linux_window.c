@@ -135,6 +135,18 @@ vmm_os_file_map_at(const struct vmm_os_file *file, void *address, size_t offset,
 	return map == MAP_FAILED ? errno : 0;
 }
 
+bool
+vmm_os_is_readable(const void *address, size_t length)
+{
+	VMM_LOG_ENTER();
+	char bytes[16];
+	struct iovec to = { bytes, length };
+	struct iovec from = { (void *)(uintptr_t)address, length };
+	ssize_t got = vmm_sys.process_vm_readv(vmm_os_process(), &to, 1, &from, 1, 0);
+
+	return got < 0 ? errno != EFAULT : (size_t)got == length;
+}
+
 int
 vmm_os_protect(void *address, size_t length, int protection)
 {

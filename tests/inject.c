@@ -402,6 +402,7 @@ static const int errors[INJECT_COUNT][ERRORS_MAX] = {
 	    ENAMETOOLONG, EPERM, EIO, EEXIST },
 	[INJECT_pread] = { INJECT_SHORT, EINTR, EIO, EPERM, ENOMEM },
 	[INJECT_prctl] = { EINVAL, EPERM },
+	[INJECT_process_vm_readv] = { EFAULT, ENOMEM, ENOSYS, EPERM },
 	[INJECT_process_vm_writev] = { EFAULT, EINTR, ENOMEM, ENOSYS, EPERM },
 	[INJECT_ptrace] = { EIO, EPERM, ESRCH },
 	[INJECT_pwrite] = { INJECT_SHORT, EINTR, ENOSPC, EDQUOT, EIO, EFBIG,

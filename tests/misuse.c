@@ -70,6 +70,10 @@ main(int argc, char **argv)
 		static char zeroes[64] __attribute__((aligned(16)));
 
 		free(name(zeroes + 32));
+	} else if (strcmp(what, "free-nowhere") == 0) {
+		free(name((void *)(uintptr_t)0x1000));
+	} else if (strcmp(what, "realloc-nowhere") == 0) {
+		block = realloc(name((void *)(uintptr_t)0x1000), 10);
 	} else if (strcmp(what, "overrun-by-one") == 0) {
 		((char *)opaque(name(block)))[100] = 'x';
 		free(block);

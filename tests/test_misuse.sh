@@ -22,7 +22,7 @@ aborts() {
 			"^Error (libvmmalloc): $message" "$work/err"
 		if [ "$level" = 1 ]; then
 			expect "$1: the line" grep -q \
-				"^<libvmmalloc>: <1> \[block\.c:[0-9]* [a-z_]*\] $message" \
+				"^<libvmmalloc>: <1> \[[a-z]*\.c:[0-9]* [a-z_]*\] $message" \
 				"$work/err"
 		else
 			expect "$1: no line without a level" \
@@ -53,6 +53,8 @@ if [ -e "$(library debug)" ]; then
 		"never given out, it lies 3 bytes into the block of size 100 at 0x"
 	aborts free-never free "never given out"
 	aborts overrun-by-one free "written to behind its end"
+	aborts free-nowhere free "there is no memory at that address"
+	aborts realloc-nowhere realloc "there is no memory at that address"
 	aborts overrun-zero free "written to behind its end"
 	aborts overrun-far realloc "written to behind its end"
 	aborts overrun-empty free "written to behind its end"
