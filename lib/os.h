@@ -233,17 +233,21 @@ void vmm_os_log_write(const struct vmm_os_file *file, const char *data,
     size_t length);
 
 /*
- * Takes a descriptor of its own for stderr, close-on-exec, out of the program's way. EBADF
- * if there is none: then nothing will ever be written by vmm_os_error_write.
+ * Takes a descriptor of its own, close-on-exec, out of the program's way, for what the
+ * program has open under that number. EBADF if that is nothing: then nothing will ever be
+ * written by vmm_os_number_write.
  */
-int vmm_os_error_open(struct vmm_os_file *file);
+int vmm_os_number_open(int number, struct vmm_os_file *file);
 
 /*
- * Writes there, all of it where that is possible, also when the program has closed its
- * stderr; but never into another file that has got the number 2 meanwhile.
+ * Writes there, all of it where that is possible, also when the program has closed the
+ * number; but never into another file that has got it meanwhile.
  */
-void vmm_os_error_write(const struct vmm_os_file *file, const char *data,
+void vmm_os_number_write(const struct vmm_os_file *file, int number, const char *data,
     size_t length);
+
+/* The descriptor that the absolute path names (/dev/stderr, /dev/fd/3, ...), or -1. */
+int vmm_os_number_of(const char *path);
 
 /* Whether the descriptor still is the file: the program may have closed it. */
 bool vmm_os_file_is_own(const struct vmm_os_file *file);

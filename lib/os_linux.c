@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -96,12 +97,11 @@ vmm_os_write_error(const char *data, size_t length)
 }
 
 int
-vmm_os_error_open(struct vmm_os_file *file)
+vmm_os_number_open(int number, struct vmm_os_file *file)
 {
 	VMM_LOG_ENTER();
 	struct stat stat;
-	int fd = vmm_sys.fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC,
-	    (void *)(STDERR_FILENO + 1));
+	int fd = vmm_sys.fcntl(number, F_DUPFD_CLOEXEC, (void *)(STDERR_FILENO + 1));
 	int error = fd < 0 ? errno : vmm_os_fd_move_high(&fd);
 
 	*file = (struct vmm_os_file){ .fd = -1 };
@@ -120,15 +120,42 @@ vmm_os_error_open(struct vmm_os_file *file)
 }
 
 void
-vmm_os_error_write(const struct vmm_os_file *file, const char *data, size_t length)
+vmm_os_number_write(const struct vmm_os_file *file, int number, const char *data,
+    size_t length)
 {
-	struct vmm_os_file number_2 = *file;
+	struct vmm_os_file same = *file;
 
-	number_2.fd = STDERR_FILENO;
-	if (vmm_os_file_is_own(file))
-		write_all(file->fd, data, length);
-	else if (file->fd >= 0 && vmm_os_file_is_own(&number_2))
-		write_all(STDERR_FILENO, data, length);
+	if (!vmm_os_file_is_own(file))
+		same.fd = number;
+	if (file->fd >= 0 && vmm_os_file_is_own(&same))
+		write_all(same.fd, data, length);
+}
+
+int
+vmm_os_number_of(const char *path)
+{
+	static const char *const places[] = { "/dev/fd/", "/proc/self/fd/",
+		"/proc/thread-self/fd/" };
+
+	if (strcmp(path, "/dev/stdin") == 0)
+		return STDIN_FILENO;
+	if (strcmp(path, "/dev/stdout") == 0)
+		return STDOUT_FILENO;
+	if (strcmp(path, "/dev/stderr") == 0)
+		return STDERR_FILENO;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		size_t length = strlen(places[i]);
+		char *end;
+		long number;
+
+		if (strncmp(path, places[i], length) != 0 || path[length] < '0' ||
+		    path[length] > '9')
+			continue;
+		number = strtol(path + length, &end, 10);
+		if (*end == '\0' && number <= INT_MAX)
+			return (int)number;
+	}
+	return -1;
 }
 
 _Noreturn void

@@ -76,7 +76,7 @@ awk '
 		-e '^vmm_os_file_is_own$' -e '^vmm_os_file_close$' \
 		-e '^vmm_os_fd_move_high$' -e '^vmm_os_path_absolute$' \
 		-e '^vmm_os_page_size$' -e '^vmm_os_process$' -e '^vmm_os_thread$' -e '^vmm_os_yield$' \
-		-e '^vmm_os_write_error$' -e '^vmm_os_error_write$' -e '^vmm_os_getenv$' \
+		-e '^vmm_os_write_error$' -e '^vmm_os_number_' -e '^vmm_os_getenv$' \
 		-e '^vmm_os_exit$' -e '^vmm_os_abort$' >"$work/forgotten"
 expect "level 3: no function was forgotten" test ! -s "$work/forgotten"
 comment "$work/forgotten"
@@ -215,6 +215,18 @@ no_log "a directory" "$work" "Is a directory"
 : >"$work/once"
 ln "$work/once" "$work/twice"
 no_log "a file with two names" "$work/twice" "Too many links"
+# What the program was given, under a number: a pipe and a file.
+for name in /dev/stderr /dev/fd/2 /proc/self/fd/2; do
+	on_pool debug env VMMALLOC_LOG_LEVEL=2 VMMALLOC_LOG_FILE=$name /bin/true 2>&1 |
+		cat >"$work/err"
+	expect "$name is a pipe" grep -q 'pool closed' "$work/err"
+done
+for name in /dev/stdout /dev/fd/5; do
+	on_pool debug env VMMALLOC_LOG_LEVEL=2 VMMALLOC_LOG_FILE=$name /bin/true \
+		>"$work/out" 5>>"$work/out" 2>"$work/err"
+	expect "$name is a file" sh -c "grep 'pool closed' '$work/out' && test ! -s '$work/err'"
+done
+no_log "a number that is not open" /dev/fd/99 "Bad file descriptor"
 ln -s "$work/once2" "$work/link"
 log=$work/link
 traced 1 "$programs/trace" errors
