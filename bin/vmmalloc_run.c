@@ -35,6 +35,8 @@ struct run {
 	const char *log_file;
 	bool is_debug;
 	bool has_stats;
+	char whole_dir[PATH_MAX];
+	char whole_log_file[PATH_MAX];
 };
 
 /* Half of what is free in `dir`, and where that has no limit, of memory; a device. */
@@ -305,21 +307,17 @@ check_value(char option, const char *name, const char *value)
 	fail(STATUS_OURS, "-%c%s", option, why);
 }
 
-/* A path that means the same after a chdir(2). */
+/* Makes of a path, in `whole`, one that means the same after a chdir(2). */
 static const char *
-absolute(char option, const char *path)
+absolute(char option, const char *path, char whole[static PATH_MAX])
 {
-	char whole[PATH_MAX];
-	char *copy;
-	int error = path[0] == '\0' ? ENOENT
-	    : vmm_os_path_absolute(path, whole, sizeof(whole));
+	int error = path == NULL || path[0] == '\0' ? ENOENT
+	    : vmm_os_path_absolute(path, whole, PATH_MAX);
 
 	if (error != 0)
-		fail(STATUS_OURS, "-%c %s: %s", option, path, strerror(error));
-	copy = strdup(whole);
-	if (copy == NULL)
-		fail(STATUS_OURS, "-%c: %s", option, strerror(errno));
-	return copy;
+		fail(STATUS_OURS, "-%c %s: %s", option, path == NULL ? "" : path,
+		    strerror(error));
+	return whole;
 }
 
 static void
@@ -349,11 +347,11 @@ read_options(int argc, char **argv, struct run *run)
 	while ((option = getopt_long(argc, argv, "+:d:s:f:g::l:Sh", long_options,
 		NULL)) != -1) {
 		switch (option) {
-		case 'd': run->dir = absolute('d', optarg); break;
+		case 'd': run->dir = absolute('d', optarg, run->whole_dir); break;
 		case 's': run->size = optarg; break;
 		case 'f': run->fork = optarg; break;
 		case 'l':
-			run->log_file = absolute('l', optarg);
+			run->log_file = absolute('l', optarg, run->whole_log_file);
 			run->is_debug = true;
 			break;
 		case 'S': run->is_debug = run->has_stats = true; break;
@@ -416,7 +414,7 @@ first_of(const char *option, const char *variable, const char *otherwise)
 _Noreturn void
 run_command(int argc, char **argv)
 {
-	struct run run = { 0 };
+	static struct run run;
 	char **command = read_options(argc, argv, &run);
 	struct stat stat_of_dir;
 	const char *library;
@@ -426,7 +424,9 @@ run_command(int argc, char **argv)
 		fputs(usage, stderr);
 		exit(STATUS_OURS);
 	}
-	run.dir = absolute('d', first_of(run.dir, "VMMALLOC_POOL_DIR", "/dev/shm"));
+	if (run.dir == NULL)
+		run.dir = absolute('d', first_of(NULL, "VMMALLOC_POOL_DIR", "/dev/shm"),
+		    run.whole_dir);
 	if (stat(run.dir, &stat_of_dir) != 0)
 		fail(STATUS_OURS, "%s: %s", run.dir, strerror(errno));
 	if (!S_ISDIR(stat_of_dir.st_mode) && !S_ISCHR(stat_of_dir.st_mode))

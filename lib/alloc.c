@@ -57,10 +57,11 @@ vmm_alloc_fail(size_t size)
 static void
 check_other(const char *what, const void *block)
 {
-	const char *header = (const char *)block - 2 * sizeof(size_t);
+	size_t header_size = 2 * sizeof(size_t);
 	struct vmm_text text;
 
-	if (block == NULL || vmm_os_is_readable(header, 2 * sizeof(size_t)))
+	if (block == NULL ||
+	    vmm_os_is_readable((const char *)block - header_size, header_size))
 		return;
 	vmm_text_clear(&text);
 	vmm_text_str(&text, what);

@@ -69,7 +69,7 @@ vmm_jehost_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attr)
 {
 	VMM_LOG_ENTER();
 	(void)attr;
-	*condition = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+	memset(condition, 0, sizeof(*condition));
 	return 0;
 }
 

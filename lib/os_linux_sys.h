@@ -124,6 +124,7 @@
 	OTHER(pid_t, waitpid, (pid_t pid, int *status, int options), \
 	    (pid, status, options))
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a declaration */
 #define VMM_SYS_MEMBER(type, name, parameters, arguments) type (*name) parameters;
 
 /*

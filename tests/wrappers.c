@@ -38,6 +38,7 @@ allocate(void)
 	free((void *)block);
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): declarations */
 #define WRAP(type, name, parameters, arguments) \
 	EXPORT type name parameters; \
 	EXPORT type name parameters \
@@ -115,6 +116,7 @@ wrap_getrlimit(int resource, struct rlimit *limit)
 		allocate(); \
 		return next last; \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 WRAP_OPEN(open, (const char *path, int flags, mode_t mode), (path, flags, mode))
 WRAP_OPEN(openat, (int dir, const char *path, int flags, mode_t mode),
     (dir, path, flags, mode))
