@@ -69,7 +69,7 @@ vmm_jehost_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attr)
 {
 	VMM_LOG_ENTER();
 	(void)attr;
-	memset(condition, 0, sizeof(*condition));
+	memset(condition, 0, sizeof(pthread_cond_t));
 	return 0;
 }
 
