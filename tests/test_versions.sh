@@ -33,7 +33,7 @@ known=$(sh "$top_srcdir/lib/private-jemalloc.sh" versions "$top_srcdir/lib/jemal
 	tr -d ,)
 for known_version in $known; do
 	expect "README.md names jemalloc $known_version" \
-		grep -q "jemalloc (.*$known_version.*)" "$top_srcdir/README.md"
+		grep -q "^jemalloc is .*$known_version" "$top_srcdir/README.md"
 	next=$known_version
 done
 first=${known%% *}
