@@ -56,7 +56,7 @@ mkdir -p "$work/a source"
 cp "$top_srcdir/configure" "$work/a source"
 refused "a source with a space" "source of jemalloc must not have a space" space \
 	--with-jemalloc-source="$work/a source"
-refused "a prefix with a space" "a prefix with a space" space --prefix="$work/a b"
+refused "a prefix with a space" "a prefix must not have a space" space --prefix="$work/a b"
 refused "a build with a space" "build in must not have a space.*/a b$" "a b"
 refused "a build with a colon" "build in must not have a space.*/a:b$" "a:b"
 refused "an empty name" "has an empty value" empty --with-jemalloc-source=
