@@ -43,7 +43,8 @@
 
 VMM_SYS_CALLS(BY_KERNEL, NO_FUNCTION, NO_FUNCTION)
 
-#if !defined(VMM_SYS_LIBC) && ((defined(__x86_64__) && defined(__LP64__)) || defined(__aarch64__) || \
+#if !defined(VMM_SYS_LIBC) && \
+    ((defined(__x86_64__) && defined(__LP64__)) || defined(__aarch64__) || \
     (defined(__riscv) && __riscv_xlen == 64) || defined(__i386__))
 
 VMM_SYS_CALLS(NO_FUNCTION, BY_KERNEL, NO_FUNCTION)
