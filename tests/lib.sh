@@ -127,9 +127,11 @@ on_pool() {
 		LD_PRELOAD="$on_pool_library" "$@"
 }
 
-# huge_pages SIZE: has the kernel keep as many; the number is put back at the end.
+# huge_pages SIZE: has the kernel keep as many; the number is put back at the end. One
+# test at a time, of all that run on the machine, has them.
 huge_pages_before=
 huge_pages() {
+	exec 8</proc/sys/vm/nr_hugepages && flock -w 900 8 || return 1
 	huge_pages_kb=$(awk '/^Hugepagesize:/ { print $2 }' /proc/meminfo)
 	[ -n "$huge_pages_kb" ] || return 1
 	huge_pages_want=$((${1%M} * 1024 / huge_pages_kb))
