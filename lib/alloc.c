@@ -60,8 +60,7 @@ check_other(const char *what, const void *block)
 	size_t header_size = 2 * sizeof(size_t);
 	struct vmm_text text;
 
-	if (block == NULL ||
-	    vmm_os_is_readable((const char *)block - header_size, header_size))
+	if (vmm_os_is_readable((const char *)block - header_size, header_size))
 		return;
 	vmm_text_clear(&text);
 	vmm_text_str(&text, what);
@@ -81,12 +80,17 @@ vmm_alloc_other_free(void *block)
 	VMM_LOG_ENTER();
 	int saved_errno = errno;
 
-	if (block != NULL)
-		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "free of "),
-		    vmm_text_pointer(line, block), vmm_text_str(line,
-			": not of the pool, left to libc"));
+	if (block == NULL)
+		return;
+	if (vmm_jehost_has(block)) {
+		vmm_block_free(block);
+		return;
+	}
+	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "free of "),
+	    vmm_text_pointer(line, block), vmm_text_str(line,
+		": not of the pool, left to libc"));
 	check_other("free", block);
-	if (block != NULL && libc.free != NULL)
+	if (libc.free != NULL)
 		libc.free(block);
 	errno = saved_errno;
 }
@@ -95,6 +99,17 @@ void *
 vmm_alloc_other_realloc(void *block, size_t size)
 {
 	VMM_LOG_ENTER();
+	bool is_jemallocs = vmm_jehost_has(block);
+
+	if (is_jemallocs && size == 0) {
+		vmm_block_free(block);
+		return NULL;
+	}
+	if (is_jemallocs) {
+		void *moved = vmm_block_rallocx(block, size, 0);
+
+		return moved != NULL ? moved : vmm_alloc_fail(size);
+	}
 	check_other("realloc", block);
 	if (libc.realloc != NULL)
 		return libc.realloc(block, size);
@@ -105,10 +120,12 @@ size_t
 vmm_alloc_other_usable_size(void *block)
 {
 	VMM_LOG_ENTER();
+	if (block == NULL)
+		return 0;
+	if (vmm_jehost_has(block))
+		return vmm_block_malloc_usable_size(block);
 	check_other("malloc_usable_size", block);
-	return block != NULL && libc.usable_size != NULL
-	    ? libc.usable_size(block)
-	    : 0;
+	return libc.usable_size != NULL ? libc.usable_size(block) : 0;
 }
 
 void

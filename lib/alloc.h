@@ -33,8 +33,9 @@ vmm_alloc_checked(void *block, size_t size)
 }
 
 /*
- * What to do with a pointer that is not the pool's: NULL is fine with all three;
- * others came from libc's own allocator (RTLD_DEEPBIND), which takes them back.
+ * What to do with a pointer that is not the pool's: NULL is fine with all three; blocks
+ * from extents of the program's own are jemalloc's like those of the pool; others came
+ * from libc's own allocator (RTLD_DEEPBIND), which takes them back.
  */
 void vmm_alloc_other_free(void *block);
 void *vmm_alloc_other_realloc(void *block, size_t size);

@@ -169,6 +169,13 @@ void vmm_jehost_tcache_decay(struct tsdn_s *tsdn, struct arena_s *arena,
     bool is_background_thread, bool is_all);
 
 /*
+ * jehost_lookup.c: whether there is an extent of jemalloc's at that page: outside of the
+ * pool, one that a program's own hooks gave (jemalloc(3), arena.<i>.extent_hooks). Takes
+ * no lock; keeps errno. Any address will do.
+ */
+bool vmm_jehost_has(const void *block);
+
+/*
  * Has all arenas give back to the pool what they keep for later. For when the
  * pool has run out; takes jemalloc's locks.
  */

@@ -51,7 +51,11 @@ struct cache_bin_info_s;
 struct ecache_s;
 struct edata_s;
 struct ehooks_s;
+struct emap_s;
 struct pac_s;
+struct rtree_ctx_s;
+struct rtree_leaf_elm_s;
+struct rtree_s;
 struct sc_data_s;
 struct tcache_s;
 struct tsd_s;
@@ -90,6 +94,12 @@ void je_free_sized(void *block, size_t size);
 void *je_arena_palloc(struct tsdn_s *tsdn, struct arena_s *arena, size_t size,
     size_t alignment, bool is_zero, bool is_slab, struct tcache_s *tcache);
 #endif
+
+extern struct emap_s je_arena_emap_global;
+void je_rtree_ctx_data_init(struct rtree_ctx_s *context);
+struct rtree_leaf_elm_s *je_rtree_leaf_elm_lookup_hard(struct tsdn_s *tsdn,
+    struct rtree_s *tree, struct rtree_ctx_s *context, uintptr_t key,
+    bool is_dependent, bool is_to_be_made);
 
 struct edata_s *je_ecache_alloc(struct tsdn_s *tsdn, struct pac_s *pac,
     struct ehooks_s *ehooks, struct ecache_s *ecache, struct edata_s *expanded,

@@ -3,6 +3,11 @@
 # test_entry.sh: the contract of each entry point, under each variant.
 . "${top_srcdir:-..}/tests/lib.sh"
 
+for variant in $(variants); do
+	expect "$variant: blocks of arenas with the program's own extent hooks" \
+		on_pool "$variant" "$programs/hooks"
+done
+
 if [ ! -x "$programs/check_entry" ]; then
 	skip "unit tests and entry points" "Check was not found by configure"
 	plan

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* jehost_lookup.c: whether a block that is not of the pool is jemalloc's all the same. */
+#include "config.h"
+
+#include <stdint.h>
+
+#include "jehost.h"
+#include "log.h"
+
+/*
+ * jemalloc's map of pages leads from the address to a record of the extent that begins
+ * there. Its own free takes the way for granted and would crash without one; the function
+ * that is called here does not, when it is told that nothing depends on it. Of what it
+ * keeps for the next time, in a context, nothing is used.
+ */
+#define CONTEXT_SIZE 1024 /* 384 is what it takes (rtree_tsd.h, 5.3.0, 5.3.1). */
+
+/*
+ * The first word of what is found has the record's address in the bits between these;
+ * jemalloc keeps other things beside it (rtree.h: rtree_leaf_elm_s).
+ */
+#define RECORD_ALIGNMENT 128
+#define ADDRESS_BITS (sizeof(void *) == 8 ? 48 : 32)
+
+bool
+vmm_jehost_has(const void *block)
+{
+	VMM_LOG_ENTER();
+	uintptr_t context[CONTEXT_SIZE / sizeof(uintptr_t)];
+	uintptr_t *element, record;
+
+	je_rtree_ctx_data_init((void *)context);
+	element = (void *)je_rtree_leaf_elm_lookup_hard(NULL,
+	    (struct rtree_s *)&je_arena_emap_global, (void *)context,
+	    (uintptr_t)block, false, false);
+	if (element == NULL)
+		return false;
+	record = __atomic_load_n(element, __ATOMIC_ACQUIRE);
+	record <<= 8 * sizeof(record) - ADDRESS_BITS;
+	record >>= 8 * sizeof(record) - ADDRESS_BITS;
+	return record >= RECORD_ALIGNMENT;
+}
