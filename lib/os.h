@@ -212,16 +212,17 @@ int vmm_os_file_create(const char *dir, struct vmm_os_file *file);
 int vmm_os_device_open(const char *path, struct vmm_os_file *file);
 
 /*
- * Has a descriptor that the program does not know out of its way: *fd becomes another,
- * close-on-exec. EMFILE, and nothing changed.
+ * Takes over a descriptor that was opened just now, or, if that is negative, errno: another
+ * number, out of the program's way, close-on-exec, and which file it is; nothing of its
+ * file system. An errno value, EMFILE: it is closed, and file->fd is -1.
  */
-int vmm_os_fd_move_high(int *fd);
+int vmm_os_file_take(int fd, struct vmm_os_file *file);
 
 /*
- * Opens the file of that absolute path for appending, or makes it, mode 0600. Follows
- * symbolic links of the superuser's and this user's alone (ELOOP), and takes no file
- * of another user's (EPERM), nor one with several names (EMLINK). EACCES, ENOENT, ...
- * as open(2) says. One caller at a time.
+ * Opens the file of that absolute path for appending, or makes it, mode 0600. A symbolic
+ * link as the last name is followed if it is the superuser's or this user's (ELOOP); no
+ * file of another user's is taken (EPERM), nor one with several names (EMLINK). EACCES,
+ * ENOENT, ... as open(2) says.
  */
 int vmm_os_log_open(const char *path, struct vmm_os_file *file);
 

@@ -4,17 +4,12 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -73,89 +68,6 @@ vmm_os_getenv(const char *name)
 			return *variable + length + 1;
 	}
 	return NULL;
-}
-
-static void
-write_all(int fd, const char *data, size_t length)
-{
-	while (length > 0) {
-		ssize_t written = vmm_sys.write(fd, data, length);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return;
-		data += written;
-		length -= (size_t)written;
-	}
-}
-
-void
-vmm_os_write_error(const char *data, size_t length)
-{
-	write_all(STDERR_FILENO, data, length);
-}
-
-int
-vmm_os_number_open(int number, struct vmm_os_file *file)
-{
-	VMM_LOG_ENTER();
-	struct stat stat;
-	int fd = vmm_sys.fcntl(number, F_DUPFD_CLOEXEC, (void *)(STDERR_FILENO + 1));
-	int error = fd < 0 ? errno : vmm_os_fd_move_high(&fd);
-
-	*file = (struct vmm_os_file){ .fd = -1 };
-	if (fd < 0)
-		return error;
-	if (error == 0 && vmm_sys.fstat(fd, &stat) != 0)
-		error = errno;
-	if (error != 0) {
-		vmm_sys.close(fd);
-		return error;
-	}
-	file->fd = fd;
-	file->device = stat.st_dev;
-	file->inode = stat.st_ino;
-	return 0;
-}
-
-void
-vmm_os_number_write(const struct vmm_os_file *file, int number, const char *data,
-    size_t length)
-{
-	struct vmm_os_file same = *file;
-
-	if (!vmm_os_file_is_own(file))
-		same.fd = number;
-	if (file->fd >= 0 && vmm_os_file_is_own(&same))
-		write_all(same.fd, data, length);
-}
-
-int
-vmm_os_number_of(const char *path)
-{
-	static const char *const places[] = { "/dev/fd/", "/proc/self/fd/",
-		"/proc/thread-self/fd/" };
-
-	if (strcmp(path, "/dev/stdin") == 0)
-		return STDIN_FILENO;
-	if (strcmp(path, "/dev/stdout") == 0)
-		return STDOUT_FILENO;
-	if (strcmp(path, "/dev/stderr") == 0)
-		return STDERR_FILENO;
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		size_t length = strlen(places[i]);
-		char *end;
-		long number;
-
-		if (strncmp(path, places[i], length) != 0 || path[length] < '0' ||
-		    path[length] > '9')
-			continue;
-		number = strtol(path + length, &end, 10);
-		if (*end == '\0' && number <= INT_MAX)
-			return (int)number;
-	}
-	return -1;
 }
 
 _Noreturn void

@@ -82,36 +82,32 @@ vmm_os_device_open(const char *path, struct vmm_os_file *file)
 {
 	VMM_LOG_ENTER();
 	struct stat it;
+	struct vmm_os_fs fs;
 	int error;
-	int fd;
 
 	/* Before it is opened, which other devices may take for more than a question. */
 	if (vmm_sys.stat(path, &it) != 0)
 		return errno;
 	if (!S_ISCHR(it.st_mode) || !is_dax(it.st_rdev))
 		return ENOTDIR;
-	*file = (struct vmm_os_file){
-		.device = it.st_dev, .inode = it.st_ino,
-		.fs = {
-			.name = "device DAX",
-			.page_size = (size_t)read_attribute(it.st_rdev, "align"),
-			.device_bytes = read_attribute(it.st_rdev, "size"),
-			.reserve_allocates = true,
-			.is_dax = true,
-		},
+	fs = (struct vmm_os_fs){
+		.name = "device DAX",
+		.page_size = (size_t)read_attribute(it.st_rdev, "align"),
+		.device_bytes = read_attribute(it.st_rdev, "size"),
+		.reserve_allocates = true,
+		.is_dax = true,
 	};
-	if (file->fs.page_size == 0 || file->fs.device_bytes == 0)
+	if (fs.page_size == 0 || fs.device_bytes == 0)
 		return ENODEV;
-	fd = vmm_sys.openat(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
-	if (fd < 0)
-		return errno;
-	file->fd = fd;
-	error = lock_for_us(fd);
-	if (error == 0 && !vmm_os_file_is_own(file))
-		error = EAGAIN;
-	if (error == 0)
-		error = vmm_os_fd_move_high(&file->fd);
+	error = vmm_os_file_take(
+	    vmm_sys.openat(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0), file);
 	if (error != 0)
-		vmm_sys.close(fd);
+		return error;
+	file->fs = fs;
+	error = lock_for_us(file->fd);
+	if (error == 0 && (file->device != it.st_dev || file->inode != it.st_ino))
+		error = EAGAIN;
+	if (error != 0)
+		vmm_sys.close(file->fd);
 	return error;
 }

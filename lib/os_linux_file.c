@@ -99,8 +99,8 @@ open_unlinked(const char *dir)
  * stdout or stderr can be mistaken for; and not so high that the kernel has to
  * enlarge every child's table.
  */
-int
-vmm_os_fd_move_high(int *fd)
+static int
+duplicate_high(int fd)
 {
 	struct rlimit limit;
 	int floor = FD_HIGH;
@@ -108,13 +108,29 @@ vmm_os_fd_move_high(int *fd)
 
 	if (vmm_sys.getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= FD_HIGH)
 		floor = limit.rlim_cur > 8 ? (int)limit.rlim_cur - 4 : 3;
-	high = vmm_sys.fcntl(*fd, F_DUPFD_CLOEXEC, (void *)(intptr_t)floor);
-	if (high < 0)
-		high = vmm_sys.fcntl(*fd, F_DUPFD_CLOEXEC, (void *)3);
-	if (high < 0)
-		return errno;
-	vmm_sys.close(*fd);
-	*fd = high;
+	high = vmm_sys.fcntl(fd, F_DUPFD_CLOEXEC, (void *)(intptr_t)floor);
+	return high >= 0 ? high : vmm_sys.fcntl(fd, F_DUPFD_CLOEXEC, (void *)3);
+}
+
+int
+vmm_os_file_take(int fd, struct vmm_os_file *file)
+{
+	int high = fd < 0 ? -1 : duplicate_high(fd);
+	int error = high < 0 ? errno : 0;
+	struct stat stat;
+
+	*file = (struct vmm_os_file){ .fd = -1 };
+	if (fd >= 0)
+		vmm_sys.close(fd);
+	if (error == 0 && vmm_sys.fstat(high, &stat) != 0) {
+		error = errno;
+		vmm_sys.close(high);
+	}
+	if (error != 0)
+		return error;
+	file->fd = high;
+	file->device = stat.st_dev;
+	file->inode = stat.st_ino;
 	return 0;
 }
 
@@ -193,24 +209,13 @@ int
 vmm_os_file_create(const char *dir, struct vmm_os_file *file)
 {
 	VMM_LOG_ENTER();
-	struct stat stat;
-	int fd = open_unlinked(dir);
-	int error;
+	int error = vmm_os_file_take(open_unlinked(dir), file);
 
-	if (fd < 0)
-		return errno == ENOTDIR ? vmm_os_device_open(dir, file) : errno;
-	error = vmm_os_fd_move_high(&fd);
-	if (error == 0 && vmm_sys.fstat(fd, &stat) != 0)
-		error = errno;
-	if (error != 0) {
-		vmm_sys.close(fd);
-		return error;
-	}
-	*file = (struct vmm_os_file){
-		.fd = fd, .device = stat.st_dev, .inode = stat.st_ino
-	};
-	learn_fs(fd, &file->fs);
-	return 0;
+	if (error == ENOTDIR)
+		return vmm_os_device_open(dir, file);
+	if (error == 0)
+		learn_fs(file->fd, &file->fs);
+	return error;
 }
 
 bool

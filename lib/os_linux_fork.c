@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -149,28 +148,14 @@ static int
 make_lock_file(struct vmm_os_file *file)
 {
 	struct rlimit limit;
-	struct stat stat;
-	int fd = make_memory_file();
-	int error = fd < 0 ? errno : vmm_os_fd_move_high(&fd);
+	int error = vmm_os_file_take(make_memory_file(), file);
 
 	/* Without it the heap would never return. */
-	if (error == EMFILE && fd < 0 && vmm_os_files_raise(&limit)) {
-		fd = make_memory_file();
-		error = fd < 0 ? errno : 0;
+	if (error == EMFILE && vmm_os_files_raise(&limit)) {
+		error = vmm_os_file_take(make_memory_file(), file);
 		vmm_os_files_restore(&limit);
 	}
-	if (fd < 0)
-		return error;
-	if (error == 0 && vmm_sys.fstat(fd, &stat) != 0)
-		error = errno;
-	if (error != 0) {
-		vmm_sys.close(fd);
-		return error;
-	}
-	*file = (struct vmm_os_file){
-		.fd = fd, .device = stat.st_dev, .inode = stat.st_ino
-	};
-	return 0;
+	return error;
 }
 
 /* A new open file description of the file: its locks are its own. */

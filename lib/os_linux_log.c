@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_log.c: os.h's log file, which no other user can put elsewhere. */
+/* os_linux_log.c: os.h's places for messages: stderr, numbers that the program has open,
+ * and a log file, which no other user can put elsewhere. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -13,95 +15,104 @@
 #include "os.h"
 #include "os_linux_sys.h"
 
-#define LINKS_MAX 40 /* as many as the kernel follows (path_resolution(7)) */
-
-/*
- * Where a symbolic link leads, if it is the superuser's or this user's. It is opened
- * first, so that what is looked at is what is read.
- */
-static int
-read_link(int dir, const char *name, char *leads_to, size_t size)
+static void
+write_all(int fd, const char *data, size_t length)
 {
-	int link = vmm_sys.openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-	struct stat stat;
-	int error = 0;
-	ssize_t length;
+	while (length > 0) {
+		ssize_t written = vmm_sys.write(fd, data, length);
 
-	if (link < 0)
-		return errno;
-	if (vmm_sys.fstat(link, &stat) != 0 || !S_ISLNK(stat.st_mode))
-		error = ENOTDIR;
-	else if (stat.st_uid != 0 && stat.st_uid != vmm_sys.geteuid())
-		error = ELOOP;
-	else if ((length = vmm_sys.readlinkat(link, "", leads_to, size)) < 0)
-		error = errno;
-	else if ((size_t)length == size)
-		error = ENAMETOOLONG;
-	else
-		leads_to[length] = '\0';
-	vmm_sys.close(link);
-	return error;
-}
-
-/* The directories of a path that remain to be gone through, and the one reached. */
-struct walk {
-	int dir;
-	int links;
-	char rest[PATH_MAX];
-};
-
-/*
- * Puts what the link `name` leads to in its own place in the path; `behind` is what
- * follows it and a slash, NULL if nothing does. A slash alone stays: what is before it
- * has to be a directory.
- */
-static int
-follow(struct walk *walk, const char *name, const char *behind)
-{
-	char leads_to[PATH_MAX];
-	int error = ++walk->links > LINKS_MAX ? ELOOP
-	    : read_link(walk->dir, name, leads_to, sizeof(leads_to));
-
-	if (error != 0)
-		return error;
-	if (behind != NULL &&
-	    strlen(leads_to) + 1 + strlen(behind) >= sizeof(walk->rest))
-		return ENAMETOOLONG;
-	if (behind != NULL)
-		strcat(strcat(leads_to, "/"), behind);
-	strcpy(walk->rest, leads_to);
-	/* The analyzer takes it that an errno may be 0. */
-	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
-	if (leads_to[0] == '/') {
-		vmm_sys.close(walk->dir);
-		walk->dir = vmm_sys.openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return;
+		data += written;
+		length -= (size_t)written;
 	}
-	return walk->dir < 0 ? errno : 0;
 }
 
-/* Goes on by one name: to a directory, or, with the last one, to the file. */
-static int
-step(struct walk *walk, bool *is_file)
+void
+vmm_os_write_error(const char *data, size_t length)
 {
-	char *name = walk->rest + strspn(walk->rest, "/");
-	char *behind = name + strcspn(name, "/");
-	bool is_last = *behind == '\0';
-	int next;
+	write_all(STDERR_FILENO, data, length);
+}
 
-	if (!is_last)
-		*behind++ = '\0';
-	next = vmm_sys.openat(walk->dir, name, O_NOFOLLOW | O_CLOEXEC | (is_last
-		? O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY
-		: O_PATH | O_DIRECTORY), 0600);
-	if (next < 0 && (errno == ELOOP || errno == ENOTDIR))
-		return follow(walk, name, is_last ? NULL : behind);
-	if (next < 0)
-		return errno;
-	vmm_sys.close(walk->dir);
-	walk->dir = next;
-	memmove(walk->rest, behind, strlen(behind) + 1);
-	*is_file = is_last;
-	return 0;
+int
+vmm_os_number_open(int number, struct vmm_os_file *file)
+{
+	return vmm_os_file_take(vmm_sys.fcntl(number, F_DUPFD_CLOEXEC,
+	    (void *)(STDERR_FILENO + 1)), file);
+}
+
+void
+vmm_os_number_write(const struct vmm_os_file *file, int number, const char *data,
+    size_t length)
+{
+	struct vmm_os_file same = *file;
+
+	if (!vmm_os_file_is_own(file))
+		same.fd = number;
+	if (file->fd >= 0 && vmm_os_file_is_own(&same))
+		write_all(same.fd, data, length);
+}
+
+int
+vmm_os_number_of(const char *path)
+{
+	static const char *const places[] = { "/dev/fd/", "/proc/self/fd/",
+		"/proc/thread-self/fd/" };
+
+	if (strcmp(path, "/dev/stdin") == 0)
+		return STDIN_FILENO;
+	if (strcmp(path, "/dev/stdout") == 0)
+		return STDOUT_FILENO;
+	if (strcmp(path, "/dev/stderr") == 0)
+		return STDERR_FILENO;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		size_t length = strlen(places[i]);
+		char *end;
+		long number;
+
+		if (strncmp(path, places[i], length) != 0 || path[length] < '0' ||
+		    path[length] > '9')
+			continue;
+		number = strtol(path + length, &end, 10);
+		if (*end == '\0' && number <= INT_MAX)
+			return (int)number;
+	}
+	return -1;
+}
+
+/* Whether the link of that name is this user's or the superuser's. */
+static bool
+is_own_link(const char *path)
+{
+	int link = vmm_sys.openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	struct stat stat;
+	bool is_own = link >= 0 && vmm_sys.fstat(link, &stat) == 0 &&
+	    (stat.st_uid == 0 || stat.st_uid == vmm_sys.geteuid());
+
+	if (link >= 0)
+		vmm_sys.close(link);
+	return is_own;
+}
+
+/*
+ * A link as the last name is followed if it is one's own. Those on the way there are the
+ * kernel's matter (proc_sys_fs(5), protected_symlinks), as is a link that is changed
+ * meanwhile: that takes a directory in which others may, where no name is safe.
+ */
+static int
+open_appending(const char *path)
+{
+	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC;
+	int fd = vmm_sys.openat(AT_FDCWD, path, flags | O_NOFOLLOW, 0600);
+
+	if (fd >= 0 || errno != ELOOP)
+		return fd;
+	if (is_own_link(path))
+		return vmm_sys.openat(AT_FDCWD, path, flags, 0600);
+	errno = ELOOP;
+	return -1;
 }
 
 /* A file that somebody else has put there, who would read it, or have it written. */
@@ -118,35 +129,17 @@ check_owner(const struct stat *stat)
 int
 vmm_os_log_open(const char *path, struct vmm_os_file *file)
 {
-	/* Static for threads with small stacks; the caller has a lock. */
-	static struct walk walk;
 	struct stat stat;
-	bool is_file = false;
-	int error = 0;
+	int error = vmm_os_file_take(open_appending(path), file);
 
-	if (strlen(path) >= sizeof(walk.rest))
-		return ENAMETOOLONG;
-	strcpy(walk.rest, path);
-	walk.links = 0;
-	walk.dir = vmm_sys.openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-	if (walk.dir < 0)
-		return errno;
-	while (error == 0 && !is_file)
-		error = step(&walk, &is_file);
-	if (error == 0 && vmm_sys.fstat(walk.dir, &stat) != 0)
-		error = errno;
-	if (error == 0)
-		error = check_owner(&stat);
-	if (error == 0)
-		error = vmm_os_fd_move_high(&walk.dir);
-	if (error != 0) {
-		vmm_sys.close(walk.dir);
+	if (error != 0)
 		return error;
+	error = vmm_sys.fstat(file->fd, &stat) != 0 ? errno : check_owner(&stat);
+	if (error != 0) {
+		vmm_sys.close(file->fd);
+		file->fd = -1;
 	}
-	*file = (struct vmm_os_file){
-		.fd = walk.dir, .device = stat.st_dev, .inode = stat.st_ino
-	};
-	return 0;
+	return error;
 }
 
 void
