@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <pty.h>
 #include <sched.h>
@@ -414,7 +415,8 @@ holds_one(void)
 	    "each process has one descriptor of a pool, close-on-exec");
 }
 
-/* malloc is no cancellation point, even where it waits for the file system. */
+/* malloc is no cancellation point, even where it waits for the file system; nor is
+ * malloc_stats, which writes. */
 static void *
 cancelled(void *argument)
 {
@@ -429,6 +431,7 @@ cancelled(void *argument)
 		kept[i] = malloc(1000000);
 		memset(kept[i], 1, 1000000);
 	}
+	malloc_stats();
 	kept[20] = kept[0];
 	pthread_testcancel();
 	kept[20] = NULL;
@@ -445,7 +448,7 @@ cancellation(void)
 	pthread_create(&thread, NULL, cancelled, kept);
 	pthread_join(thread, &end);
 	blocks_result(end == PTHREAD_CANCELED && kept[20] != NULL && forks(1),
-	    "malloc is no cancellation point");
+	    "malloc and malloc_stats are no cancellation points");
 	for (int i = 0; i < 20; i++)
 		free(kept[i]);
 }
