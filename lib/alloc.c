@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdint.h>
 
 #include "alloc.h"
 #include "block.h"
@@ -29,11 +30,32 @@ vmm_alloc_failures(void)
 }
 
 void *
-vmm_alloc_refuse(int error)
+vmm_alloc_refuse_alignment(size_t alignment)
 {
 	VMM_LOG_ENTER();
-	VMM_LOG(VMM_LOG_ERRORS, vmm_text_errno(line, error));
-	errno = error;
+	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "alignment is "),
+	    vmm_text_uint(line, alignment),
+	    vmm_text_str(line, alignment > SIZE_MAX / 2 + 1
+		? ", larger than the largest power of two: "
+		: (alignment & (alignment - 1)) != 0 || alignment == 0
+		? ", no power of two: " : ", no multiple of a pointer's size: "),
+	    vmm_text_errno(line, EINVAL));
+	(void)alignment;
+	errno = EINVAL;
+	return NULL;
+}
+
+void *
+vmm_alloc_refuse_size(size_t count, size_t size)
+{
+	VMM_LOG_ENTER();
+	VMM_LOG(VMM_LOG_ERRORS, vmm_text_uint(line, count),
+	    vmm_text_str(line, " times "), vmm_text_uint(line, size),
+	    vmm_text_str(line, " bytes are more than there can be: "),
+	    vmm_text_errno(line, ENOMEM));
+	(void)count;
+	(void)size;
+	errno = ENOMEM;
 	return NULL;
 }
 

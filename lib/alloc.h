@@ -14,8 +14,11 @@
 /* How many allocations have failed for want of room. */
 size_t vmm_alloc_failures(void);
 
-/* Returns NULL, with errno set to that. */
-void *vmm_alloc_refuse(int error);
+/* An alignment that none of the functions takes: NULL and EINVAL; the trace says why. */
+void *vmm_alloc_refuse_alignment(size_t alignment);
+
+/* More bytes than a number can be, `count` times `size` or a little more: NULL, ENOMEM. */
+void *vmm_alloc_refuse_size(size_t count, size_t size);
 
 /* No room for `size` bytes: the same with ENOMEM, counted, and said in the trace. */
 void *vmm_alloc_fail(size_t size);

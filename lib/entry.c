@@ -77,7 +77,7 @@ zeroed(size_t count, size_t size)
 	void *block;
 
 	if (VMM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
-		return vmm_alloc_refuse(ENOMEM);
+		return vmm_alloc_refuse_size(count, size);
 	/* jemalloc's calloc has no fast path. */
 	if (VMM_UNLIKELY(bytes > VMM_ENTRY_SMALL_SIZE))
 		return zeroed_large(bytes);
@@ -128,7 +128,7 @@ aligned_alloc(size_t alignment, size_t size)
 {
 	void *block = VMM_LIKELY(is_power_of_two(alignment))
 	    ? vmm_entry_aligned(alignment, size)
-	    : vmm_alloc_refuse(EINVAL);
+	    : vmm_alloc_refuse_alignment(alignment);
 
 	VMM_LOG_CALL(VMM_RESULT_POINTER(block), VMM_NUMBER(alignment),
 	    VMM_NUMBER(size));
@@ -161,7 +161,7 @@ posix_memalign(void **block, size_t alignment, size_t size)
 	bool is_fit = is_power_of_two(alignment) &&
 	    alignment % sizeof(void *) == 0;
 	void *aligned = VMM_LIKELY(is_fit) ? vmm_entry_aligned(alignment, size)
-					   : vmm_alloc_refuse(EINVAL);
+					   : vmm_alloc_refuse_alignment(alignment);
 
 	/* A second try may have had success, and left what the first one set. */
 	errno = saved_errno;
@@ -182,7 +182,7 @@ reallocarray(void *block, size_t count, size_t size)
 	void *moved;
 
 	if (VMM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
-		moved = vmm_alloc_refuse(ENOMEM);
+		moved = vmm_alloc_refuse_size(count, size);
 	else
 		moved = reallocate(block, bytes);
 	VMM_LOG_CALL(VMM_RESULT_POINTER(moved), VMM_POINTER(block),
@@ -197,7 +197,7 @@ memalign(size_t alignment, size_t size)
 	void *block;
 
 	if (VMM_UNLIKELY(alignment > SIZE_MAX / 2 + 1)) {
-		block = vmm_alloc_refuse(EINVAL);
+		block = vmm_alloc_refuse_alignment(alignment);
 	} else {
 		while (power < alignment)
 			power *= 2;
@@ -226,7 +226,7 @@ pvalloc(size_t size)
 
 	if (VMM_UNLIKELY(
 		__builtin_add_overflow(size, page_size - 1, &rounded)))
-		block = vmm_alloc_refuse(ENOMEM);
+		block = vmm_alloc_refuse_size(1, size);
 	else
 		block = vmm_entry_aligned(page_size,
 		    rounded & ~(page_size - 1));

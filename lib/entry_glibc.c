@@ -75,8 +75,11 @@ malloc_info(int options, FILE *stream)
 	VMM_LOG_ENTER();
 	struct vmm_stats stats;
 
-	if (options != 0)
+	if (options != 0) {
+		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "options is not 0: "),
+		    vmm_text_errno(line, EINVAL));
 		return EINVAL;
+	}
 	vmm_stats_look(&stats);
 	fprintf(stream,
 	    "<malloc version=\"1\">\n"

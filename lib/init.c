@@ -108,6 +108,10 @@ vmm_init_start(void)
 		vmm_fatal_setup(&error);
 	}
 	start_log();
+	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "opening a pool in "),
+	    vmm_text_quote(line, settings.pool_dir),
+	    vmm_text_str(line, ", size "),
+	    vmm_text_uint(line, settings.pool_size_bytes));
 	if (!vmm_pool_open(&settings, &error))
 		vmm_fatal_setup(&error);
 	start_guard();

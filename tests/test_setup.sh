@@ -147,7 +147,7 @@ for variant in $(variants); do
 		strip --strip-debug -o "$work/stripped" "$(library release)"
 		expect "release: no trace strings" sh -c "
 			! strings '$work/stripped' | grep -e '<libvmmalloc>' \
-				-e 'pool opened' -e 'pool closed' -e 'pool grown' \
+				-e 'pool opened' -e 'opening a' -e 'pool closed' -e 'alignment is' -e 'pool grown' \
 				-e 'exhausted: ' -e 'forking: ' -e '^entered' \
 				-e '^operator new' -e ' -> ' -e 'no room for' \
 				-e 'LOG_' -e 'statistics of process' -e 'freed before' \

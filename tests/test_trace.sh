@@ -43,8 +43,19 @@ done
 traced 1 "$programs/trace" errors
 expect "level 1: what there was no room for" \
 	grep -q '<1> .*no room for 4611686018427387903 bytes' "$work/err"
-expect "level 1: what else was wrong" \
-	grep -q '<1> .*Invalid argument' "$work/err"
+for message in 'alignment is 3, no power of two: Invalid argument' \
+	"alignment is 4, no multiple of a pointer's size: Invalid argument" \
+	'alignment is [0-9]*, larger than the largest power of two: Invalid argument' \
+	'[0-9]* times 3 bytes are more than there can be: Cannot allocate memory' \
+	'options is not 0: Invalid argument'; do
+	expect "level 1: $message" grep -q "<1> .*\] $message\$" "$work/err"
+done
+for level in 2 3 4; do
+	traced $level /bin/true
+	head -n 1 "$work/err" >"$work/first"
+	expect "level $level: the first line is the pool's opening" grep -q \
+		'<2> .*\] opening a pool in /.*, size 67108864$' "$work/first"
+done
 traced 2 "$programs/fork_heap"
 for message in \
 	'pool opened in /.*: file system [a-z0-9]*, no DAX, page size [0-9]*, size 67108864, reserve grow' \

@@ -136,6 +136,19 @@ close_all(const char *path)
 	free(malloc(2718));
 }
 
+/* Calls that fail: nothing but NULL and EINVAL. */
+static int
+errors(void)
+{
+	/* The compiler would know. */
+	volatile size_t three = 3, four = 4, most = SIZE_MAX;
+	void *block = NULL;
+
+	return malloc(most / 4) != NULL || aligned_alloc(three, 3) != NULL ||
+	    posix_memalign(&block, four, 10) != EINVAL || memalign(most, 10) != NULL ||
+	    calloc(most / 2, three) != NULL || malloc_info(7, stdout) != EINVAL;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -158,8 +171,7 @@ main(int argc, char **argv)
 	else if (strcmp(what, "chdir") == 0 && chdir("/") == 0)
 		run_forks(1, 10);
 	else if (strcmp(what, "errors") == 0)
-		return malloc(SIZE_MAX / 4) != NULL ||
-		    aligned_alloc(3, 3) != NULL;
+		return errors();
 	else
 		return 2;
 	return 0;
