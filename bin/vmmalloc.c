@@ -16,7 +16,7 @@ const char usage[] =
     "\n"
     "  -d DIR      where the pool's file is made (VMMALLOC_POOL_DIR, or /dev/shm)\n"
     "  -s SIZE     how large it is: bytes, or a number and one of K, M, G, T\n"
-    "              (VMMALLOC_POOL_SIZE, or half of what is free there)\n"
+    "              (VMMALLOC_POOL_SIZE, or a quarter of what is free there)\n"
     "  -f 0|1|2|3  what becomes of it at fork(2) (VMMALLOC_FORK, or 1)\n"
     "  -g [LEVEL]  the debug variant; LEVEL 1 to 4: with a trace on stderr\n"
     "  -l FILE     the trace goes there; implies -g, and level 2 without -S\n"

@@ -27,6 +27,10 @@ set(const char *name, const char *value)
 		fail(STATUS_OURS, "%s: %s", name, strerror(errno));
 }
 
+/* Of pools without -s: what is a multiple of a large page, and enough. */
+#define LEAST_SIZE (16 * MIB)
+_Static_assert(LEAST_SIZE >= VMMALLOC_MIN_POOL, "a pool has to be larger");
+
 struct run {
 	const char *dir;
 	const char *size;
@@ -39,33 +43,47 @@ struct run {
 	char whole_log_file[PATH_MAX];
 };
 
-/* Half of what is free in `dir`, and where that has no limit, of memory; a device. */
+/*
+ * Part of what is free in `dir`, and where that has no limit, of memory; all of a device,
+ * which nobody else can have. The variable is for all that the command starts, too, and
+ * each of these has a pool of that size. A pool takes as it grows, but one of that size has
+ * to be free when it begins; from a part as large as a quarter that fails only when three
+ * are taken. Where a pool takes everything at its start, as many as there are parts can be
+ * there at once: make, its shell, the compiler and what that runs.
+ */
+#define PARTS_GROWING 4
+#define PARTS_FULL 32
+
 static const char *
 size_for(const char *dir)
 {
 	static char text[32];
 	struct vmm_os_file file;
 	struct vmm_os_room room;
-	uint64_t half;
+	const char *reserve = getenv("VMMALLOC_RESERVE");
+	uint64_t parts = PARTS_GROWING, size;
 	int error = vmm_os_file_create(dir, &file);
 
 	if (error != 0)
 		fail(STATUS_OURS, "%s: %s", dir, strerror(error));
 	vmm_os_file_room(&file, &room);
-	/* Nobody else can have the other half. */
 	if (file.fs.device_bytes != 0)
-		room.free_bytes *= 2;
+		parts = 1;
 	else if (file.fs.maps_reserve)
 		room.free_bytes = memory("HugePages_Free:") * file.fs.page_size;
 	else if (room.free_bytes == UINT64_MAX)
 		room.free_bytes = memory("MemAvailable:");
-	half = room.free_bytes / 2 / (2 * MIB) * (2 * MIB);
-	if (half < VMMALLOC_MIN_POOL)
-		fail(STATUS_OURS, "%s: half of the %llu bytes that are free there"
-		    " is less than a pool needs (14M); name a size with -s, or"
-		    " another directory with -d", dir,
+	if (file.fs.maps_reserve || (reserve != NULL && strcmp(reserve, "full") == 0))
+		parts = PARTS_FULL;
+	size = room.free_bytes / parts;
+	if (size < LEAST_SIZE)
+		size = LEAST_SIZE;
+	size = size / (2 * MIB) * (2 * MIB);
+	if (size > room.free_bytes)
+		fail(STATUS_OURS, "%s: the %llu bytes that are free there are less"
+		    " than a pool needs (16M); name another directory with -d", dir,
 		    (unsigned long long)room.free_bytes);
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)half);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)size);
 	return text;
 }
 

@@ -73,16 +73,48 @@ if [ -e "$(library debug)" ]; then
 	expect "-g 4: a trace on stderr" grep -q 'malloc\] size 4321' "$work/err"
 fi
 
-# Defaults: half of what is free.
-if file_system tmpfs 100M; then
+# Defaults: a quarter of what is free; and so that make has room for what it starts.
+if file_system tmpfs 128M; then
 	runs "$vmmalloc" -d "$mounted" env
-	expect "half of what is free" grep -qx VMMALLOC_POOL_SIZE=52428800 "$work/out"
-	head -c 80M /dev/zero >"$mounted/filler"
-	fails 125 "half is too little" ".*half of the 20971520 bytes" \
+	expect "a quarter of what is free" grep -qx VMMALLOC_POOL_SIZE=33554432 "$work/out"
+	runs env VMMALLOC_RESERVE=full "$vmmalloc" -d "$mounted" env
+	expect "little, where all of it is taken at the start" \
+		grep -qx VMMALLOC_POOL_SIZE=16777216 "$work/out"
+	# What make starts has to begin while others hold most of it.
+	mkfifo "$work/held" "$work/wait"
+	cat >"$work/many" <<-'END'
+		cd "$1" && exec 7<>wait
+		for i in 1 2 3 4 5; do
+			awk 'BEGIN { for (s = "x"; length(s) < 4000000;) s = s s
+				t = s "x"; print length(t); fflush()
+				while ((getline line) > 0); }' <wait >held 7>&- &
+			read length <held
+			echo "held $length"
+		done
+		/bin/echo started
+		exec 7>&-
+		wait
+	END
+	runs timeout -s KILL 60 "$vmmalloc" -d "$mounted" sh "$work/many" "$work"
+	held="held 4194305"
+	expect "another begins while five hold most of it" test "$status $(tr '\n' ' ' \
+		<"$work/out")" = "0 $held $held $held $held $held started "
+	comment "$work/out" "$work/err"
+	rm "$work/held" "$work/wait"
+	head -c 120M /dev/zero >"$mounted/filler"
+	fails 125 "too little" "$mounted: the 8388608 bytes that are free" \
 		"$vmmalloc" -d "$mounted" true
 	take_down
 else
-	skip "half of what is free" "$mounted_not"
+	skip "a quarter of what is free" "$mounted_not"
+fi
+if file_system hugetlbfs 256M; then
+	runs "$vmmalloc" -d "$mounted" \
+		sh -c 'sh -c "sh -c \"sh -c \\\"sh -c true; :\\\"; :\"; :"; :'
+	expect "huge pages: five one below the other" test "$status $(cat "$work/err")" = "0 "
+	take_down
+else
+	skip "huge pages: five one below the other" "$mounted_not"
 fi
 if [ "$(free_kb /dev/shm)" -gt 65536 ]; then
 	runs "$vmmalloc" env
