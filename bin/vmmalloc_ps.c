@@ -2,25 +2,28 @@
 /* vmmalloc_ps.c: vmmalloc ps: every process on a pool. */
 #include "config.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
+#include <wchar.h>
+#include <wctype.h>
 
+#include "os.h"
 #include "vmmalloc.h"
 
 /* A pool, as /proc shows it to others. */
 struct pool {
-	unsigned long long device, inode;
+	unsigned long long inode;
 	uint64_t base, size;
-	uint64_t blocks;    /* of the file, in bytes */
+	uint64_t file_size; /* of the file, if it is open */
+	uint64_t blocks;    /* and those, in bytes */
 	bool has_blocks;
 	uint64_t in_ram;
 	uint64_t is_private; /* of that, this process's own, since a fork(2) */
@@ -30,8 +33,7 @@ struct pool {
 /* A line of /proc/PID/maps, or the first of each mapping in smaps. */
 struct mapping {
 	uint64_t begin, end, offset;
-	char permissions[8];
-	unsigned long long device, inode;
+	unsigned long long inode;
 	const char *path;
 };
 
@@ -39,17 +41,14 @@ static bool
 read_mapping(char *line, struct mapping *mapping)
 {
 	unsigned long long begin, end, offset;
-	unsigned major_number, minor_number;
 	int length = 0;
 
-	if (sscanf(line, "%llx-%llx %7s %llx %x:%x %llu %n", &begin, &end,
-		mapping->permissions, &offset, &major_number, &minor_number,
-		&mapping->inode, &length) != 7)
+	if (sscanf(line, "%llx-%llx %*s %llx %*x:%*x %llu %n", &begin, &end, &offset,
+		&mapping->inode, &length) != 4)
 		return false;
 	mapping->begin = begin;
 	mapping->end = end;
 	mapping->offset = offset;
-	mapping->device = makedev(major_number, minor_number);
 	mapping->path = line + length;
 	line[strcspn(line, "\n")] = '\0';
 	return true;
@@ -58,7 +57,7 @@ read_mapping(char *line, struct mapping *mapping)
 static FILE *
 open_proc(const char *pid, const char *name)
 {
-	char path[64];
+	char path[128];
 
 	snprintf(path, sizeof(path), "/proc/%s/%s", pid, name);
 	return fopen(path, "re");
@@ -89,62 +88,31 @@ may_be_pool(const struct mapping *mapping)
 {
 	const char *slash = strrchr(mapping->path, '/');
 
-	return slash != NULL && strstr(slash, " (deleted)") != NULL &&
-	    (slash[1] == '#' || strncmp(slash, "/.vmmalloc.", 11) == 0);
+	return is_device(mapping) ||
+	    (slash != NULL && strstr(slash, " (deleted)") != NULL &&
+		(slash[1] == '#' || strncmp(slash, "/.vmmalloc.", 11) == 0));
 }
 
-/* Processes at which this user may not look. */
-static unsigned hidden;
-
-/*
- * The pool that the process has mapped: of the files without a name the largest. Where
- * a fork has left holes in it, an offset still says where it begins.
- */
-static bool
-find_pool(const char *pid, struct pool *pool)
+/* Where a descriptor of the process stands; -1 if that cannot be known. */
+static long long
+position_of(const char *pid, const char *fd)
 {
-	FILE *maps = open_proc(pid, "maps");
-	bool is_hidden = maps == NULL && (errno == EACCES || errno == EPERM);
-	struct mapping mapping;
-	bool has_library = false;
-	uint64_t largest = 0, covered = 0;
-	char *line = NULL;
-	size_t room = 0;
+	char name[64];
+	FILE *info;
+	long long position = -1;
 
-	while (maps != NULL && getline(&line, &room, maps) > 0) {
-		if (!read_mapping(line, &mapping))
-			continue;
-		if (strstr(mapping.path, "/libvmmalloc.so") != NULL)
-			has_library = true;
-		/* Private memory, and the place for more, follow without a gap. */
-		if (largest > 0 && mapping.inode == 0 &&
-		    mapping.begin == pool->base + largest)
-			largest += mapping.end - mapping.begin;
-		if (!may_be_pool(&mapping) && !is_device(&mapping))
-			continue;
-		covered = mapping.offset + (mapping.end - mapping.begin);
-		if (covered <= largest)
-			continue;
-		largest = covered;
-		pool->device = mapping.device;
-		pool->inode = mapping.inode;
-		pool->base = mapping.begin - mapping.offset;
-		if (is_device(&mapping))
-			snprintf(pool->dir, PATH_MAX, "%s", mapping.path);
-		else
-			directory_of(mapping.path, pool->dir);
-	}
-	free(line);
-	if (maps != NULL)
-		fclose(maps);
-	pool->size = largest;
-	hidden += is_hidden;
-	return has_library && largest > 0;
+	snprintf(name, sizeof(name), "fdinfo/%.20s", fd);
+	info = open_proc(pid, name);
+	if (info != NULL && fscanf(info, "pos: %lld", &position) != 1)
+		position = -1;
+	if (info != NULL)
+		fclose(info);
+	return position;
 }
 
-/* Its real size and blocks, if the process still has the file open. */
+/* The pool's file, by its mark, if the process still has it open: its inode is not 0. */
 static void
-look_at_file(const char *pid, struct pool *pool)
+find_file(const char *pid, struct pool *pool)
 {
 	char path[64];
 	struct dirent *entry;
@@ -155,15 +123,65 @@ look_at_file(const char *pid, struct pool *pool)
 	dir = opendir(path);
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		if (fstatat(dirfd(dir), entry->d_name, &file, 0) != 0 ||
-		    file.st_ino != pool->inode || file.st_nlink != 0)
+		    (file.st_nlink != 0 && !S_ISCHR(file.st_mode)) ||
+		    position_of(pid, entry->d_name) != VMM_OS_FILE_MARK)
 			continue;
-		pool->size = (uint64_t)file.st_size;
+		pool->inode = file.st_ino;
+		pool->file_size = (uint64_t)file.st_size;
 		pool->blocks = (uint64_t)file.st_blocks * 512;
-		pool->has_blocks = true;
+		pool->has_blocks = S_ISREG(file.st_mode);
 		break;
 	}
 	if (dir != NULL)
 		closedir(dir);
+}
+
+/* Processes at which this user may not look. */
+static unsigned hidden;
+
+/*
+ * Where the process has its pool mapped: the file that was found; if none was, of those
+ * without a name that it has mapped beside the library, the largest. Where a fork has left
+ * holes in it, an offset still says where it begins. The inode alone tells files apart: on
+ * btrfs and overlayfs a mapping has another device than its file.
+ */
+static bool
+find_mapping(const char *pid, struct pool *pool)
+{
+	FILE *maps = open_proc(pid, "maps");
+	struct mapping mapping;
+	bool is_known = pool->inode != 0;
+	uint64_t covered;
+	char *line = NULL;
+	size_t room = 0;
+
+	hidden += maps == NULL && (errno == EACCES || errno == EPERM);
+	while (maps != NULL && getline(&line, &room, maps) > 0) {
+		if (!read_mapping(line, &mapping))
+			continue;
+		if (strstr(mapping.path, "/libvmmalloc.so") != NULL)
+			is_known = true;
+		/* Private memory, and the place for more, follow without a gap. */
+		if (pool->size > 0 && mapping.inode == 0 &&
+		    mapping.begin == pool->base + pool->size)
+			pool->size += mapping.end - mapping.begin;
+		covered = mapping.offset + (mapping.end - mapping.begin);
+		if (!may_be_pool(&mapping) || covered <= pool->size ||
+		    (pool->inode != 0 && mapping.inode != pool->inode))
+			continue;
+		pool->size = covered;
+		pool->base = mapping.begin - mapping.offset;
+		if (is_device(&mapping))
+			snprintf(pool->dir, PATH_MAX, "%s", mapping.path);
+		else
+			directory_of(mapping.path, pool->dir);
+	}
+	free(line);
+	if (maps != NULL)
+		fclose(maps);
+	if (pool->file_size != 0)
+		pool->size = pool->file_size;
+	return is_known && pool->base != 0;
 }
 
 /* Adds up what the process has in RAM of the pool's addresses. */
@@ -279,9 +297,21 @@ why_no_stop(const char *pid)
 static void
 make_printable(char *text)
 {
-	for (; *text != '\0'; text++) {
-		if (iscntrl((unsigned char)*text))
-			*text = '?';
+	mbstate_t state = { 0 };
+
+	while (*text != '\0') {
+		wchar_t wide;
+		size_t length = mbrtowc(&wide, text, strlen(text), &state);
+		bool is_good = length != (size_t)-1 && length != (size_t)-2 &&
+		    iswprint((wint_t)wide);
+
+		if (length == (size_t)-1 || length == (size_t)-2) {
+			memset(&state, 0, sizeof(state));
+			length = 1;
+		}
+		if (!is_good)
+			memset(text, '?', length);
+		text += length;
 	}
 }
 
@@ -293,9 +323,9 @@ print_process(const char *pid)
 	char texts[4][16];
 	FILE *comm;
 
-	if (!find_pool(pid, &pool))
+	find_file(pid, &pool);
+	if (!find_mapping(pid, &pool))
 		return;
-	look_at_file(pid, &pool);
 	look_at_memory(pid, &pool);
 	comm = open_proc(pid, "comm");
 	if (comm != NULL && fgets(command, sizeof(command), comm) != NULL)
@@ -326,11 +356,36 @@ is_process(const struct dirent *entry)
 	return is_number(entry->d_name);
 }
 
+/* Whether /proc leaves out what others run: mount option hidepid, of proc(5). */
+static bool
+leaves_out(void)
+{
+	FILE *mounts = geteuid() != 0 ? fopen("/proc/self/mounts", "re") : NULL;
+	bool is_so = false;
+	char *line = NULL;
+	size_t room = 0;
+
+	while (mounts != NULL && getline(&line, &room, mounts) > 0) {
+		const char *option = strstr(line, "hidepid=");
+
+		/* Of several, one above the other, the last is seen. */
+		if (strstr(line, " /proc proc ") != NULL)
+			is_so = option != NULL && strchr("12ip4", option[8]) != NULL;
+	}
+	free(line);
+	if (mounts != NULL)
+		fclose(mounts);
+	return is_so;
+}
+
 int
 show_processes(void)
 {
 	struct dirent **entries;
-	int count = scandir("/proc", &entries, is_process, by_number);
+	int count;
+
+	setlocale(LC_CTYPE, "");
+	count = scandir("/proc", &entries, is_process, by_number);
 
 	if (count < 0)
 		fail(STATUS_OURS, "/proc: %s", strerror(errno));
@@ -344,5 +399,8 @@ show_processes(void)
 	if (hidden > 0)
 		fprintf(stderr, "vmmalloc: %u processes of others could not be looked"
 		    " at\n", hidden);
+	if (leaves_out())
+		fputs("vmmalloc: /proc leaves out processes of others (mount option"
+		      " hidepid)\n", stderr);
 	return 0;
 }

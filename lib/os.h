@@ -196,7 +196,7 @@ int vmm_os_map_plain(size_t size, void **address);
 
 /*
  * Makes an empty file in directory `dir`: mode 0600, close-on-exec, without a name,
- * its descriptor out of the program's way; and learns about its file system.
+ * its descriptor out of the program's way, marked; and learns about its file system.
  * ENOENT, ENOTDIR, EACCES, EROFS, EMFILE, ... as open(2) says. Where `dir` is no
  * directory, the same as vmm_os_device_open.
  */
@@ -217,6 +217,13 @@ int vmm_os_device_open(const char *path, struct vmm_os_file *file);
  * file system. An errno value, EMFILE: it is closed, and file->fd is -1.
  */
 int vmm_os_file_take(int fd, struct vmm_os_file *file);
+
+/*
+ * A mark by which others know a pool's file (`vmmalloc ps`): where its descriptor stands,
+ * which nothing else uses and proc_pid_fdinfo(5) shows. Does nothing where that fails.
+ */
+#define VMM_OS_FILE_MARK 0x766d6d616cLL /* "vmmal" */
+void vmm_os_file_mark(const struct vmm_os_file *file);
 
 /*
  * Opens the file of that absolute path for appending, or makes it, mode 0600. A symbolic

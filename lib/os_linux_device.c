@@ -104,6 +104,7 @@ vmm_os_device_open(const char *path, struct vmm_os_file *file)
 	if (error != 0)
 		return error;
 	file->fs = fs;
+	vmm_os_file_mark(file);
 	error = lock_for_us(file->fd);
 	if (error == 0 && (file->device != it.st_dev || file->inode != it.st_ino))
 		error = EAGAIN;

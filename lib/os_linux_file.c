@@ -134,6 +134,12 @@ vmm_os_file_take(int fd, struct vmm_os_file *file)
 	return 0;
 }
 
+void
+vmm_os_file_mark(const struct vmm_os_file *file)
+{
+	vmm_sys.lseek(file->fd, VMM_OS_FILE_MARK, SEEK_SET);
+}
+
 /* Whether a file's pages are the device itself: statx(2), Linux 5.8. */
 static bool
 is_dax_file(int fd)
@@ -213,9 +219,11 @@ vmm_os_file_create(const char *dir, struct vmm_os_file *file)
 
 	if (error == ENOTDIR)
 		return vmm_os_device_open(dir, file);
-	if (error == 0)
-		learn_fs(file->fd, &file->fs);
-	return error;
+	if (error != 0)
+		return error;
+	learn_fs(file->fd, &file->fs);
+	vmm_os_file_mark(file);
+	return 0;
 }
 
 bool

@@ -71,7 +71,7 @@ vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t limit,
 
 	*begin = *end = limit;
 	if (data < 0 && errno == ENXIO)
-		return;
+		return; /* The descriptor stands where it stood. */
 	/* A file system that cannot tell has data everywhere. */
 	if (data < (off_t)from)
 		data = (off_t)from;
@@ -80,6 +80,7 @@ vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t limit,
 		*begin = (size_t)data;
 	if (hole > data && (size_t)hole < limit)
 		*end = (size_t)hole;
+	vmm_os_file_mark(file);
 }
 
 int

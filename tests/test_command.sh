@@ -276,12 +276,50 @@ print("ready", flush=True)
 sys.stdin.read()
 os.close(w)
 os.waitpid(pid, 0)'
+	shows "ps: after a child got a pool of its own" \
+		"python3  *512M  *$size  *$size  *[0-9.]*[BKM] yes *" -f 2 python3 -c '
+import os, sys
+held = [bytearray(1000) for i in range(20000)]
+if os.fork() == 0:
+    os._exit(0)
+os.wait()
+print("ready", flush=True)
+sys.stdin.read()'
 	shows "ps: a descriptor that was closed" \
 		"python3  *512M  *-  *$size  *0B yes *" python3 -c '
 import os, sys
 os.closerange(3, 2000)
 print("ready", flush=True)
 sys.stdin.read()'
+	shows "ps: beside a larger file of the program's own" \
+		"python3  *512M  *$size  *$size  *0B yes *" python3 -c '
+import mmap, os, sys
+fd = os.open(sys.argv[1], os.O_TMPFILE | os.O_RDWR)
+os.ftruncate(fd, 1 << 30)
+map = mmap.mmap(fd, 1 << 30)
+print("ready", flush=True)
+sys.stdin.read()' "$pool_dir"
+	shows "ps: a name that a terminal would obey" \
+		"a?\[31m???b  *512M  *$size  *$size  *0B yes *" python3 -c '
+import sys
+with open("/proc/self/comm", "wb") as comm:
+    comm.write(b"a\033[31m\233\302\233b")
+print("ready", flush=True)
+sys.stdin.read()'
+	if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null 2>&1 &&
+		unshare -m mount -t proc -o hidepid=2 proc /proc 2>/dev/null; then
+		runs unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc &&
+			exec setpriv --reuid 65534 --clear-groups "$0" ps' "$vmmalloc"
+		expect "ps: says that /proc hides what others run" grep -q \
+			'/proc leaves out processes of others' "$work/err"
+		runs setpriv --reuid 65534 --clear-groups "$vmmalloc" ps
+		expect "ps: and not where it does not" sh -c "
+			! grep 'leaves out' '$work/err' && grep 'could not be looked at' \
+			'$work/err'"
+	else
+		skip "ps: says that /proc hides what others run" \
+			"needs root, setpriv and unshare"
+	fi
 else
 	skip "ps: python3" "no python3 here"
 fi
