@@ -74,16 +74,12 @@ static void
 look_at_place(struct place *place)
 {
 	size_t size = 2 * MIB;
-	int error = vmm_os_file_create(place->dir, &place->file);
 	void *map;
 
-	if (error != 0)
-		fail(1, "%s: %s: no pool can be made there", place->dir,
-		    strerror(error));
 	vmm_os_file_room(&place->file, &place->room);
 	if (place->file.fs.maps_reserve)
 		place->room.free_bytes = memory("HugePages_Free:") *
-		    memory("Hugepagesize:");
+		    place->file.fs.page_size;
 	read_huge_option(place);
 	if (size < place->file.fs.page_size)
 		size = place->file.fs.page_size;
@@ -105,10 +101,34 @@ look_at_place(struct place *place)
 	    place->reserve_error == 0 && try_sharing(place);
 }
 
+/* A directory, and no file can be made in it: read-only, another user's, /proc. */
+static void
+show_no_file(const char *dir, const char *fs, int error)
+{
+	printf("directory:      %s\n", dir);
+	printf("file system:    %s\n", fs);
+	printf("advice:         no pool can be here: no file can be made (%s)\n",
+	    strerror(error));
+}
+
 static bool
 is_named(const struct place *place, const char *fs)
 {
 	return strcmp(place->file.fs.name, fs) == 0;
+}
+
+static const char *
+memory_of(const struct place *place)
+{
+	if (place->file.fs.maps_reserve)
+		return "huge pages";
+	if (place->file.fs.is_dax)
+		return "the device itself (DAX)";
+	if (place->file.fs.reserve_allocates || is_named(place, "ramfs"))
+		return "page cache, without a disk";
+	if (is_named(place, "overlay"))
+		return "page cache, as the upper file system has it";
+	return "page cache, written back to a disk";
 }
 
 /* The one line. */
@@ -139,6 +159,10 @@ advice(const struct place *place)
 		    ? "good: memory with large pages"
 		    : "good, and faster with large pages: a tmpfs mounted with"
 		      " huge=always";
+	if (is_named(place, "overlay"))
+		return "works; but large pages, and what else the file systems below"
+		       " can do, is not had through overlayfs: a volume of its own,"
+		       " or /dev/shm, is better";
 	if (is_named(place, "btrfs"))
 		return "works, slowly: btrfs asks for room at each write; xfs shares"
 		       " blocks as well";
@@ -187,14 +211,19 @@ show_place(const char *dir)
 	struct place place = { .dir = dir };
 	const struct vmm_os_fs *fs = &place.file.fs;
 	char text[16];
+	int error = vmm_os_file_create(dir, &place.file);
+	const char *name = error == 0 ? fs->name : vmm_os_fs_name(dir);
 
+	if (name == NULL || error == ENOTDIR)
+		fail(1, "%s: %s", dir, strerror(error));
+	if (error != 0) {
+		show_no_file(dir, name, error);
+		return 1;
+	}
 	look_at_place(&place);
 	printf("directory:      %s\n", dir);
 	printf("file system:    %s\n", fs->name);
-	printf("memory:         %s\n", fs->maps_reserve ? "huge pages"
-	    : fs->is_dax ? "the device itself (DAX)"
-	    : fs->reserve_allocates ? "page cache, without a disk"
-				    : "page cache, written back to a disk");
+	printf("memory:         %s\n", memory_of(&place));
 	printf("huge pages:     ");
 	if (fs->maps_reserve || fs->device_bytes != 0)
 		printf("all, of %s\n", human(fs->page_size, text));

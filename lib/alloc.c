@@ -150,11 +150,12 @@ vmm_alloc_other_usable_size(void *block)
 	return libc.usable_size != NULL ? libc.usable_size(block) : 0;
 }
 
-void
+bool
 vmm_alloc_find_others(void)
 {
 	VMM_LOG_ENTER();
 	*(void **)&libc.free = dlsym(RTLD_NEXT, "free");
 	*(void **)&libc.realloc = dlsym(RTLD_NEXT, "realloc");
 	*(void **)&libc.usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
+	return libc.free != NULL;
 }

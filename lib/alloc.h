@@ -44,7 +44,10 @@ void vmm_alloc_other_free(void *block);
 void *vmm_alloc_other_realloc(void *block, size_t size);
 size_t vmm_alloc_other_usable_size(void *block);
 
-/* Finds libc's own functions for those; called once, when libc is set up. */
-void vmm_alloc_find_others(void);
+/*
+ * Finds libc's own functions for those; called once, when libc is set up. False if there
+ * are none behind the library: libc comes first, and nobody calls the library's functions.
+ */
+bool vmm_alloc_find_others(void);
 
 #endif

@@ -19,13 +19,20 @@
 int __register_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void), void *library);
 
+/* Where a shared library is linked with this one, and the program is not. */
+static const char behind_libc[] = "libvmmalloc: is behind libc, and so without effect:"
+    " link the program itself with -lvmmalloc, or preload the library\n";
+
 /* Opens the pool before main at the latest: a bad environment is said at start. */
 static void __attribute__((constructor))
 start(void)
 {
+	if (!vmm_alloc_find_others()) {
+		vmm_os_write_error(behind_libc, sizeof(behind_libc) - 1);
+		return;
+	}
 	je_free(je_malloc(1));
 	vmm_profile_start((void *)malloc);
-	vmm_alloc_find_others();
 }
 
 #ifdef VMMALLOC_DEBUG

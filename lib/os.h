@@ -202,6 +202,9 @@ int vmm_os_map_plain(size_t size, void **address);
  */
 int vmm_os_file_create(const char *dir, struct vmm_os_file *file);
 
+/* What kind of file system that path is on; NULL if there is no such path. */
+const char *vmm_os_fs_name(const char *path);
+
 /*
  * Opens a character device of memory (kernel documentation, ABI, sysfs-bus-dax) as the
  * file, for this process and its children alone: EBUSY while another has it. ENOTDIR

@@ -168,6 +168,8 @@ name_of_fs(unsigned long type)
 		{ BTRFS_SUPER_MAGIC, "btrfs" }, { F2FS_SUPER_MAGIC, "f2fs" },
 		{ OVERLAYFS_SUPER_MAGIC, "overlay" }, { NFS_SUPER_MAGIC, "nfs" },
 		{ 0x2fc12fc1, "zfs" }, { 0x65735546, "fuse" },
+		{ RAMFS_MAGIC, "ramfs" }, { PROC_SUPER_MAGIC, "proc" },
+		{ SYSFS_MAGIC, "sysfs" },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -175,6 +177,21 @@ name_of_fs(unsigned long type)
 			return names[i].name;
 	}
 	return "another kind";
+}
+
+const char *
+vmm_os_fs_name(const char *path)
+{
+	VMM_LOG_ENTER();
+	int fd = vmm_sys.openat(AT_FDCWD, path, O_PATH | O_CLOEXEC, 0);
+	struct statfs stat;
+	const char *name = NULL;
+
+	if (fd >= 0 && vmm_sys.fstatfs(fd, &stat) == 0)
+		name = name_of_fs((unsigned long)stat.f_type);
+	if (fd >= 0)
+		vmm_sys.close(fd);
+	return name;
 }
 
 /* Copy-on-write would need new blocks, and fail, at a rewrite. */

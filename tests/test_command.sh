@@ -370,9 +370,27 @@ mounted=$work/none
 runs "$vmmalloc" check "$work/none"
 expect "check: no such directory" sh -c "test $status -eq 1 &&
 	grep -q '^vmmalloc: $work/none: No such file or directory' '$work/err'"
-# Not every file system reserves: where procfs stands for those that cannot.
-runs "$vmmalloc" check /proc
-expect "check: where no pool can be" test $status -eq 1
+mounted=/proc
+checked /proc 1 "file system:  *proc" "advice:  *no pool can be here: no file can be made"
+# What lies above another file system, and what keeps no count of blocks.
+if [ "$(id -u)" -eq 0 ] && mkdir "$work/below" "$work/ramfs" "$work/layers" &&
+	mount -t ramfs none "$work/ramfs" && mounts="$work/ramfs $mounts" &&
+	mount -t tmpfs -o size=300M none "$work/below" && mounts="$work/below $mounts" &&
+	mkdir "$work/below/upper" "$work/below/work" && mount -t overlay -o \
+	"lowerdir=$work/layers,upperdir=$work/below/upper,workdir=$work/below/work" \
+	none "$work/layers" 2>/dev/null && mounts="$work/layers $mounts"; then
+	mounted=$work/layers
+	checked overlay 0 "file system:  *overlay" "memory: .*the upper file system" \
+		"free space:  *300M" "reserves:  *yes" "shares blocks:  *no" \
+		"advice:  *works; but large pages, .* not had through overlayfs"
+	runs "$vmmalloc" -d "$mounted" -s 64M "$programs/churn" 1000
+	expect "and a program runs there" test $status -eq 0
+	mounted=$work/ramfs
+	checked ramfs 1 "file system:  *ramfs" "memory: .*without a disk" \
+		"reserves:  *Operation not supported" "advice:  *no pool can be here"
+else
+	skip "check overlay, ramfs" "needs root to mount them"
+fi
 
 # Completion.
 if command -v bash >/dev/null 2>&1; then

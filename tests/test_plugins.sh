@@ -64,6 +64,37 @@ for variant in $(variants); do
 	comment "$work/out"
 	expect "$variant: and works in one that has" \
 		on_pool "$variant" "$work/opens" "$work/linked.so"
+
+	# The program is not linked with the library, but that with what is: libc is first.
+	cat >"$work/behind.c" <<-'END'
+		#include <stdlib.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		void plugin_free(void *block);
+		char *plugin_block(size_t size);
+		int main(void) {
+			int status = 1;
+			plugin_free(malloc(1000));
+			free(plugin_block(1000));
+			if (fork() == 0) {
+				free(plugin_block(1000));
+				_exit(0);
+			}
+			wait(&status);
+			return status;
+		}
+	END
+	$CC -o "$work/behind" "$work/behind.c" "$work/linked.so" \
+		-Wl,-rpath-link,"$directory" || exit 99
+	env VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M "$work/behind" \
+		>"$work/out" 2>&1
+	status=$?
+	expect "$variant: behind libc it is without effect, and the program runs" \
+		test $status -eq 0
+	expect "$variant: and is told so" grep -q \
+		'^libvmmalloc: is behind libc, and so without effect: link the program' "$work/out"
+	expect "$variant: preloaded, it is first" on_pool "$variant" "$work/behind"
+	expect "$variant: and says nothing" test ! -s "$work/expect"
 done
 
 # dlopen(3) has to see who calls it, also where nothing is optimized.
