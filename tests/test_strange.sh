@@ -181,6 +181,9 @@ calls() {
 		strange "fallocate forbidden later, $error" "$1" fallocate $error
 	done
 	strange "no process more" "$1" clone
+	VMMALLOC_POOL_SIZE=400M on_pool "$1" timeout -s KILL 60 "$programs/timer" 256 \
+		>"$work/tap" 2>&1
+	tap "$work/tap" "a profiler's timer, $1"
 }
 
 memory() {
