@@ -50,10 +50,14 @@ fills_up() {
 full, which takes too long on a disk: needs 2 GiB in /dev/shm for its image"
 		return
 	fi
-	full_on "$1" release "$programs/full_disk" "$mounted"
-	tap "$work/tap" "$1, fills up"
-	full_on "$1" release "$programs/holes" "$mounted"
-	tap "$work/tap" "$1, gives back"
+	for variant in $(variants); do
+		full_on "$1" "$variant" "$programs/full_disk" "$mounted"
+		tap "$work/tap" "$1, fills up, $variant"
+		full_on "$1" "$variant" "$programs/holes" "$mounted"
+		tap "$work/tap" "$1, gives back, $variant"
+		# The room is the same.
+		[ "$1" = tmpfs ] || break
+	done
 }
 
 for type in tmpfs "tmpfs huge=always" ext4 xfs btrfs hugetlbfs; do
