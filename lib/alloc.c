@@ -71,24 +71,40 @@ vmm_alloc_fail(size_t size)
 	return NULL;
 }
 
-/*
- * libc reads what is before a block of its own, and ends the process with a message if it
- * is none; where there is no memory at all that would be a signal.
- */
 #ifdef VMMALLOC_DEBUG
+/* What glibc's mallinfo2(3) returns; older headers have none. */
+struct libc_info {
+	size_t from_system, others[3], mapped, more[5];
+};
+static struct libc_info (*libc_info)(void);
+
+/*
+ * libc reads what is before a block of its own, and most often ends the process with a
+ * message if it is none; where there is no memory, or its block would be elsewhere, with a
+ * signal. As a rule libc has never given any.
+ */
 static void
 check_other(const char *what, const void *block)
 {
 	size_t header_size = 2 * sizeof(size_t);
+	const char *why = NULL;
 	struct vmm_text text;
 
-	if (vmm_os_is_readable((const char *)block - header_size, header_size))
+	if (!vmm_os_is_readable((const char *)block - header_size, header_size)) {
+		why = ": there is no memory at that address";
+	} else if (libc_info != NULL) {
+		struct libc_info info = libc_info();
+
+		if (info.from_system == 0 && info.mapped == 0)
+			why = ": not of the pool, and libc has given no block";
+	}
+	if (why == NULL)
 		return;
 	vmm_text_clear(&text);
 	vmm_text_str(&text, what);
 	vmm_text_str(&text, " of ");
 	vmm_text_pointer(&text, block);
-	vmm_text_str(&text, ": there is no memory at that address");
+	vmm_text_str(&text, why);
 	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, text.data));
 	vmm_fatal_abort(text.data);
 }
@@ -108,10 +124,10 @@ vmm_alloc_other_free(void *block)
 		vmm_block_free(block);
 		return;
 	}
+	check_other("free", block);
 	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "free of "),
 	    vmm_text_pointer(line, block), vmm_text_str(line,
 		": not of the pool, left to libc"));
-	check_other("free", block);
 	if (libc.free != NULL)
 		libc.free(block);
 	errno = saved_errno;
@@ -157,5 +173,8 @@ vmm_alloc_find_others(void)
 	*(void **)&libc.free = dlsym(RTLD_NEXT, "free");
 	*(void **)&libc.realloc = dlsym(RTLD_NEXT, "realloc");
 	*(void **)&libc.usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
+#ifdef VMMALLOC_DEBUG
+	*(void **)&libc_info = dlsym(RTLD_NEXT, "mallinfo2");
+#endif
 	return libc.free != NULL;
 }

@@ -70,6 +70,12 @@ main(int argc, char **argv)
 		static char zeroes[64] __attribute__((aligned(16)));
 
 		free(name(zeroes + 32));
+	} else if (strcmp(what, "free-chunk") == 0) {
+		/* By what is in front of it, of an arena of libc's that is not there. */
+		static size_t words[16] __attribute__((aligned(4096)));
+
+		words[7] = 0x125;
+		free(name(words + 8));
 	} else if (strcmp(what, "free-nowhere") == 0) {
 		free(name((void *)(uintptr_t)0x1000));
 	} else if (strcmp(what, "realloc-nowhere") == 0) {
