@@ -18,7 +18,7 @@ const char usage[] =
     "  -s SIZE     how large it is: bytes, or a number and one of K, M, G, T\n"
     "              (VMMALLOC_POOL_SIZE, or a quarter of what is free there)\n"
     "  -f 0|1|2|3  what becomes of it at fork(2) (VMMALLOC_FORK, or 1)\n"
-    "  -g [LEVEL]  the debug variant; LEVEL 1 to 4: with a trace on stderr\n"
+    "  -g [LEVEL]  the debug variant; LEVEL 0 to 4: a trace on stderr, 0 for none\n"
     "  -l FILE     the trace goes there; implies -g, and level 2 without -S\n"
     "  -S          statistics at exit; implies -g\n"
     "  -h, --help  this\n"
@@ -60,7 +60,7 @@ human(uint64_t bytes, char text[static 16])
 }
 
 uint64_t
-memory(const char *name)
+meminfo(const char *name)
 {
 	FILE *stream = fopen("/proc/meminfo", "r");
 	char line[256];
@@ -83,31 +83,29 @@ is_number(const char *text)
 	    text[strspn(text, "0123456789")] == '\0';
 }
 
-int
-is_written(void)
+void
+flush_output(void)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	fail(STATUS_OURS, "what was to be printed could not be written");
+	if (fflush(stdout) != 0 || ferror(stdout))
+		fail(STATUS_OURS, "what was to be printed could not be written");
 }
 
 int
 main(int argc, char **argv)
 {
 	const char *first = argc > 1 ? argv[1] : "";
-	int status;
+	int status = 0;
 
 	if (strcmp(first, "ps") == 0 && argc == 2) {
-		status = show_processes();
-		return status != 0 ? status : is_written();
-	}
-	if (strcmp(first, "check") == 0 && argc == 3) {
+		show_processes();
+	} else if (strcmp(first, "check") == 0 && argc == 3) {
 		status = show_place(argv[2]);
-		return is_written() != 0 ? STATUS_OURS : status;
-	}
-	if (strcmp(first, "ps") == 0 || strcmp(first, "check") == 0) {
+	} else if (strcmp(first, "ps") == 0 || strcmp(first, "check") == 0) {
 		fputs(usage, stderr);
-		return STATUS_OURS;
+		status = STATUS_OURS;
+	} else {
+		run_command(argc, argv);
 	}
-	run_command(argc, argv);
+	flush_output();
+	return status;
 }

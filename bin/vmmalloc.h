@@ -22,18 +22,22 @@ _Noreturn void fail(int status, const char *format, ...)
 /* A number of bytes for people, in at most 6 columns. */
 const char *human(uint64_t bytes, char text[static 16]);
 
-/* The number behind `name` in /proc/meminfo, in bytes; 0 if there is none. */
-uint64_t memory(const char *name);
+/*
+ * The value of a field of /proc/meminfo, its name with the colon: bytes, of HugePages_...
+ * a number of pages. 0 if there is no such field.
+ */
+uint64_t meminfo(const char *name);
 
 /* Whether it is digits, and nothing else. */
 bool is_number(const char *text);
 
-/* 0 if all that was printed could be written; or the status, behind a message. */
-int is_written(void);
+/* Flushes stdout; if that cannot be written, ends with STATUS_OURS, behind a message. */
+void flush_output(void);
 
-/* The commands: what main returns. `run_command` becomes the command, or ends. */
+/* The commands. `run_command` becomes the command, or ends; `show_place` returns the
+ * status: 1 where no pool can be. */
 _Noreturn void run_command(int argc, char **argv);
-int show_processes(void);
+void show_processes(void);
 int show_place(const char *dir);
 
 #endif

@@ -78,7 +78,7 @@ look_at_place(struct place *place)
 
 	vmm_os_file_room(&place->file, &place->room);
 	if (place->file.fs.maps_reserve)
-		place->room.free_bytes = memory("HugePages_Free:") *
+		place->room.free_bytes = meminfo("HugePages_Free:") *
 		    place->file.fs.page_size;
 	read_huge_option(place);
 	if (size < place->file.fs.page_size)
@@ -86,6 +86,11 @@ look_at_place(struct place *place)
 	/* Trying would write over what is there. */
 	if (place->file.fs.device_bytes != 0)
 		return;
+	/* Beyond the limit there would be a signal (setrlimit(2), SIGXFSZ). */
+	if (place->room.limit_bytes < size) {
+		place->reserve_error = EFBIG;
+		return;
+	}
 	place->reserve_error = vmm_os_file_resize(&place->file, size);
 	if (place->reserve_error == 0)
 		place->reserve_error = vmm_os_file_reserve(&place->file, NULL, 0,
@@ -139,10 +144,15 @@ advice(const struct place *place)
 
 	if (fs->maps_reserve && place->reserve_error != 0)
 		return "no huge page is free: raise vm.nr_hugepages";
-	if (place->reserve_error != 0)
-		return "no pool can be here: the file system cannot reserve blocks";
+	if (place->room.limit_bytes < VMMALLOC_MIN_POOL)
+		return "the limit of file sizes is too small: a pool needs 14M at"
+		       " least, raise ulimit -f";
 	if (place->room.free_bytes < VMMALLOC_MIN_POOL)
 		return "too little room: a pool needs 14M at least";
+	if (place->reserve_error == EOPNOTSUPP)
+		return "no pool can be here: the file system cannot reserve blocks";
+	if (place->reserve_error != 0)
+		return "no pool can be here: blocks cannot be reserved, see above";
 	if (fs->maps_reserve)
 		return "good for programs that do not fork: large pages, but under"
 		       " VMMALLOC_FORK=1 a child gets a whole copy";
@@ -247,5 +257,6 @@ show_place(const char *dir)
 	printf("advice:         %s\n", advice(&place));
 	vmm_os_file_close(&place.file, NULL, 0);
 	return place.reserve_error != 0 ||
-	    place.room.free_bytes < VMMALLOC_MIN_POOL;
+	    place.room.free_bytes < VMMALLOC_MIN_POOL ||
+	    place.room.limit_bytes < VMMALLOC_MIN_POOL;
 }

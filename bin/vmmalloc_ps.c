@@ -82,7 +82,8 @@ is_device(const struct mapping *mapping)
 	return strncmp(mapping->path, "/dev/dax", 8) == 0;
 }
 
-/* Whether the mapping is of a file that has no name, by those that a pool's had. */
+/* Whether the mapping's path is one that only a pool's file, which has no name, or a
+ * device has. */
 static bool
 may_be_pool(const struct mapping *mapping)
 {
@@ -378,7 +379,7 @@ leaves_out(void)
 	return is_so;
 }
 
-int
+void
 show_processes(void)
 {
 	struct dirent **entries;
@@ -397,10 +398,9 @@ show_processes(void)
 	}
 	free(entries);
 	if (hidden > 0)
-		fprintf(stderr, "vmmalloc: %u processes of others could not be looked"
-		    " at\n", hidden);
+		fprintf(stderr, "vmmalloc: %u processes of other users are not shown:"
+		    " run it as root\n", hidden);
 	if (leaves_out())
-		fputs("vmmalloc: /proc leaves out processes of others (mount option"
-		      " hidepid)\n", stderr);
-	return 0;
+		fputs("vmmalloc: /proc hides processes of other users (mount option"
+		      " hidepid): run it as root\n", stderr);
 }

@@ -31,6 +31,7 @@ set(const char *name, const char *value)
 #define LEAST_SIZE (16 * MIB)
 _Static_assert(LEAST_SIZE >= VMMALLOC_MIN_POOL, "a pool has to be larger");
 
+/* What the options say; NULL: nothing. whole_...: room for an absolute name. */
 struct run {
 	const char *dir;
 	const char *size;
@@ -44,12 +45,10 @@ struct run {
 };
 
 /*
- * Part of what is free in `dir`, and where that has no limit, of memory; all of a device,
- * which nobody else can have. The variable is for all that the command starts, too, and
- * each of these has a pool of that size. A pool takes as it grows, but one of that size has
- * to be free when it begins; from a part as large as a quarter that fails only when three
- * are taken. Where a pool takes everything at its start, as many as there are parts can be
- * there at once: make, its shell, the compiler and what that runs.
+ * The size without -s. The variable holds for each program that the command starts, too,
+ * so it has to be a part of the free space: where a pool grows, that much has to be free
+ * when a program starts; where it takes all its space at its start, there can be as many
+ * programs as there are parts (make, its shell, the compiler and what that runs).
  */
 #define PARTS_GROWING 4
 #define PARTS_FULL 32
@@ -58,6 +57,7 @@ static const char *
 size_for(const char *dir)
 {
 	static char text[32];
+	char free_text[16];
 	struct vmm_os_file file;
 	struct vmm_os_room room;
 	const char *reserve = getenv("VMMALLOC_RESERVE");
@@ -70,9 +70,9 @@ size_for(const char *dir)
 	if (file.fs.device_bytes != 0)
 		parts = 1;
 	else if (file.fs.maps_reserve)
-		room.free_bytes = memory("HugePages_Free:") * file.fs.page_size;
+		room.free_bytes = meminfo("HugePages_Free:") * file.fs.page_size;
 	else if (room.free_bytes == UINT64_MAX)
-		room.free_bytes = memory("MemAvailable:");
+		room.free_bytes = meminfo("MemAvailable:");
 	if (file.fs.maps_reserve || (reserve != NULL && strcmp(reserve, "full") == 0))
 		parts = PARTS_FULL;
 	size = room.free_bytes / parts;
@@ -80,9 +80,9 @@ size_for(const char *dir)
 		size = LEAST_SIZE;
 	size = size / (2 * MIB) * (2 * MIB);
 	if (size > room.free_bytes)
-		fail(STATUS_OURS, "%s: the %llu bytes that are free there are less"
-		    " than a pool needs (16M); name another directory with -d", dir,
-		    (unsigned long long)room.free_bytes);
+		fail(STATUS_OURS, "%s: only %s is free; without -s a pool takes at"
+		    " least 16M. Give -s (at least 14M), or another directory with"
+		    " -d", dir, human(room.free_bytes, free_text));
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)size);
 	return text;
 }
@@ -270,11 +270,6 @@ check_command(const char *place, int depth)
 
 	if (fd < 0)
 		return;
-	if (fstat(fd, &stat) == 0 && gains_privileges(place, &stat) &&
-	    depth == 0)
-		fail(STATUS_CANNOT, "%s: gains privileges when it is executed"
-		    " (set-user-ID, set-group-ID or capabilities), and so takes"
-		    " no library from LD_PRELOAD", place);
 	if (pread(fd, &head, sizeof(head) - 1, 0) > 0 &&
 	    memcmp(head.text, "#!", 2) == 0 && depth < 4) {
 		char *interpreter = head.text + 2 + strspn(head.text + 2, " \t");
@@ -282,6 +277,12 @@ check_command(const char *place, int depth)
 		interpreter[strcspn(interpreter, " \t\n")] = '\0';
 		check_command(interpreter, depth + 1);
 	} else if (memcmp(head.elf.ident, ELFMAG, SELFMAG) == 0) {
+		/* Of a script the interpreter's privileges count (execve(2)). */
+		if (fstat(fd, &stat) == 0 && gains_privileges(place, &stat))
+			fail(STATUS_CANNOT, "%s: gains privileges when it is"
+			    " executed (set-user-ID, set-group-ID or"
+			    " capabilities), and so takes no library from"
+			    " LD_PRELOAD", place);
 		if (!is_our_kind(&head.elf))
 			fail(STATUS_CANNOT, "%s: is for another architecture than "
 			    VMM_LIBRARY, place);
@@ -292,19 +293,19 @@ check_command(const char *place, int depth)
 	close(fd);
 }
 
-/* Ends if the library would refuse what an option says of that variable. */
 static const char *checked_name, *checked_value;
 
 static const char *
 get_checked(const char *name)
 {
-	/* The others, as they may be. */
+	/* The others are good, so that this one alone can be refused. */
 	if (strcmp(name, checked_name) == 0)
 		return checked_value;
 	return strcmp(name, "VMMALLOC_POOL_DIR") == 0 ? "/"
 	    : strcmp(name, "VMMALLOC_POOL_SIZE") == 0 ? "14M" : NULL;
 }
 
+/* Ends if the library would refuse what an option says of that variable. */
 static void
 check_value(char option, const char *name, const char *value)
 {
@@ -325,16 +326,20 @@ check_value(char option, const char *name, const char *value)
 	fail(STATUS_OURS, "-%c%s", option, why);
 }
 
-/* Makes of a path, in `whole`, one that means the same after a chdir(2). */
+/*
+ * Makes of a path, in `whole`, one that means the same after a chdir(2). `name` is the
+ * option's or the variable's that has it.
+ */
 static const char *
-absolute(char option, const char *path, char whole[static PATH_MAX])
+absolute(const char *name, const char *path, char whole[static PATH_MAX])
 {
-	int error = path == NULL || path[0] == '\0' ? ENOENT
-	    : vmm_os_path_absolute(path, whole, PATH_MAX);
+	int error;
 
+	if (path[0] == '\0')
+		fail(STATUS_OURS, "%s is empty; a path is needed", name);
+	error = vmm_os_path_absolute(path, whole, PATH_MAX);
 	if (error != 0)
-		fail(STATUS_OURS, "-%c %s: %s", option, path == NULL ? "" : path,
-		    strerror(error));
+		fail(STATUS_OURS, "%s %s: %s", name, path, strerror(error));
 	return whole;
 }
 
@@ -365,11 +370,11 @@ read_options(int argc, char **argv, struct run *run)
 	while ((option = getopt_long(argc, argv, "+:d:s:f:g::l:Sh", long_options,
 		NULL)) != -1) {
 		switch (option) {
-		case 'd': run->dir = absolute('d', optarg, run->whole_dir); break;
+		case 'd': run->dir = absolute("-d", optarg, run->whole_dir); break;
 		case 's': run->size = optarg; break;
 		case 'f': run->fork = optarg; break;
 		case 'l':
-			run->log_file = absolute('l', optarg, run->whole_log_file);
+			run->log_file = absolute("-l", optarg, run->whole_log_file);
 			run->is_debug = true;
 			break;
 		case 'S': run->is_debug = run->has_stats = true; break;
@@ -379,8 +384,8 @@ read_options(int argc, char **argv, struct run *run)
 				optarg = argv[optind++];
 			set_level(run, optarg);
 			break;
-		case 'h': fputs(usage, stdout); exit(is_written());
-		case 'V': puts("vmmalloc " PACKAGE_VERSION); exit(is_written());
+		case 'h': fputs(usage, stdout); flush_output(); exit(0);
+		case 'V': puts("vmmalloc " PACKAGE_VERSION); flush_output(); exit(0);
 		case ':': fail(STATUS_OURS, "-%c: a value is missing", optopt);
 		default:
 			if (optopt != 0)
@@ -429,13 +434,43 @@ first_of(const char *option, const char *variable, const char *otherwise)
 	return option != NULL ? option : otherwise;
 }
 
+static const char *
+choose_library(bool is_debug)
+{
+	const char *library = built_library(is_debug);
+
+	if (library == NULL)
+		library = is_debug ? VMM_DEBUG_LIBRARY : VMM_LIBRARY;
+	if (is_debug && access(library, R_OK) != 0)
+		fail(STATUS_OURS, "%s: %s; the debug variant is a package of its own:"
+		    " libvmmalloc1-debug, of RPMs libvmmalloc-debug", library,
+		    strerror(errno));
+	return library;
+}
+
+/* The library's variables, for the command and what it starts. */
+static void
+set_variables(const struct run *run)
+{
+	set("VMMALLOC_POOL_DIR", run->dir);
+	set("VMMALLOC_POOL_SIZE",
+	    run->size != NULL ? run->size : size_for(run->dir));
+	if (run->fork != NULL)
+		set("VMMALLOC_FORK", run->fork);
+	if (run->level != NULL)
+		set("VMMALLOC_LOG_LEVEL", run->level);
+	if (run->log_file != NULL)
+		set("VMMALLOC_LOG_FILE", run->log_file);
+	if (run->has_stats)
+		set("VMMALLOC_LOG_STATS", "1");
+}
+
 _Noreturn void
 run_command(int argc, char **argv)
 {
 	static struct run run;
 	char **command = read_options(argc, argv, &run);
 	struct stat stat_of_dir;
-	const char *library;
 	char *place;
 
 	if (command[0] == NULL) {
@@ -443,8 +478,8 @@ run_command(int argc, char **argv)
 		exit(STATUS_OURS);
 	}
 	if (run.dir == NULL)
-		run.dir = absolute('d', first_of(NULL, "VMMALLOC_POOL_DIR", "/dev/shm"),
-		    run.whole_dir);
+		run.dir = absolute("VMMALLOC_POOL_DIR",
+		    first_of(NULL, "VMMALLOC_POOL_DIR", "/dev/shm"), run.whole_dir);
 	if (stat(run.dir, &stat_of_dir) != 0)
 		fail(STATUS_OURS, "%s: %s", run.dir, strerror(errno));
 	if (!S_ISDIR(stat_of_dir.st_mode) && !S_ISCHR(stat_of_dir.st_mode))
@@ -452,25 +487,8 @@ run_command(int argc, char **argv)
 	place = find_command(command[0]);
 	check_command(place, 0);
 	run.size = first_of(run.size, "VMMALLOC_POOL_SIZE", NULL);
-	set("VMMALLOC_POOL_DIR", run.dir);
-	set("VMMALLOC_POOL_SIZE",
-	    run.size != NULL ? run.size : size_for(run.dir));
-	if (run.fork != NULL)
-		set("VMMALLOC_FORK", run.fork);
-	if (run.level != NULL)
-		set("VMMALLOC_LOG_LEVEL", run.level);
-	if (run.log_file != NULL)
-		set("VMMALLOC_LOG_FILE", run.log_file);
-	if (run.has_stats)
-		set("VMMALLOC_LOG_STATS", "1");
-	library = built_library(run.is_debug);
-	if (library == NULL)
-		library = run.is_debug ? VMM_DEBUG_LIBRARY : VMM_LIBRARY;
-	if (run.is_debug && access(library, R_OK) != 0)
-		fail(STATUS_OURS, "%s: %s; the debug variant is a package of its own:"
-		    " libvmmalloc1-debug, of RPMs libvmmalloc-debug", library,
-		    strerror(errno));
-	preload(library);
+	set_variables(&run);
+	preload(choose_library(run.is_debug));
 	execv(place, command);
 	if (errno == ENOEXEC)
 		run_by_shell(place, command);

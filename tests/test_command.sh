@@ -102,7 +102,7 @@ if file_system tmpfs 128M; then
 	comment "$work/out" "$work/err"
 	rm "$work/held" "$work/wait"
 	head -c 120M /dev/zero >"$mounted/filler"
-	fails 125 "too little" "$mounted: the 8388608 bytes that are free" \
+	fails 125 "too little" "$mounted: only 8M is free; without -s a pool takes at least 16M" \
 		"$vmmalloc" -d "$mounted" true
 	take_down
 else
@@ -139,7 +139,9 @@ fails 126 "a directory as command" "$work: is no program that" \
 	"$vmmalloc" -s 64M "$work"
 fails 125 "no such option" "-x: no such option" "$vmmalloc" -x true
 fails 125 "no such long option" "--fork: no such option" "$vmmalloc" --fork true
-fails 125 "an empty directory" "-d : No such file" "$vmmalloc" -d '' true
+fails 125 "an empty variable" "VMMALLOC_POOL_DIR is empty; a path is needed" \
+	env VMMALLOC_POOL_DIR= "$vmmalloc" true
+fails 125 "an empty directory" "-d is empty; a path is needed" "$vmmalloc" -d '' true
 fails 125 "a value is missing" "-s: a value is missing" "$vmmalloc" -s
 runs "$vmmalloc"
 expect "no command: the usage" sh -c "
@@ -223,6 +225,19 @@ if [ "$(id -u)" -eq 0 ]; then
 	chmod 2755 "$work/suid"
 	fails 126 "a set-group-ID command" "$work/suid: gains privileges" \
 		"$vmmalloc" -s 64M "$work/suid"
+	# Of a script it is the interpreter that has them.
+	chown 65534:0 "$work/suid"
+	chmod 4755 "$work/suid"
+	printf '#!%s\n' "$work/suid" >"$work/by_suid"
+	chmod 755 "$work/by_suid"
+	fails 126 "a script for a set-user-ID interpreter" "$work/suid: gains privileges" \
+		"$vmmalloc" -s 64M "$work/by_suid"
+	printf '#!/bin/sh\necho ran\n' >"$work/suid_script"
+	chown 65534 "$work/suid_script"
+	chmod 4755 "$work/suid_script"
+	runs "$vmmalloc" -d "$pool_dir" -s 64M "$work/suid_script"
+	expect "a set-user-ID script, which has no privileges" \
+		test "$status $(cat "$work/out")" = "0 ran"
 else
 	skip "a set-user-ID command" "needs root to make one"
 fi
@@ -311,10 +326,10 @@ sys.stdin.read()'
 		runs unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc &&
 			exec setpriv --reuid 65534 --clear-groups "$0" ps' "$vmmalloc"
 		expect "ps: says that /proc hides what others run" grep -q \
-			'/proc leaves out processes of others' "$work/err"
+			'/proc hides processes of other users .*run it as root' "$work/err"
 		runs setpriv --reuid 65534 --clear-groups "$vmmalloc" ps
 		expect "ps: and not where it does not" sh -c "
-			! grep 'leaves out' '$work/err' && grep 'could not be looked at' \
+			! grep 'hidepid' '$work/err' && grep 'are not shown: run it as root' \
 			'$work/err'"
 	else
 		skip "ps: says that /proc hides what others run" \
@@ -366,6 +381,13 @@ place xfs 400M "" 0 "file system:  *xfs" "shares blocks:  *yes" \
 place btrfs 400M "" 0 "file system:  *btrfs" "advice:  *works, slowly"
 place hugetlbfs 64M "" 0 "file system:  *hugetlbfs" "huge pages:  *all, of 2M" \
 	"advice:  *good for programs that do not fork"
+# Under a limit of the size of files: no signal.
+for limit in 1024 20480; do
+	runs sh -c "ulimit -f $limit; exec '$vmmalloc' check '$work'"
+	expect "check under ulimit -f $limit: no pool can be" test $status -eq 1
+	expect "check under ulimit -f $limit: why" grep -q \
+		'^advice:  *the limit of file sizes is too small: .*raise ulimit -f' "$work/out"
+done
 mounted=$work/none
 runs "$vmmalloc" check "$work/none"
 expect "check: no such directory" sh -c "test $status -eq 1 &&
