@@ -6,15 +6,15 @@
 #include "text.h"
 
 /*
- * Prints `message` to stderr and ends the process with status 1, running no
- * exit handlers and leaving no core: the user's environment is wrong, at start.
- * Async-signal-safe.
+ * Prints `message` to stderr, and in the debug variant to VMMALLOC_LOG_FILE as well, and
+ * ends the process with status 1, running no exit handlers and leaving no core: the
+ * user's environment is wrong, at start. Async-signal-safe.
  */
 _Noreturn void vmm_fatal_setup(const struct vmm_text *message);
 
 /*
- * Prints "Error (libvmmalloc): ", `what` and a newline to stderr and aborts the
- * process: going on would corrupt memory. Async-signal-safe.
+ * The same with "Error (libvmmalloc): ", `what` and a newline, and aborts the process:
+ * going on would corrupt memory. Async-signal-safe.
  */
 _Noreturn void vmm_fatal_abort(const char *what);
 

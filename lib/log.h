@@ -66,18 +66,19 @@ void vmm_log_call(const struct vmm_log_place *place,
  * Where lines go (log_file.c): to stderr, or to the file that VMMALLOC_LOG_FILE
  * names. `open` is called once, before the first line: 0, or what open(2) says;
  * EPERM or EMLINK for a file of another user's, or one with several names; ELOOP for
- * a name that another user's symbolic link stands for. `write` puts one or several
+ * a name that is another user's symbolic link; EBADF for the number of a descriptor that
+ * is not open (/dev/fd/N). `write` puts one or several
  * whole lines there; what cannot be written is lost. Both may be called by any
  * thread, in any child, and in any state of its descriptors. errno may change.
  */
 int vmm_log_open(const char *name);
+void vmm_log_write(const char *data, size_t length);
 
 /*
  * From now on what is for stderr reaches it also when the program has closed it, as many do
  * at exit. Called once, where anything is asked for.
  */
 void vmm_log_keep_stderr(void);
-void vmm_log_write(const char *data, size_t length);
 
 /* Writes to stderr, and to the file as well if there is one. */
 void vmm_log_say(const char *data, size_t length);

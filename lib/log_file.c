@@ -36,9 +36,12 @@ static struct {
 	struct vmm_os_file file;
 } own_stderr;
 
+/* This thread is in the midst of a line. */
+static __thread volatile bool is_writing __attribute__((tls_model("initial-exec")));
+
 /*
- * Not a mutex, since a child may be born while another thread of its parent has it:
- * the lock of a process that this one is not is nobody's any more.
+ * Not a mutex: a child of fork(2) inherits the lock taken, but not the thread that took
+ * it. A lock that holds another process's ID counts as free.
  */
 static void
 lock(void)
@@ -74,9 +77,9 @@ open_file(void)
 	return vmm_os_log_open(target.path, &target.file);
 }
 
-/* Has the file opened that the next line belongs in. False if that cannot be. */
+/* Opens the file if it is closed, or is the parent's. False if that fails. */
 static bool
-is_open(void)
+ensure_open(void)
 {
 	bool is_own = vmm_os_file_is_own(&target.file);
 
@@ -121,10 +124,18 @@ write_file(const char *data, size_t length)
 		vmm_os_number_write(&target.file, target.number, data, length);
 		return;
 	}
+	/* A signal's handler that forks has interrupted this thread: it has the lock. */
+	if (is_writing) {
+		if (vmm_os_file_is_own(&target.file))
+			vmm_os_log_write(&target.file, data, length);
+		return;
+	}
+	is_writing = true;
 	lock();
-	if (is_open())
+	if (ensure_open())
 		vmm_os_log_write(&target.file, data, length);
 	unlock();
+	is_writing = false;
 }
 
 static void

@@ -149,6 +149,10 @@ expect "through a pipe: each is whole" whole "$work/pipe"
 
 # Forks.
 log=$work/forks
+traced 4 timeout -s KILL 100 "$programs/trace" handlers 200
+status=$?
+expect "a handler that forks in the midst of a line" test $status -eq 0
+rm "$log"
 traced 4 "$programs/trace" forks 20 2000
 expect "twenty forks, one file: each line is whole" whole "$log"
 log=$work/own-

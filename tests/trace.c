@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,6 +125,34 @@ run_silent_forks(size_t nforks)
 	}
 }
 
+/* A signal's handler forks, whatever the thread is doing; a line, as a rule. */
+static volatile sig_atomic_t nhandled;
+
+static void
+fork_in_handler(int number)
+{
+	pid_t pid = fork();
+
+	(void)number;
+	if (pid == 0)
+		_exit(0);
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		_exit(1);
+	nhandled++;
+}
+
+static void
+run_handlers(int nhandlers)
+{
+	struct sigaction action = { .sa_handler = fork_in_handler, .sa_flags = SA_RESTART };
+	struct itimerval often = { { 0, 1000 }, { 0, 1000 } };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	while (nhandled < nhandlers)
+		free(malloc(100));
+}
+
 /* As a daemon does: all descriptors closed, and numbers given to something else. */
 static void
 close_all(const char *path)
@@ -166,6 +196,8 @@ main(int argc, char **argv)
 		run_forks(first, second);
 	else if (strcmp(what, "silent-forks") == 0)
 		run_silent_forks(first);
+	else if (strcmp(what, "handlers") == 0)
+		run_handlers((int)first);
 	else if (strcmp(what, "close") == 0)
 		close_all(argv[2]);
 	else if (strcmp(what, "chdir") == 0 && chdir("/") == 0)
