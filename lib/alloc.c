@@ -20,6 +20,7 @@ static struct {
 	size_t (*usable_size)(void *);
 } libc;
 
+#ifdef VMMALLOC_DEBUG
 static size_t failures;
 
 size_t
@@ -28,6 +29,7 @@ vmm_alloc_failures(void)
 	VMM_LOG_ENTER();
 	return __atomic_load_n(&failures, __ATOMIC_RELAXED);
 }
+#endif
 
 void *
 vmm_alloc_refuse_alignment(size_t alignment)
@@ -64,7 +66,9 @@ vmm_alloc_fail(size_t size)
 {
 	VMM_LOG_ENTER();
 	errno = ENOMEM;
+#ifdef VMMALLOC_DEBUG
 	__atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
+#endif
 	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "no room for "),
 	    vmm_text_uint(line, size), vmm_text_str(line, " bytes"));
 	(void)size;
@@ -98,8 +102,12 @@ check_other(const char *what, const void *block)
 		if (info.from_system == 0 && info.mapped == 0)
 			why = ": not of the pool, and libc has given no block";
 	}
-	if (why == NULL)
+	if (why == NULL) {
+		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, what),
+		    vmm_text_str(line, " of "), vmm_text_pointer(line, block),
+		    vmm_text_str(line, ": not of the pool, left to libc"));
 		return;
+	}
 	vmm_text_clear(&text);
 	vmm_text_str(&text, what);
 	vmm_text_str(&text, " of ");
@@ -120,14 +128,11 @@ vmm_alloc_other_free(void *block)
 
 	if (block == NULL)
 		return;
-	if (vmm_jehost_has(block)) {
+	if (vmm_jehost_owns(block)) {
 		vmm_block_free(block);
 		return;
 	}
 	check_other("free", block);
-	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "free of "),
-	    vmm_text_pointer(line, block), vmm_text_str(line,
-		": not of the pool, left to libc"));
 	if (libc.free != NULL)
 		libc.free(block);
 	errno = saved_errno;
@@ -137,7 +142,7 @@ void *
 vmm_alloc_other_realloc(void *block, size_t size)
 {
 	VMM_LOG_ENTER();
-	bool is_jemallocs = vmm_jehost_has(block);
+	bool is_jemallocs = vmm_jehost_owns(block);
 
 	if (is_jemallocs && size == 0) {
 		vmm_block_free(block);
@@ -160,7 +165,7 @@ vmm_alloc_other_usable_size(void *block)
 	VMM_LOG_ENTER();
 	if (block == NULL)
 		return 0;
-	if (vmm_jehost_has(block))
+	if (vmm_jehost_owns(block))
 		return vmm_block_malloc_usable_size(block);
 	check_other("malloc_usable_size", block);
 	return libc.usable_size != NULL ? libc.usable_size(block) : 0;

@@ -6,13 +6,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/*
- * Everything here may be called by any thread and is reached only after the fast
- * path has failed: jemalloc returned NULL, or a pointer is not the pool's.
- */
+/* What is here may be called by any thread, unless it says otherwise. */
 
+#ifdef VMMALLOC_DEBUG
 /* How many allocations have failed for want of room. */
 size_t vmm_alloc_failures(void);
+#endif
 
 /* An alignment that none of the functions takes: NULL and EINVAL; the trace says why. */
 void *vmm_alloc_refuse_alignment(size_t alignment);
@@ -20,10 +19,11 @@ void *vmm_alloc_refuse_alignment(size_t alignment);
 /* More bytes than a number can be, `count` times `size` or a little more: NULL, ENOMEM. */
 void *vmm_alloc_refuse_size(size_t count, size_t size);
 
-/* No room for `size` bytes: the same with ENOMEM, counted, and said in the trace. */
+/* No room for `size` bytes: NULL and ENOMEM; counted and traced in the debug variant. */
 void *vmm_alloc_fail(size_t size);
 
-/* What jemalloc gave for `size` bytes: it has set errno, and the rest is for people. */
+/* Returns `block`. The debug variant counts and traces a NULL of jemalloc's, which has set
+ * errno. */
 static inline void *
 vmm_alloc_checked(void *block, size_t size)
 {
@@ -36,9 +36,12 @@ vmm_alloc_checked(void *block, size_t size)
 }
 
 /*
- * What to do with a pointer that is not the pool's: NULL is fine with all three; blocks
- * from extents of the program's own are jemalloc's like those of the pool; others came
- * from libc's own allocator (RTLD_DEEPBIND), which takes them back.
+ * For a pointer outside the pool. A block from the program's own extent hooks
+ * (jemalloc(3), arena.<i>.extent_hooks) goes to jemalloc; any other goes to libc's
+ * function, since libc's own allocator has given it (RTLD_DEEPBIND, dlmopen(3)). `free`
+ * and `usable_size` take NULL, `realloc` must not get it. `free` keeps errno. `realloc`
+ * returns NULL and sets errno to ENOMEM where there is no room; with size 0 it frees.
+ * The debug variant ends the process where the address is no block's for certain.
  */
 void vmm_alloc_other_free(void *block);
 void *vmm_alloc_other_realloc(void *block, size_t size);

@@ -35,7 +35,7 @@ void *vmm_block_rallocx(void *block, size_t size, int flags);
 size_t vmm_block_xallocx(void *block, size_t size, size_t extra, int flags);
 size_t vmm_block_sallocx(const void *block, int flags);
 void vmm_block_dallocx(void *block, int flags);
-/* A size that is not the block's is said in the trace, and does no harm. */
+/* A size that is not the block's is reported in the trace, and does no harm. */
 void vmm_block_sdallocx(void *block, size_t size, int flags);
 void vmm_block_free_sized(void *block, size_t size);
 size_t vmm_block_nallocx(size_t size, int flags);

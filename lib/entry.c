@@ -20,8 +20,9 @@ int __register_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void), void *library);
 
 /* Where a shared library is linked with this one, and the program is not. */
-static const char behind_libc[] = "libvmmalloc: is behind libc, and so without effect:"
-    " link the program itself with -lvmmalloc, or preload the library\n";
+static const char behind_libc[] = "libvmmalloc: has no effect: the dynamic linker finds"
+    " libc's malloc first. Link the program itself with -lvmmalloc, or preload the"
+    " library\n";
 
 /* Opens the pool before main at the latest: a bad environment is said at start. */
 static void __attribute__((constructor))
@@ -92,7 +93,7 @@ zeroed(size_t count, size_t size)
 	return VMM_LIKELY(block != NULL) ? memset(block, 0, bytes) : NULL;
 }
 
-/* C standard. What each returns, and when it fails, is said in libvmmalloc.h. */
+/* C standard. libvmmalloc.h says what each returns, and when it fails. */
 
 VMM_EXPORT void *
 malloc(size_t size)

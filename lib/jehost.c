@@ -118,6 +118,7 @@ void
 vmm_jehost_sz_boot(const struct sc_data_s *size_classes, bool is_cache_oblivious)
 {
 	VMM_LOG_ENTER();
+	/* jemalloc calls this when it has read its settings. */
 	vmm_jehost_conf_end();
 	je_sz_boot(size_classes, is_cache_oblivious);
 	je_sz_size2index_tab[0] = je_sz_size2index_tab[1] =
@@ -187,7 +188,7 @@ vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn, struct pac_s *pac,
 	struct edata_s *extent;
 
 	/*
-	 * Before the pool grows by much: what arenas keep may do instead. Without a
+	 * Before the pool grows by much: what the arenas keep may be enough. Without a
 	 * thread's data jemalloc is still at its start, for which mallctl would wait.
 	 */
 	if (tsdn != NULL && expanded == NULL && vmm_pool_outgrows(size)) {

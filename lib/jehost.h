@@ -18,15 +18,18 @@
  * jemalloc's free does not, and may be called by any thread.
  */
 
-/* src/jemalloc.c: the environment and the symbolic link /etc/malloc.conf. */
+/*
+ * src/jemalloc.c: the environment and the symbolic link /etc/malloc.conf. From the first on
+ * the library hears what jemalloc says of its settings.
+ */
 char *vmm_jehost_secure_getenv(const char *name);
+ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);
 
 /*
  * jemalloc has read its settings: what it says from now on is no complaint about them, and
  * is only passed on.
  */
 void vmm_jehost_conf_end(void);
-ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);
 
 /*
  * src/pages.c: false if the pages that jemalloc was built for are at least as large as
@@ -53,7 +56,7 @@ int vmm_jehost_madvise(void *address, size_t size, int advice);
 int vmm_jehost_mprotect(void *address, size_t size, int protection);
 int vmm_jehost_clock_gettime(clockid_t clock, struct timespec *time);
 
-/* src/background_thread.c: for threads that there never are. Returns 0. */
+/* src/background_thread.c: for threads that the library never starts. Returns 0. */
 int vmm_jehost_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attr);
 
 /* src/sz.c: the tables of size classes, without the one that is aligned to 8 alone. */
@@ -173,7 +176,7 @@ void vmm_jehost_tcache_decay(struct tsdn_s *tsdn, struct arena_s *arena,
  * pool, one that a program's own hooks gave (jemalloc(3), arena.<i>.extent_hooks). Takes
  * no lock; keeps errno. Any address will do.
  */
-bool vmm_jehost_has(const void *block);
+bool vmm_jehost_owns(const void *block);
 
 /*
  * Has all arenas give back to the pool what they keep for later. For when the

@@ -18,7 +18,8 @@
  * jemalloc reads its configuration from five places, each overruling those
  * before it (jemalloc(3), TUNING): the first was fixed when jemalloc was built; the
  * second and the last are variables, which the library defines; the third is a symbolic
- * link, in whose place stands what depends on the pool; the fourth is the environment, the user's.
+ * link, in whose place stands what depends on the pool; the fourth is the environment, the
+ * user's.
  *
  * What is behind each is what bench/run --conf says of the alternative, on two cores
  * (bench/RESULTS.md): time, if not said otherwise.

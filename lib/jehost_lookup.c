@@ -8,22 +8,22 @@
 #include "log.h"
 
 /*
- * jemalloc's map of pages leads from the address to a record of the extent that begins
- * there. Its own free takes the way for granted and would crash without one; the function
- * that is called here does not, when it is told that nothing depends on it. Of what it
- * keeps for the next time, in a context, nothing is used.
+ * jemalloc maps pages to records of their extents. Its own free assumes that there is a
+ * record, and would crash for an address of others. Where is_dependent is false, this
+ * lookup returns NULL instead. The context is a cache, which it insists on; it is thrown
+ * away.
  */
 #define CONTEXT_SIZE 1024 /* 384 is what it takes (rtree_tsd.h, 5.3.0, 5.3.1). */
 
 /*
- * The first word of what is found has the record's address in the bits between these;
- * jemalloc keeps other things beside it (rtree.h: rtree_leaf_elm_s).
+ * The first word of what is found is the record's address, 0 if there is none; in the bits
+ * below its alignment and above ADDRESS_BITS are other things (rtree.h, rtree_leaf_elm_s).
  */
 #define RECORD_ALIGNMENT 128
 #define ADDRESS_BITS (sizeof(void *) == 8 ? 48 : 32)
 
 bool
-vmm_jehost_has(const void *block)
+vmm_jehost_owns(const void *block)
 {
 	VMM_LOG_ENTER();
 	uintptr_t context[CONTEXT_SIZE / sizeof(uintptr_t)];

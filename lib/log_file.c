@@ -24,12 +24,12 @@
 static struct {
 	char path[PATH_MAX + PROCESS_DIGITS]; /* absolute; "" is stderr */
 	size_t length;     /* of it, without a process ID */
-	int number;        /* of a descriptor that is meant, or -1 */
+	int program_fd;    /* the program's descriptor that is meant, or -1 */
 	bool has_process;  /* a process ID belongs behind that */
 	pid_t process;     /* whose file is open */
 	pid_t locker;      /* the process that has the lock, 0 for none */
 	struct vmm_os_file file;
-} target = { .number = -1, .file = { .fd = -1 } };
+} target = { .program_fd = -1, .file = { .fd = -1 } };
 
 static struct {
 	bool is_kept; /* a descriptor of the library's own was wanted */
@@ -95,10 +95,10 @@ vmm_log_open(const char *name)
 {
 	int error = vmm_os_path_absolute(name, target.path, PATH_MAX);
 
-	target.number = error == 0 ? vmm_os_number_of(target.path) : -1;
-	if (target.number >= 0) {
+	target.program_fd = error == 0 ? vmm_os_path_to_fd(target.path) : -1;
+	if (target.program_fd >= 0) {
 		target.length = strlen(target.path);
-		error = vmm_os_number_open(target.number, &target.file);
+		error = vmm_os_fd_duplicate(target.program_fd, &target.file);
 	} else if (error == 0) {
 		target.length = strlen(target.path);
 		target.has_process = target.path[target.length - 1] == '-';
@@ -114,14 +114,14 @@ vmm_log_keep_stderr(void)
 {
 	own_stderr.is_kept = true;
 	/* Without one there is nothing to write to. */
-	vmm_os_number_open(STDERR_FILENO, &own_stderr.file);
+	vmm_os_fd_duplicate(STDERR_FILENO, &own_stderr.file);
 }
 
 static void
 write_file(const char *data, size_t length)
 {
-	if (target.number >= 0) {
-		vmm_os_number_write(&target.file, target.number, data, length);
+	if (target.program_fd >= 0) {
+		vmm_os_fd_write(&target.file, target.program_fd, data, length);
 		return;
 	}
 	/* A signal's handler that forks has interrupted this thread: it has the lock. */
@@ -142,7 +142,7 @@ static void
 write_stderr(const char *data, size_t length)
 {
 	if (own_stderr.is_kept)
-		vmm_os_number_write(&own_stderr.file, STDERR_FILENO, data, length);
+		vmm_os_fd_write(&own_stderr.file, STDERR_FILENO, data, length);
 	else
 		vmm_os_write_error(data, length);
 }

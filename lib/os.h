@@ -230,9 +230,9 @@ void vmm_os_file_mark(const struct vmm_os_file *file);
 
 /*
  * Opens the file of that absolute path for appending, or makes it, mode 0600. A symbolic
- * link as the last name is followed if it is the superuser's or this user's (ELOOP); no
- * file of another user's is taken (EPERM), nor one with several names (EMLINK). EACCES,
- * ENOENT, ... as open(2) says.
+ * link as the last name is followed if it is the superuser's or this user's (ELOOP); so
+ * have files and fifos to be (EPERM), and no file may have several names (EMLINK). EACCES,
+ * ENOENT, ... as open(2) says. Keeps nothing open where it fails.
  */
 int vmm_os_log_open(const char *path, struct vmm_os_file *file);
 
@@ -244,21 +244,21 @@ void vmm_os_log_write(const struct vmm_os_file *file, const char *data,
     size_t length);
 
 /*
- * Takes a descriptor of its own, close-on-exec, out of the program's way, for what the
- * program has open under that number. EBADF if that is nothing: then nothing will ever be
- * written by vmm_os_number_write.
+ * Duplicates the program's descriptor `fd` to a high number, close-on-exec. EBADF if it is
+ * closed: then vmm_os_fd_write does nothing. EMFILE.
  */
-int vmm_os_number_open(int number, struct vmm_os_file *file);
+int vmm_os_fd_duplicate(int fd, struct vmm_os_file *file);
 
 /*
- * Writes there, all of it where that is possible, also when the program has closed the
- * number; but never into another file that has got it meanwhile.
+ * Writes all of it, if that is possible, to what was duplicated: also when the program has
+ * closed `fd`, and, by that, when it has closed the duplicate; never into another file that
+ * has got one of the numbers.
  */
-void vmm_os_number_write(const struct vmm_os_file *file, int number, const char *data,
+void vmm_os_fd_write(const struct vmm_os_file *file, int fd, const char *data,
     size_t length);
 
 /* The descriptor that the absolute path names (/dev/stderr, /dev/fd/3, ...), or -1. */
-int vmm_os_number_of(const char *path);
+int vmm_os_path_to_fd(const char *path);
 
 /* Whether the descriptor still is the file: the program may have closed it. */
 bool vmm_os_file_is_own(const struct vmm_os_file *file);
@@ -386,8 +386,9 @@ bool vmm_os_file_may_reach(size_t end);
  * `address` + offset maps: writing there cannot fail for space any more
  * (fallocate(2)). ENOSPC; EFBIG behind RLIMIT_FSIZE; EOPNOTSUPP where the file system
  * cannot promise.
- * Goes through the mapping if the program has closed the descriptor: nothing but zeros may
- * be there then; EBADF where `address` is NULL. Of a device, which has nothing to promise, the bytes become zero.
+ * If the program has closed the descriptor it goes through the mapping: nothing but zeros
+ * may be there then; EBADF where `address` is NULL. Of a device, which has nothing to
+ * promise, the bytes become zero.
  */
 int vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length);

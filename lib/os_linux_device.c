@@ -108,7 +108,9 @@ vmm_os_device_open(const char *path, struct vmm_os_file *file)
 	error = lock_for_us(file->fd);
 	if (error == 0 && (file->device != it.st_dev || file->inode != it.st_ino))
 		error = EAGAIN;
-	if (error != 0)
+	if (error != 0) {
 		vmm_sys.close(file->fd);
+		file->fd = -1;
+	}
 	return error;
 }

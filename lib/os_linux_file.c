@@ -335,6 +335,7 @@ write_zeros(char *address, size_t length)
 
 		if (written < 0 && errno == EINTR)
 			continue;
+		/* EFAULT: there was no page to be had. */
 		if (written <= 0)
 			return written == 0 || errno == EFAULT ? ENOSPC : errno;
 		address += written;
@@ -354,7 +355,8 @@ reserve_mapped(char *address, size_t length)
 
 /*
  * Reserves *length bytes, or fewer. Some file systems undo all that fallocate(2) has done
- * when a signal comes: of less, more is done between two signals.
+ * when a signal comes, so after each EINTR the length is halved, until a call can end
+ * between two signals.
  */
 static int
 reserve_step(const struct vmm_os_file *file, char *address, size_t offset,

@@ -37,26 +37,26 @@ vmm_os_write_error(const char *data, size_t length)
 }
 
 int
-vmm_os_number_open(int number, struct vmm_os_file *file)
+vmm_os_fd_duplicate(int fd, struct vmm_os_file *file)
 {
-	return vmm_os_file_take(vmm_sys.fcntl(number, F_DUPFD_CLOEXEC,
+	return vmm_os_file_take(vmm_sys.fcntl(fd, F_DUPFD_CLOEXEC,
 	    (void *)(STDERR_FILENO + 1)), file);
 }
 
 void
-vmm_os_number_write(const struct vmm_os_file *file, int number, const char *data,
+vmm_os_fd_write(const struct vmm_os_file *file, int fd, const char *data,
     size_t length)
 {
 	struct vmm_os_file same = *file;
 
 	if (!vmm_os_file_is_own(file))
-		same.fd = number;
+		same.fd = fd;
 	if (file->fd >= 0 && vmm_os_file_is_own(&same))
 		write_all(same.fd, data, length);
 }
 
 int
-vmm_os_number_of(const char *path)
+vmm_os_path_to_fd(const char *path)
 {
 	static const char *const places[] = { "/dev/fd/", "/proc/self/fd/",
 		"/proc/thread-self/fd/" };
@@ -115,7 +115,8 @@ open_appending(const char *path)
 	return -1;
 }
 
-/* A file that somebody else has put there, who would read it, or have it written. */
+/* EPERM: its owner could read the trace. EMLINK: its other name may be that of a file which
+ * the user did not mean. */
 static int
 check_owner(const struct stat *stat)
 {

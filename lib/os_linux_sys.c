@@ -23,7 +23,8 @@
 #define SYS_cachestat 451 /* Linux 6.5, the same on every architecture */
 #endif
 
-/* The kernel reads whole registers, of which an int has to fill all. */
+/* syscall(2) takes longs: of KERNEL and ONLY some parameters are longs to the kernel and
+ * ints to libc. */
 #define LONGS_1(a) (long)(a)
 #define LONGS_2(a, ...) (long)(a), LONGS_1(__VA_ARGS__)
 #define LONGS_3(a, ...) (long)(a), LONGS_2(__VA_ARGS__)
@@ -272,7 +273,7 @@ sys_waitpid(pid_t pid, int *status, int options)
 
 #else
 
-/* Architectures on which nobody has tried: libc knows, and some are cancellation points. */
+/* VMM_SYS_LIBC, and architectures on which nobody has tried the above. */
 #define BY_LIBC(type, name, parameters, arguments) \
 	static type sys_##name parameters \
 	{ \
@@ -283,7 +284,7 @@ VMM_SYS_CALLS(NO_FUNCTION, BY_LIBC, BY_LIBC)
 
 #endif
 
-/* Written to by the dynamic linker alone, as what is const is (ld(1), -z relro). */
+/* The dynamic linker fills it in, and makes it read-only (ld(1), -z relro). */
 #define MEMBER(type, name, parameters, arguments) .name = sys_##name,
 struct vmm_sys vmm_sys __attribute__((used, section(".data.rel.ro"))) = {
 	VMM_SYS_CALLS(MEMBER, MEMBER, MEMBER)

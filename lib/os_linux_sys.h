@@ -16,18 +16,19 @@
 #include <time.h>
 
 /*
- * They go to the kernel by syscall(2), past libc's functions of these names: a library that
- * is preloaded beside this one may have put its own before those, as fakeroot, cowdancer,
- * fakechroot and libfaketime do. Such a function may allocate, and would wait for a lock
- * of the allocator that its caller holds. None of them is a cancellation point.
- *
- * With VMM_SYS_LIBC they are libc's, but for those that it has not: for a sanitizer, which
- * wants to see them.
+ * On x86-64, i386, arm64 and riscv64 these are made with syscall(2), not with libc's
+ * functions: another preloaded library may have replaced those (fakeroot, cowdancer,
+ * fakechroot, libfaketime), and its function may allocate while the caller holds a lock of
+ * the allocator. None is a cancellation point. Exceptions: clone and setresuid call
+ * libc's. On other architectures, and with VMM_SYS_LIBC, for sanitizers, which want to see
+ * them, libc's functions are called, some of which are cancellation points.
  *
  * Each has the parameters and the result of the function of that name in section 2 of the
- * manual: -1 and errno where it fails. Of a row: the result's type, the name, the
- * parameters, and these once more as arguments. KERNEL and ONLY: the kernel has
- * it by that name and with these arguments, on each architecture; ONLY: libc has not.
+ * manual: -1 and errno where it fails. Any thread may call them. Of a row: the result's
+ * type, the name, the parameters, and these once more as arguments. KERNEL: the kernel's
+ * call has this name and these arguments on each architecture. ONLY: so it has, and it is
+ * always made with syscall(2), since libc has no such function, or one with another result.
+ * OTHER: os_linux_sys.c has a function for it.
  */
 #define VMM_SYS_CALLS(ONLY, KERNEL, OTHER) \
 	ONLY(int, cachestat, (int fd, void *range, void *figures, unsigned flags), \

@@ -237,7 +237,7 @@ vmm_pool_fill_holes(size_t offset, size_t size)
 	return true;
 }
 
-/* The next row of chunks that are holes, from `at` on; false if there are no more. */
+/* The next run of chunks that are holes, from `at` on; false if there are no more. */
 static bool
 next_holes(size_t at, size_t *begin, size_t *end)
 {

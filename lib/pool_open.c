@@ -53,7 +53,7 @@ refuse(const struct vmm_settings *settings, int errnum,
 		vmm_text_str(error, "; another process has its pool on the device");
 	else if (room == NULL && errnum != ENOMEM)
 		vmm_text_str(error,
-		    "; a directory that exists and is writable is needed");
+		    "; a writable directory, or a device such as /dev/dax0.0, is needed");
 	vmm_text_str(error, "\n");
 	return false;
 }
@@ -121,7 +121,7 @@ set_up_fork(const struct vmm_settings *settings)
 	if (settings->never_stops)
 		vmm_pool.others = VMM_OS_SPARE_OTHERS;
 	vmm_pool.owner = vmm_os_process();
-	/* A path too long for a child's file is said when that is made. */
+	/* A path too long for a child's file is an error when that is made. */
 	if (vmm_os_path_absolute(settings->pool_dir, vmm_pool.dir,
 		sizeof(vmm_pool.dir)) != 0)
 		vmm_pool.dir[0] = '\0';

@@ -108,8 +108,8 @@ vmm_larger(size_t a, size_t b)
 
 /*
  * The lock of all of the above is vmm_pool_lock (pool.h). Whoever has it makes no call
- * that is a cancellation point.
- * It ends a process that has another's pool mapped and does not know it.
+ * that is a cancellation point (os_linux_sys.h). Taking it ends a process that was made by
+ * clone(2) or _Fork and still has its parent's pool mapped.
  */
 
 /* The same; EDEADLK if this thread has it: in a handler of a signal, which came in between. */

@@ -179,12 +179,12 @@ parse_reserve(const struct vmm_setting *setting, const char *value,
  * what the entry points promise. lib/jehost_conf.c sets these for good.
  */
 static const struct {
-	const char *name, *value, *problem;
+	const char *name, *value;
 } fixed[] = {
-	{ "dss", "disabled", "dss cannot be set" },
-	{ "hpa", "false", "hpa cannot be set" },
-	{ "background_thread", "false", "background_thread cannot be set" },
-	{ "zero_realloc", "free", "zero_realloc cannot be set" },
+	{ "dss", "disabled" },
+	{ "hpa", "false" },
+	{ "background_thread", "false" },
+	{ "zero_realloc", "free" },
 };
 
 /* Whether the pair that begins at `at` sets `name` to anything but `value`. */
@@ -202,6 +202,18 @@ is_other(const char *at, const char *name, const char *value)
 }
 
 static bool
+refuse_fixed(const struct vmm_setting *setting, const char *value, const char *name,
+    struct vmm_text *error)
+{
+	struct vmm_text problem;
+
+	vmm_text_clear(&problem);
+	vmm_text_str(&problem, name);
+	vmm_text_str(&problem, " cannot be changed");
+	return refuse(setting, value, problem.data, error);
+}
+
+static bool
 parse_conf(const struct vmm_setting *setting, const char *value,
     struct vmm_settings *settings, struct vmm_text *error)
 {
@@ -210,7 +222,7 @@ parse_conf(const struct vmm_setting *setting, const char *value,
 	while (at != NULL) {
 		for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
 			if (is_other(at, fixed[i].name, fixed[i].value))
-				return refuse(setting, value, fixed[i].problem, error);
+				return refuse_fixed(setting, value, fixed[i].name, error);
 		}
 		at = strchr(at, ',');
 		at = at == NULL ? NULL : at + 1;
@@ -268,7 +280,7 @@ parse_log_stats(const struct vmm_setting *setting, const char *value,
 #endif
 
 const struct vmm_setting vmm_settings_table[] = {
-	{ "VMMALLOC_POOL_DIR", NULL, "a directory that exists and is writable",
+	{ "VMMALLOC_POOL_DIR", NULL, "a writable directory, or a device such as /dev/dax0.0",
 	    "where the pool's file is made", parse_pool_dir },
 	{ "VMMALLOC_POOL_SIZE", NULL,
 	    "bytes, or a number with one of K, M, G, T behind it; at least 14M",
@@ -277,7 +289,8 @@ const struct vmm_setting vmm_settings_table[] = {
 	    "what happens to the pool at fork(2)", parse_fork },
 	{ "VMMALLOC_RESERVE", "grow", "grow, full",
 	    "when the file system promises the pool's blocks", parse_reserve },
-	{ "VMMALLOC_CONF", "", "what jemalloc(3) has under TUNING",
+	{ "VMMALLOC_CONF", "",
+	    "settings of jemalloc(3), TUNING, but dss, hpa, background_thread, zero_realloc",
 	    "settings for jemalloc, as in MALLOC_CONF", parse_conf },
 	{ "VMMALLOC_STOP_THREADS", "auto", "auto, never",
 	    "whether threads may be stopped for an instant after a fork(2)",

@@ -63,7 +63,10 @@ extern const size_t vmm_settings_count;
 bool vmm_settings_read(struct vmm_settings *settings,
     const char *(*get)(const char *name), struct vmm_text *error);
 
-/* The two lines for a value that shows to be bad later, and why it is. */
+/*
+ * The two lines for a value that turns out to be bad after it was read; `problem` ends the
+ * sentence "VARIABLE is VALUE, ...". No thread may have been started.
+ */
 void vmm_settings_refuse(const char *name, const char *value, const char *problem,
     struct vmm_text *error);
 

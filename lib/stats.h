@@ -22,7 +22,7 @@ void vmm_stats_look(struct vmm_stats *stats);
 
 /*
  * A summary for people, and jemalloc's own statistics, in pieces of text that
- * `write` is given with `argument`. The same can be said of it.
+ * `write` is given with `argument`. Otherwise as vmm_stats_look.
  */
 void vmm_stats_report(void (*write)(void *argument, const char *text),
     void *argument);

@@ -33,7 +33,7 @@ struct hooks {
 	void (*others[7])(void);
 };
 
-/* What the hooks gave, ever: threads come one behind the other. */
+/* What the hooks gave, ever. No lock: only one thread runs at a time. */
 static struct {
 	char *begin, *end;
 } ranges[10000];

@@ -22,7 +22,7 @@ enum inject_call {
 struct inject {
 	/* By the test. */
 	enum inject_call call; /* which is to fail */
-	unsigned nth;          /* the how manieth; 0: none */
+	unsigned nth;          /* which call fails, counted from 1; 0: none */
 	int error;             /* with what errno */
 	bool is_lasting;       /* and all after it */
 	bool has_no_tmpfile;   /* as on a file system without O_TMPFILE */

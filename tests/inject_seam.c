@@ -77,7 +77,7 @@ SHORT(read, (int fd, void *data, size_t size), (fd, data, size))
 SHORT(write, (int fd, const void *data, size_t size), (fd, data, size))
 
 static int
-old_openat(int dir, const char *path, int flags, mode_t mode)
+openat_without_tmpfile(int dir, const char *path, int flags, mode_t mode)
 {
 	if (inject->has_no_tmpfile && (flags & O_TMPFILE) == O_TMPFILE) {
 		errno = EOPNOTSUPP;
@@ -92,7 +92,7 @@ replace_all(struct vmm_sys *table)
 	size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
 	char *page = (char *)((uintptr_t)table & -page_size);
 
-	/* Who wrote to it last was the dynamic linker. */
+	/* The dynamic linker has made it read-only (relro). */
 	if (mprotect(page, (size_t)((char *)(table + 1) - page),
 		PROT_READ | PROT_WRITE) != 0)
 		_exit(97);
@@ -101,7 +101,7 @@ replace_all(struct vmm_sys *table)
 	VMM_SYS_CALLS(REPLACE, REPLACE, REPLACE)
 	table->close = done_close;
 	table->getrandom = short_getrandom;
-	table->openat = old_openat;
+	table->openat = openat_without_tmpfile;
 	table->pread = short_pread;
 	table->pwrite = short_pwrite;
 	table->read = short_read;

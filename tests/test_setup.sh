@@ -39,7 +39,7 @@ E='Error (libvmmalloc):'
 for variant in $(variants); do
 	refused "no directory" \
 		"$E environment variable VMMALLOC_POOL_DIR not specified" \
-		"VMMALLOC_POOL_DIR.*accepted: a directory that exists" \
+		"VMMALLOC_POOL_DIR.*accepted: a writable directory" \
 		run /bin/true
 	refused "an empty environment" \
 		"$E environment variable VMMALLOC_POOL_DIR not specified" "" \
@@ -78,7 +78,7 @@ for variant in $(variants); do
 		run VMMALLOC_RESERVE=some /bin/true
 	refused "directory that is not there" \
 		"$E vmem pool creation failed: No such file or directory" \
-		"VMMALLOC_POOL_DIR is $work/none.*exists and is writable" \
+		"VMMALLOC_POOL_DIR is $work/none.*a writable directory" \
 		run VMMALLOC_POOL_DIR="$work/none" /bin/true
 	: >"$work/file"
 	refused "directory that is a file" \
@@ -225,7 +225,7 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null 2>&1; then
 		mkdir -p "$open/closed"
 		refused "directory without permission" \
 			"$E vmem pool creation failed: Permission denied" \
-			"exists and is writable" \
+			"a writable directory" \
 			setpriv --reuid=65534 --regid=65534 --clear-groups env \
 			VMMALLOC_POOL_DIR="$open/closed" VMMALLOC_POOL_SIZE=64M \
 			LD_PRELOAD="$open/libvmmalloc.so.1" /bin/true

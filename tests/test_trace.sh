@@ -87,7 +87,7 @@ awk '
 		-e '^vmm_os_file_is_own$' -e '^vmm_os_file_close$' \
 		-e '^vmm_os_file_take$' -e '^vmm_os_file_mark$' -e '^vmm_os_path_absolute$' \
 		-e '^vmm_os_page_size$' -e '^vmm_os_process$' -e '^vmm_os_thread$' -e '^vmm_os_yield$' \
-		-e '^vmm_os_write_error$' -e '^vmm_os_number_' -e '^vmm_os_getenv$' \
+		-e '^vmm_os_write_error$' -e '^vmm_os_fd_' -e '^vmm_os_path_to_fd$' -e '^vmm_os_getenv$' \
 		-e '^vmm_os_exit$' -e '^vmm_os_abort$' >"$work/forgotten"
 expect "level 3: no function was forgotten" test ! -s "$work/forgotten"
 comment "$work/forgotten"

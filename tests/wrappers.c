@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SIZE_MAX_BYTES ((size_t)1 << 20)
+#define MAX_SIZE ((size_t)1 << 20)
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -30,7 +30,7 @@ static void
 allocate(void)
 {
 	unsigned number = __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
-	size_t size = (size_t)number * 4099 % SIZE_MAX_BYTES + 1;
+	size_t size = (size_t)number * 4099 % MAX_SIZE + 1;
 	volatile char *block = malloc(size);
 
 	if (block != NULL)
@@ -50,7 +50,7 @@ allocate(void)
 		return next arguments; \
 	}
 
-/* By what libc's functions take as well, whether the header has them so or not. */
+/* The parameters are libc's, even if its header declares them otherwise. */
 WRAP(int, close, (int fd), (fd))
 WRAP(int, fallocate, (int fd, int mode, off_t offset, off_t size),
     (fd, mode, offset, size))
@@ -77,36 +77,12 @@ WRAP(int, sched_getaffinity, (pid_t pid, size_t size, cpu_set_t *set),
     (pid, size, set))
 WRAP(int, sched_yield, (void), ())
 WRAP(int, unlink, (const char *path), (path))
+WRAP(int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
 WRAP(pid_t, waitpid, (pid_t pid, int *status, int options), (pid, status, options))
 WRAP(ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size))
 
-/* What has the same name with and without large files, or other forms in the header. */
-int wrap_clock_gettime(clockid_t clock, struct timespec *time)
-    __asm__("clock_gettime");
-EXPORT int
-wrap_clock_gettime(clockid_t clock, struct timespec *time)
-{
-	static int (*next)(clockid_t, struct timespec *);
-
-	if (next == NULL)
-		*(void **)&next = dlsym(RTLD_NEXT, "clock_gettime");
-	allocate();
-	return next(clock, time);
-}
-
-int wrap_getrlimit(int resource, struct rlimit *limit) __asm__("getrlimit");
-EXPORT int
-wrap_getrlimit(int resource, struct rlimit *limit)
-{
-	static int (*next)(int, struct rlimit *);
-
-	if (next == NULL)
-		*(void **)&next = dlsym(RTLD_NEXT, "getrlimit");
-	allocate();
-	return next(resource, limit);
-}
-
-#define WRAP_OPEN(name, first, last) \
+/* What has other forms in the header. */
+#define WRAP_AS(name, first, last) \
 	int wrap_##name first __asm__(#name); \
 	EXPORT int wrap_##name first \
 	{ \
@@ -117,11 +93,13 @@ wrap_getrlimit(int resource, struct rlimit *limit)
 		return next last; \
 	}
 /* NOLINTEND(bugprone-macro-parentheses) */
-WRAP_OPEN(open, (const char *path, int flags, mode_t mode), (path, flags, mode))
-WRAP_OPEN(openat, (int dir, const char *path, int flags, mode_t mode),
+WRAP_AS(clock_gettime, (clockid_t clock, struct timespec *time), (clock, time))
+WRAP_AS(getrlimit, (int resource, struct rlimit *limit), (resource, limit))
+WRAP_AS(open, (const char *path, int flags, mode_t mode), (path, flags, mode))
+WRAP_AS(openat, (int dir, const char *path, int flags, mode_t mode),
     (dir, path, flags, mode))
-WRAP_OPEN(open64, (const char *path, int flags, mode_t mode), (path, flags, mode))
-WRAP_OPEN(openat64, (int dir, const char *path, int flags, mode_t mode),
+WRAP_AS(open64, (const char *path, int flags, mode_t mode), (path, flags, mode))
+WRAP_AS(openat64, (int dir, const char *path, int flags, mode_t mode),
     (dir, path, flags, mode))
 
 __attribute__((destructor)) static void
