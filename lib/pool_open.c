@@ -51,6 +51,9 @@ refuse(const struct vmm_settings *settings, int errnum,
 		vmm_text_uint(error, vmm_pool.file.fs.page_size);
 	if (room == NULL && errnum == EBUSY)
 		vmm_text_str(error, "; another process has its pool on the device");
+	else if (room == NULL && errnum == ENOSYS)
+		vmm_text_str(error, "; a filter of system calls (seccomp) lets this"
+		    " process make no file");
 	else if (room == NULL && errnum != ENOMEM)
 		vmm_text_str(error,
 		    "; a writable directory, or a device such as /dev/dax0.0, is needed");

@@ -285,4 +285,24 @@ if ${CC:-cc} -o "$work/filtered" "$work/filtered.c" 2>"$work/err"; then
 else
 	skip "a filter for malloc" "$(head -n 1 "$work/err")"
 fi
+
+# man(1) runs its helpers under a filter that lets them make no file.
+if ! man -P cat ls >"$work/plain" 2>/dev/null || [ ! -s "$work/plain" ]; then
+	skip "man -P cat ls" "has no manual of ls here"
+else
+	for variant in $(variants); do
+		on_pool "$variant" man -P cat ls >"$work/out" 2>"$work/err"
+		if [ -s "$work/err" ]; then
+			expect "$variant: man's filter: the message says that it is one" \
+				grep -q 'VMMALLOC_POOL_DIR is .*; a filter of system calls' \
+				"$work/err"
+		else
+			expect "$variant: man without a filter" cmp "$work/plain" "$work/out"
+		fi
+		on_pool "$variant" env MAN_DISABLE_SECCOMP=1 man -P cat ls \
+			>"$work/out" 2>"$work/err"
+		expect "$variant: MAN_DISABLE_SECCOMP=1 man -P cat ls" \
+			cmp "$work/plain" "$work/out"
+	done
+fi
 plan
