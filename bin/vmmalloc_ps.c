@@ -390,6 +390,8 @@ show_processes(void)
 
 	if (count < 0)
 		fail(STATUS_OURS, "/proc: %s", strerror(errno));
+	if (count == 0)
+		fail(STATUS_OURS, "/proc shows no process, not even this one");
 	printf("%7s %-15s %7s %7s %7s %7s %-10s  %s\n", "PID", "COMMAND", "SIZE",
 	    "IN-USE", "RAM", "PRIVATE", "STOPS", "DIRECTORY");
 	for (int i = 0; i < count; i++) {

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
@@ -53,6 +55,21 @@ struct run {
 #define PARTS_GROWING 4
 #define PARTS_FULL 32
 
+/* What limits of the process leave: of files; of addresses, where there are others. */
+static uint64_t
+most_bytes(uint64_t limit_bytes)
+{
+	uint64_t most = sizeof(void *) == 4 ? 512 * MIB : UINT64_MAX;
+	struct rlimit limit;
+
+	if (limit_bytes < most)
+		most = limit_bytes;
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	    limit.rlim_cur / 4 < most)
+		most = limit.rlim_cur / 4;
+	return most;
+}
+
 static const char *
 size_for(const char *dir)
 {
@@ -76,6 +93,8 @@ size_for(const char *dir)
 	if (file.fs.maps_reserve || (reserve != NULL && strcmp(reserve, "full") == 0))
 		parts = PARTS_FULL;
 	size = room.free_bytes / parts;
+	if (size > most_bytes(room.limit_bytes))
+		size = most_bytes(room.limit_bytes);
 	if (size < LEAST_SIZE)
 		size = LEAST_SIZE;
 	size = size / (2 * MIB) * (2 * MIB);
@@ -152,6 +171,8 @@ find_command(const char *name)
 
 	if (path == NULL)
 		path = "/bin:/usr/bin";
+	if (name[0] == '\0')
+		fail(STATUS_NOT_FOUND, "the name of the command is empty");
 	if (strchr(name, '/') != NULL)
 		path = "";
 	for (;; path = end + 1) {
@@ -183,6 +204,8 @@ gains_privileges(const char *place, const struct stat *stat)
 {
 	struct statvfs fs;
 
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+		return false;
 	if (statvfs(place, &fs) == 0 && (fs.f_flag & ST_NOSUID) != 0)
 		return false;
 	if ((stat->st_mode & S_ISUID) != 0 && stat->st_uid != getuid())
@@ -388,7 +411,7 @@ read_options(int argc, char **argv, struct run *run)
 		case 'V': puts("vmmalloc " PACKAGE_VERSION); flush_output(); exit(0);
 		case ':': fail(STATUS_OURS, "-%c: a value is missing", optopt);
 		default:
-			if (optopt != 0)
+			if (optopt != 0 && argv[optind - 1][1] != '-')
 				fail(STATUS_OURS, "-%c: no such option; see vmmalloc"
 				    " --help", optopt);
 			fail(STATUS_OURS, "%s: no such option; see vmmalloc --help",

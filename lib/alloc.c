@@ -128,8 +128,10 @@ vmm_alloc_other_free(void *block)
 
 	if (block == NULL)
 		return;
+	/* The program's hooks may have changed it. */
 	if (vmm_jehost_owns(block)) {
 		vmm_block_free(block);
+		errno = saved_errno;
 		return;
 	}
 	check_other("free", block);
@@ -145,7 +147,7 @@ vmm_alloc_other_realloc(void *block, size_t size)
 	bool is_jemallocs = vmm_jehost_owns(block);
 
 	if (is_jemallocs && size == 0) {
-		vmm_block_free(block);
+		vmm_alloc_other_free(block);
 		return NULL;
 	}
 	if (is_jemallocs) {

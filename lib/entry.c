@@ -183,6 +183,13 @@ posix_memalign(void **block, size_t alignment, size_t size)
 
 /* glibc and older systems. */
 
+/*
+ * As libc's, for the realloc that the program has: another allocator before this library,
+ * or in the program, may have no reallocarray.
+ */
+extern void *own_realloc(void *block, size_t size) __THROW __attribute__((
+    alias("realloc"), visibility("hidden"), warn_unused_result, alloc_size(2)));
+
 VMM_EXPORT void *
 reallocarray(void *block, size_t count, size_t size)
 {
@@ -191,6 +198,8 @@ reallocarray(void *block, size_t count, size_t size)
 
 	if (VMM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
 		moved = vmm_alloc_refuse_size(count, size);
+	else if (VMM_UNLIKELY(realloc != own_realloc))
+		moved = realloc(block, bytes);
 	else
 		moved = reallocate(block, bytes);
 	VMM_LOG_CALL(VMM_RESULT_POINTER(moved), VMM_POINTER(block),

@@ -92,6 +92,7 @@ in_child(void)
 	sigset_t saved = current.signals;
 	bool was_interrupted;
 
+	vmm_log_in_child();
 	if (!current.is_locked && current.call == &current.unasked)
 		vmm_fatal_abort("a signal handler that interrupted the allocator calls"
 		    " daemon(3), or another function that forks inside libc");

@@ -38,8 +38,12 @@ start_log(void)
 	vmm_text_errno(&error, errnum);
 	vmm_text_str(&error, "\nlibvmmalloc: VMMALLOC_LOG_FILE is ");
 	vmm_text_quote(&error, settings.log_file);
-	vmm_text_str(&error, "; a file that this user owns, or can make, is"
-	    " needed, by no other user's symbolic link\n");
+	vmm_text_str(&error, errnum == EBADF
+	    ? "; the program has no such descriptor open\n"
+	    : errnum == ENXIO
+	    ? "; a fifo has to have a reader before the program starts\n"
+	    : "; a file that this user owns, or can make, is needed, by no other"
+	      " user's symbolic link\n");
 	vmm_fatal_setup(&error);
 }
 

@@ -29,6 +29,9 @@ vmm_jehost_owns(const void *block)
 	uintptr_t context[CONTEXT_SIZE / sizeof(uintptr_t)];
 	uintptr_t *element, record;
 
+	/* jemalloc does not look at the bits above. */
+	if ((uint64_t)(uintptr_t)block >> ADDRESS_BITS != 0)
+		return false;
 	je_rtree_ctx_data_init((void *)context);
 	element = (void *)je_rtree_leaf_elm_lookup_hard(NULL,
 	    (struct rtree_s *)&je_arena_emap_global, (void *)context,

@@ -75,6 +75,12 @@ int vmm_log_open(const char *name);
 void vmm_log_write(const char *data, size_t length);
 
 /*
+ * In a child of fork(2), whose only thread this is, before its first line: it may have the
+ * same process ID as its parent has, in a namespace of its own.
+ */
+void vmm_log_in_child(void);
+
+/*
  * From now on what is for stderr reaches it also when the program has closed it, as many do
  * at exit. Called once, where anything is asked for.
  */
@@ -149,6 +155,7 @@ extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")))
 #define VMM_LOG_GIVEN(...) ((void)0)
 #define VMM_LOG_GIVEN_AS(name, ...) ((void)0)
 #define VMM_LOG_QUIET(is_quiet) ((void)0)
+#define vmm_log_in_child() ((void)0)
 #define vmm_log_say(data, length) vmm_os_write_error(data, length)
 #define vmm_log_write(data, length) vmm_os_write_error(data, length)
 

@@ -99,6 +99,9 @@ vmm_log_open(const char *name)
 	if (target.program_fd >= 0) {
 		target.length = strlen(target.path);
 		error = vmm_os_fd_duplicate(target.program_fd, &target.file);
+		/* As without a name: what is for a closed stderr is lost. */
+		if (error == EBADF && target.program_fd == STDERR_FILENO)
+			error = 0;
 	} else if (error == 0) {
 		target.length = strlen(target.path);
 		target.has_process = target.path[target.length - 1] == '-';
@@ -107,6 +110,13 @@ vmm_log_open(const char *name)
 	if (error != 0)
 		target.length = 0;
 	return error;
+}
+
+void
+vmm_log_in_child(void)
+{
+	target.process = 0;
+	__atomic_store_n(&target.locker, 0, __ATOMIC_RELEASE);
 }
 
 void

@@ -232,7 +232,8 @@ void vmm_os_file_mark(const struct vmm_os_file *file);
  * Opens the file of that absolute path for appending, or makes it, mode 0600. A symbolic
  * link as the last name is followed if it is the superuser's or this user's (ELOOP); so
  * have files and fifos to be (EPERM), and no file may have several names (EMLINK). EACCES,
- * ENOENT, ... as open(2) says. Keeps nothing open where it fails.
+ * ENOENT, ... as open(2) says. ENXIO: a fifo that nobody
+ * reads. Keeps nothing open where it fails.
  */
 int vmm_os_log_open(const char *path, struct vmm_os_file *file);
 

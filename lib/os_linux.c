@@ -248,6 +248,9 @@ vmm_os_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
 	int (*next)(void (*)(void), void (*)(void), void (*)(void), void *);
 
 	*(void **)&next = next_function(&known, "__register_atfork");
+	/* Behind libc (entry.c). */
+	if (next == NULL)
+		*(void **)&next = dlsym(RTLD_DEFAULT, "__register_atfork");
 	return next == NULL ? ENOSYS : next(prepare, parent, child, library);
 }
 

@@ -15,10 +15,25 @@
 #include "os.h"
 #include "os_linux_sys.h"
 
+/* Whether a file may take that many bytes more: if not there is a signal (SIGXFSZ). */
+static bool
+may_append(int fd, size_t length)
+{
+	struct rlimit limit;
+	struct stat stat;
+
+	if (vmm_sys.getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return true;
+	return vmm_sys.fstat(fd, &stat) == 0 && (!S_ISREG(stat.st_mode) ||
+	    (limit.rlim_cur >= length &&
+		(rlim_t)stat.st_size <= limit.rlim_cur - length));
+}
+
 static void
 write_all(int fd, const char *data, size_t length)
 {
-	while (length > 0) {
+	while (length > 0 && may_append(fd, length)) {
 		ssize_t written = vmm_sys.write(fd, data, length);
 
 		if (written < 0 && errno == EINTR)
@@ -73,7 +88,7 @@ vmm_os_path_to_fd(const char *path)
 		long number;
 
 		if (strncmp(path, places[i], length) != 0 || path[length] < '0' ||
-		    path[length] > '9')
+		    path[length] > '9' || (path[length] == '0' && path[length + 1] != '\0'))
 			continue;
 		number = strtol(path + length, &end, 10);
 		if (*end == '\0' && number <= INT_MAX)
@@ -104,7 +119,8 @@ is_own_link(const char *path)
 static int
 open_appending(const char *path)
 {
-	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC;
+	/* O_NONBLOCK: or a fifo that nobody reads would keep the program from starting. */
+	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
 	int fd = vmm_sys.openat(AT_FDCWD, path, flags | O_NOFOLLOW, 0600);
 
 	if (fd >= 0 || errno != ELOOP)
@@ -136,6 +152,8 @@ vmm_os_log_open(const char *path, struct vmm_os_file *file)
 	if (error != 0)
 		return error;
 	error = vmm_sys.fstat(file->fd, &stat) != 0 ? errno : check_owner(&stat);
+	if (error == 0 && vmm_sys.fcntl(file->fd, F_SETFL, (void *)O_APPEND) != 0)
+		error = errno;
 	if (error != 0) {
 		vmm_sys.close(file->fd);
 		file->fd = -1;
@@ -146,14 +164,7 @@ vmm_os_log_open(const char *path, struct vmm_os_file *file)
 void
 vmm_os_log_write(const struct vmm_os_file *file, const char *data, size_t length)
 {
-	struct rlimit limit;
-	struct stat stat;
-
-	/* Past the limit of file sizes there is a signal (write(2), SIGXFSZ). */
-	if (vmm_sys.getrlimit(RLIMIT_FSIZE, &limit) != 0 || (limit.rlim_cur !=
-		RLIM_INFINITY && (vmm_sys.fstat(file->fd, &stat) != 0 ||
-		limit.rlim_cur < length ||
-		(rlim_t)stat.st_size > limit.rlim_cur - length)))
+	if (!may_append(file->fd, length))
 		return;
 	while (vmm_sys.write(file->fd, data, length) < 0 && errno == EINTR)
 		;

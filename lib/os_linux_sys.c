@@ -23,6 +23,9 @@
 #define SYS_cachestat 451 /* Linux 6.5, the same on every architecture */
 #endif
 
+_Static_assert(sizeof(time_t) == sizeof(long), "the kernel's calls for times of 64 bits"
+    " have other names on 32-bit systems");
+
 /* syscall(2) takes longs: of KERNEL and ONLY some parameters are longs to the kernel and
  * ints to libc. */
 #define LONGS_1(a) (long)(a)

@@ -93,9 +93,78 @@ for variant in $(variants); do
 		test $status -eq 0
 	expect "$variant: and is told so" grep -q \
 		"^libvmmalloc: has no effect: the dynamic linker finds libc's malloc first. Link" "$work/out"
+	expect "$variant: in one line" test "$(wc -l <"$work/out")" -eq 1
 	expect "$variant: preloaded, it is first" on_pool "$variant" "$work/behind"
 	expect "$variant: and says nothing" test ! -s "$work/expect"
 done
+
+# Where another allocator is first, reallocarray, which it may lack, asks its realloc.
+cat >"$work/array.c" <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef OWN
+static char heap[1 << 20] __attribute__((aligned(16)));
+static size_t used;
+void *malloc(size_t size)
+{
+	size_t *block = (size_t *)(heap + used);
+	used += 16 + (size + 15) / 16 * 16;
+	if (used > sizeof(heap))
+		abort();
+	*block = size;
+	return block + 2;
+}
+void free(void *block)
+{
+	if (block != NULL && ((char *)block < heap || (char *)block >= heap + sizeof(heap)))
+		abort();
+}
+void *calloc(size_t count, size_t size) { return memset(malloc(count * size), 0, count * size); }
+void *realloc(void *block, size_t size)
+{
+	void *moved = malloc(size);
+	if (block != NULL) {
+		free(block);
+		memcpy(moved, block, ((size_t *)block)[-2] < size ? ((size_t *)block)[-2] : size);
+	}
+	return moved;
+}
+#endif
+int main(void)
+{
+	char *volatile block = reallocarray(NULL, 10, 100);
+	strcpy(block, "kept");
+	block = reallocarray(block, 20, 100);
+	if (strcmp(block, "kept") != 0)
+		return 1;
+	free(block);
+	free(malloc(100));
+	return 0;
+}
+END
+if $CC -D_GNU_SOURCE -fno-builtin -w -DOWN -o "$work/own" "$work/array.c" 2>"$work/err" &&
+	$CC -D_GNU_SOURCE -fno-builtin -w -o "$work/array" "$work/array.c" 2>>"$work/err"; then
+	for variant in $(variants); do
+		expect "$variant: a program with an allocator of its own" \
+			on_pool "$variant" "$work/own"
+		for other in libjemalloc.so.2 libtcmalloc_minimal.so.4 libmimalloc.so.2; do
+			if ! LD_PRELOAD=$other "$work/array" >"$work/out" 2>&1 ||
+				[ -s "$work/out" ]; then
+				skip "$variant: behind $other" "not here"
+				continue
+			fi
+			for preload in "$other $(library "$variant")" \
+				"$(library "$variant") $other"; do
+				expect "$variant: beside $other" on_pool "$variant" \
+					env LD_PRELOAD="$preload" "$work/array"
+			done
+		done
+	done
+else
+	not_ok "programs are built"
+	comment "$work/err"
+fi
 
 # dlopen(3) has to see who calls it, also where nothing is optimized.
 cat >"$work/jump.c" <<'END'

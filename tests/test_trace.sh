@@ -242,6 +242,33 @@ for name in /dev/stdout /dev/fd/5; do
 	expect "$name is a file" sh -c "grep 'pool closed' '$work/out' && test ! -s '$work/err'"
 done
 no_log "a number that is not open" /dev/fd/99 "Bad file descriptor"
+expect "and no file is asked for" grep -q 'no such descriptor open' "$work/err"
+on_pool debug env VMMALLOC_LOG_LEVEL=2 VMMALLOC_LOG_FILE=/dev/stderr /bin/true 2>&-
+status=$?
+expect "/dev/stderr, closed: as without a name" test $status -eq 0
+mkfifo "$work/fifo"
+no_log "a fifo that nobody reads" "$work/fifo" "No such device or address"
+cat "$work/fifo" >"$work/out2" &
+reader=$!
+on_pool debug env VMMALLOC_LOG_LEVEL=2 VMMALLOC_LOG_FILE="$work/fifo" sh -c '
+	# Not before there is a reader.
+	exec "$0"' /bin/true 9<>"$work/fifo" 2>"$work/err"
+status=$?
+wait $reader
+expect "a fifo that somebody reads" sh -c "test $status -eq 0 && grep -q 'pool closed' '$work/out2'"
+# Past the limit of file sizes lines are lost, wherever they go: here behind 14 MiB.
+for log in "$work/limited" /dev/stderr /dev/fd/5; do
+	rm -f "$work/limited" "$work/fd5"
+	(ulimit -S -f 28672 && VMMALLOC_POOL_SIZE=14M on_pool debug env \
+		VMMALLOC_LOG_LEVEL=4 VMMALLOC_LOG_FILE="$log" \
+		"$programs/churn" 150000 >"$work/out" 2>"$work/err" 5>"$work/fd5")
+	status=$?
+	expect "$log under a limit of file sizes: the program ends well" test $status -eq 0
+	expect "and there were more lines" sh -c "find '$work/limited' '$work/err' \
+		'$work/fd5' -size +14679000c 2>/dev/null | grep ."
+done
+rm -f "$work/limited" "$work/fd5" "$work/err"
+log=/dev/null
 ln -s "$work/once2" "$work/link"
 log=$work/link
 traced 1 "$programs/trace" errors
