@@ -82,6 +82,7 @@ unmap(struct hooks *hooks, void *address, size_t size, bool is_committed, unsign
 	(void)hooks;
 	(void)is_committed;
 	(void)arena;
+	errno = 77; /* free keeps it all the same. */
 	return munmap(address, size) != 0;
 }
 
@@ -166,6 +167,17 @@ create(struct hooks *hooks)
 
 	check(mallctl("arenas.create", &arena, &length, &hooks, sizeof(hooks)) == 0,
 	    "arenas.create");
+}
+
+/* What is freed is unmapped by the very free. */
+static void
+decays_at_once(void)
+{
+	char name[64];
+	ssize_t none = 0;
+
+	snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", arena);
+	check(mallctl(name, NULL, NULL, &none, sizeof(none)) == 0, name);
 }
 
 /* All that this thread asks for comes from the program's own hooks. */
@@ -268,6 +280,7 @@ main(void)
 	in_child();
 	of_libc();
 	create(&unmapping);
+	decays_at_once();
 	all_ways(by_mallocx);
 	in_threads();
 	in_child();

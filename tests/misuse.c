@@ -78,6 +78,10 @@ main(int argc, char **argv)
 		free(name(words + 8));
 	} else if (strcmp(what, "free-nowhere") == 0) {
 		free(name((void *)(uintptr_t)0x1000));
+	} else if (strcmp(what, "free-bits") == 0) {
+		/* As another would be, with bits that no address has. */
+		free(name((void *)((uintptr_t)block ^ ((uintptr_t)1 <<
+		    (8 * sizeof(block) - 1)))));
 	} else if (strcmp(what, "realloc-nowhere") == 0) {
 		block = realloc(name((void *)(uintptr_t)0x1000), 10);
 	} else if (strcmp(what, "overrun-by-one") == 0) {

@@ -108,6 +108,11 @@ if file_system tmpfs 128M; then
 else
 	skip "a quarter of what is free" "$mounted_not"
 fi
+# Within what limits allow.
+runs sh -c "ulimit -S -f 65536; exec '$vmmalloc' -d '$pool_dir' env"
+expect "under a limit of file sizes" grep -qx VMMALLOC_POOL_SIZE=33554432 "$work/out"
+runs sh -c "ulimit -S -v 4000000; exec '$vmmalloc' -d '$pool_dir' env"
+expect "under a limit of addresses" test $status -eq 0
 if file_system hugetlbfs 256M; then
 	runs "$vmmalloc" -d "$mounted" \
 		sh -c 'sh -c "sh -c \"sh -c \\\"sh -c true; :\\\"; :\"; :"; :'
@@ -137,6 +142,8 @@ fails 126 "not executable" "$work/file: is no program that" \
 	"$vmmalloc" -s 64M "$work/file"
 fails 126 "a directory as command" "$work: is no program that" \
 	"$vmmalloc" -s 64M "$work"
+fails 125 "a long option with a value" "--help=x: no such option" "$vmmalloc" --help=x
+fails 127 "an empty command" "the name of the command is empty" "$vmmalloc" -s 64M ''
 fails 125 "no such option" "-x: no such option" "$vmmalloc" -x true
 fails 125 "no such long option" "--fork: no such option" "$vmmalloc" --fork true
 fails 125 "an empty variable" "VMMALLOC_POOL_DIR is empty; a path is needed" \
@@ -225,6 +232,12 @@ if [ "$(id -u)" -eq 0 ]; then
 	chmod 2755 "$work/suid"
 	fails 126 "a set-group-ID command" "$work/suid: gains privileges" \
 		"$vmmalloc" -s 64M "$work/suid"
+	if command -v setpriv >/dev/null 2>&1; then
+		runs setpriv --no-new-privs "$vmmalloc" -d "$pool_dir" -s 64M "$work/suid"
+		expect "and where none can be gained: runs" test $status -eq 0
+	else
+		skip "and where none can be gained: runs" "no setpriv here"
+	fi
 	# Of a script it is the interpreter that has them.
 	chown 65534:0 "$work/suid"
 	chmod 4755 "$work/suid"

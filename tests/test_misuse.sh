@@ -54,6 +54,7 @@ if [ -e "$(library debug)" ]; then
 	aborts free-never free "never given out"
 	aborts overrun-by-one free "written to behind its end"
 	aborts free-nowhere free "there is no memory at that address"
+	aborts free-bits free "there is no memory at that address"
 	aborts realloc-nowhere realloc "there is no memory at that address"
 	aborts free-foreign free "not of the pool, and libc has given no block"
 	aborts free-chunk free "not of the pool, and libc has given no block"
