@@ -149,6 +149,20 @@ expect "through a pipe: each is whole" whole "$work/pipe"
 
 # Forks.
 log=$work/forks
+if unshare --pid --fork true 2>/dev/null; then
+	tries=0
+	while [ $tries -lt 20 ] && timeout -s KILL 60 unshare --pid --fork env \
+		VMMALLOC_LOG_LEVEL=4 VMMALLOC_LOG_FILE="$log" \
+		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
+		LD_PRELOAD="$(library debug)" "$programs/trace" namespace
+	do
+		tries=$((tries + 1))
+	done
+	expect "a child with its parent's process ID" test $tries -eq 20
+	rm -f "$log"
+else
+	skip "a child with its parent's process ID" "needs root for namespaces"
+fi
 traced 4 timeout -s KILL 100 "$programs/trace" handlers 200
 status=$?
 expect "a handler that forks in the midst of a line" test $status -eq 0

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -125,6 +126,38 @@ run_silent_forks(size_t nforks)
 	}
 }
 
+static void *
+churn_on(void *unused)
+{
+	for (;;)
+		free(malloc(100));
+	return unused;
+}
+
+/*
+ * A child with its parent's process ID, in a namespace of its own, while threads write
+ * lines: run as the first process of a namespace. Status 77 where that cannot be.
+ */
+static int
+run_namespace(void)
+{
+	pthread_t thread;
+	int status = 1;
+	pid_t pid;
+
+	for (int i = 0; i < 4; i++)
+		pthread_create(&thread, NULL, churn_on, NULL);
+	if (getpid() != 1 || unshare(CLONE_NEWPID) != 0)
+		return 77;
+	pid = fork();
+	if (pid == 0) {
+		free(malloc(1));
+		_exit(getpid() != 1);
+	}
+	waitpid(pid, &status, 0);
+	return status != 0;
+}
+
 /* A signal's handler forks, whatever the thread is doing; a line, as a rule. */
 static volatile sig_atomic_t nhandled;
 
@@ -198,6 +231,8 @@ main(int argc, char **argv)
 		run_silent_forks(first);
 	else if (strcmp(what, "handlers") == 0)
 		run_handlers((int)first);
+	else if (strcmp(what, "namespace") == 0)
+		return run_namespace();
 	else if (strcmp(what, "close") == 0)
 		close_all(argv[2]);
 	else if (strcmp(what, "chdir") == 0 && chdir("/") == 0)
