@@ -358,7 +358,7 @@ absolute(const char *name, const char *path, char whole[static PATH_MAX])
 {
 	int error;
 
-	if (path[0] == '\0')
+	if (path == NULL || path[0] == '\0')
 		fail(STATUS_OURS, "%s is empty; a path is needed", name);
 	error = vmm_os_path_absolute(path, whole, PATH_MAX);
 	if (error != 0)

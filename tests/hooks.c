@@ -165,7 +165,7 @@ create(struct hooks *hooks)
 {
 	size_t length = sizeof(arena);
 
-	check(mallctl("arenas.create", &arena, &length, &hooks, sizeof(hooks)) == 0,
+	check(mallctl("arenas.create", &arena, &length, &hooks, sizeof(void *)) == 0,
 	    "arenas.create");
 }
 
@@ -173,7 +173,7 @@ create(struct hooks *hooks)
 static void
 decays_at_once(void)
 {
-	char name[64];
+	static char name[64];
 	ssize_t none = 0;
 
 	snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", arena);
@@ -207,6 +207,16 @@ in_threads(void)
 	}
 }
 
+static _Noreturn void
+live_in_child(char *block)
+{
+	check(block[69999] == 'p', "a child's copy");
+	memset(block, 'c', 70000);
+	free(block);
+	all_ways(by_mallocx);
+	_exit(failed != NULL);
+}
+
 static void
 in_child(void)
 {
@@ -216,13 +226,8 @@ in_child(void)
 
 	memset(block, 'p', 70000);
 	child = fork();
-	if (child == 0) {
-		check(block[69999] == 'p', "a child's copy");
-		memset(block, 'c', 70000);
-		free(block);
-		all_ways(by_mallocx);
-		_exit(failed != NULL);
-	}
+	if (child == 0)
+		live_in_child(block);
 	check(waitpid(child, &status, 0) == child && status == 0, "a child");
 	check(block[69999] == 'p', "a child wrote into its parent's block");
 	free(block);
@@ -256,7 +261,7 @@ everywhere(void)
 	void *before = malloc(300000);
 	void *behind;
 
-	check(mallctl("arena.0.extent_hooks", NULL, NULL, &hooks, sizeof(hooks)) == 0,
+	check(mallctl("arena.0.extent_hooks", NULL, NULL, &hooks, sizeof(void *)) == 0,
 	    "arena.0.extent_hooks");
 	arena = 0;
 	is_of_both = true;

@@ -5,10 +5,10 @@
 # under load, every answer checked.
 #
 # SERVER_SECONDS: how long each server is under load, with each setting; some seconds if
-# it is not set, 60 under CI_FULL. SERVER_KINDS, SERVER_SETTINGS: these alone.
+# it is not set, 20 under CI_FULL. SERVER_KINDS, SERVER_SETTINGS: these alone.
 . "${top_srcdir:-..}/tests/lib.sh"
 
-[ -z "${CI_FULL-}" ] || : "${SERVER_SECONDS:=60}"
+[ -z "${CI_FULL-}" ] || : "${SERVER_SECONDS:=20}"
 : "${SERVER_SECONDS=}"
 : "${SERVER_KINDS:=programs PostgreSQL redis Apache memcached nginx}"
 
