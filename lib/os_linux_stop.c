@@ -37,6 +37,7 @@
  * for a little longer, so that their calls are made again, too.
  */
 #define STOP_WAIT_US 20000
+#define BUSY_WAIT_US 200000 /* more, while one of them waits for a processor */
 #define LATE_WAIT_US 20000
 /* The helper's stack; what it does needs a few KiB. */
 #define STACK_BYTES ((size_t)128 << 10)
@@ -194,17 +195,33 @@ wait_for(struct vmm_os_task *task, uint64_t deadline_us)
 	return 0;
 }
 
-/* Why a thread does not stand still: it waits in the kernel, or for a processor. */
+/*
+ * Why threads do not stand still: they wait in the kernel, which may take long (ETIMEDOUT);
+ * or one waits for a processor (EAGAIN), and may have a lock of the kernel's that the
+ * others wait for.
+ */
 static int
-why_late(const struct helper *helper, pid_t id)
+why_late(const struct helper *helper)
 {
-	return state_of(helper, id) == 'D' ? ETIMEDOUT : EAGAIN;
+	int error = EAGAIN;
+
+	for (size_t i = 0; i < helper->ntasks; i++) {
+		char state = helper->list[i].state == VMM_OS_TASK_SEIZED
+		    ? state_of(helper, helper->list[i].id) : '?';
+
+		if (state == 'R')
+			return EAGAIN;
+		if (state == 'D')
+			error = ETIMEDOUT;
+	}
+	return error;
 }
 
 static int
 stop_all(struct helper *helper)
 {
 	uint64_t deadline_us = vmm_os_now_us() + STOP_WAIT_US;
+	uint64_t limit_us = deadline_us + BUSY_WAIT_US;
 	size_t waited = 0;
 	int error;
 
@@ -214,11 +231,15 @@ stop_all(struct helper *helper)
 	do {
 		error = seize_new(helper);
 		for (; error == 0 && waited < helper->ntasks; waited++) {
-			struct vmm_os_task *task = &helper->list[waited];
-
-			error = wait_for(task, deadline_us);
-			if (error == EAGAIN)
-				error = why_late(helper, task->id);
+			error = wait_for(&helper->list[waited], deadline_us);
+			while (error == EAGAIN && deadline_us < limit_us) {
+				error = why_late(helper);
+				if (error == EAGAIN) {
+					deadline_us += STOP_WAIT_US;
+					error = wait_for(&helper->list[waited],
+					    deadline_us);
+				}
+			}
 		}
 		if (error == 0 && helper->found && vmm_os_now_us() > deadline_us)
 			error = EAGAIN;

@@ -270,7 +270,10 @@ leave_by_copying(void)
 		    VMM_CHUNK_PRIVATE);
 		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
 		    VMM_CHUNK_MEMORY);
-		if ((error == EAGAIN || error == ETIMEDOUT) && ++tries < STOP_TRIES)
+		/* In a row: on a busy machine each step may need some. */
+		if (error == 0)
+			tries = 0;
+		else if ((error == EAGAIN || error == ETIMEDOUT) && ++tries < STOP_TRIES)
 			error = 0;
 	}
 	if (error == 0)

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -267,6 +268,8 @@ shape_stall(void)
 
 		if (pid == 0)
 			_exit(0);
+		if (pid < 0)
+			printf("# fork: %s\n", strerror(errno));
 		is_good &= blocks_ends_good(pid);
 	}
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);

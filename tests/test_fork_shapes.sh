@@ -85,6 +85,32 @@ for case in $all; do
 	done
 done
 
+# Where many others want the processors, a thread that has none may have the lock on the
+# process's mappings, which its fellows wait for: a fork has to wait for it.
+if file_system tmpfs 1536M; then
+	VMMALLOC_POOL_DIR=$mounted
+	others=
+	for i in 1 2 3 4 5 6 7 8; do
+		(while :; do :; done) &
+		others="$others $!"
+	done
+	forked=0
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		VMMALLOC_FORK=1 VMMALLOC_POOL_SIZE=256M on_pool release timeout 60 \
+			"$programs/fork_shapes" stall closed >"$work/tap" 2>&1
+		grep '^#' "$work/tap"
+		! grep -q '^ok 1 ' "$work/tap" || forked=$((forked + 1))
+	done
+	# shellcheck disable=SC2086 # processes
+	kill $others
+	expect "a busy machine: forks beside threads that allocate, 10 of 10" \
+		test $forked -eq 10
+	unset VMMALLOC_POOL_DIR
+	take_down
+else
+	skip "a busy machine" "$mounted_not"
+fi
+
 for type in tmpfs ext4 xfs hugetlbfs; do
 	if ! file_system $type 1536M; then
 		skip "fork on $type" "$mounted_not"
