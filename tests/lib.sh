@@ -70,6 +70,13 @@ expect() {
 	fi
 }
 
+# measures WHAT: whether times count. Where others have the processors they do not, and
+# who runs the test says so by TEST_TIMES=no.
+measures() {
+	[ "${TEST_TIMES-}" != no ] || skip "$1" "left out by TEST_TIMES"
+	[ "${TEST_TIMES-}" != no ]
+}
+
 # plan: the last line of a test script.
 plan() {
 	echo "1..$count"

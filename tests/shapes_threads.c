@@ -281,6 +281,8 @@ shape_stall(void)
 	}
 	printf("# longest wait %lld us\n", (long long)longest_us);
 	blocks_result(is_good, "forks beside threads that allocate large blocks");
-	blocks_result(longest_us < LIMIT_US, "no thread waits for a second or longer");
+	/* Where others have the processors, times say nothing (tests/lib.sh). */
+	blocks_result(longest_us < LIMIT_US || getenv("TEST_TIMES") != NULL,
+	    "no thread waits for a second or longer");
 	free(heap);
 }

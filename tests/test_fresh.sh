@@ -33,8 +33,9 @@ for suite in ${FRESH_SYSTEMS:-bookworm trixie forky}; do
 	cp "$work/expect" "$work/log"
 	expect "$suite: installs nothing then" \
 		sh -c "! grep apt-get '$work/log'"
-	# File systems are the kernel's, which is the same: those have their tests outside.
-	inside env TEST_FILE_SYSTEMS=tmpfs ./quickstart check >"$work/log" 2>&1
+	# File systems are the kernel's, which is the same: those have their tests outside,
+	# as has what depends on how much else the machine does.
+	inside env TEST_FILE_SYSTEMS=tmpfs TEST_TIMES=no ./quickstart check >"$work/log" 2>&1
 	status=$?
 	tail -n 1 "$work/log" >"$work/last"
 	expect "$suite: quickstart check: $(cat "$work/last")" test $status -eq 0

@@ -82,7 +82,8 @@ checked() {
 	checked_tests=$*
 	set --
 	[ -z "$programs_of" ] || set -- check_PROGRAMS="$programs_of" check_LTLIBRARIES=
-	TEST_CONF=$checked_conf TEST_FILE_SYSTEMS=tmpfs CI_FULL='' $MAKE -s -C "$work/$checked_version" \
+	TEST_CONF=$checked_conf TEST_FILE_SYSTEMS=tmpfs TEST_TIMES=no \
+		CI_FULL='' $MAKE -s -C "$work/$checked_version" \
 		check TESTS="$checked_tests" "$@" >"$work/checked" 2>&1
 	checked_status=$?
 	grep -e '^FAIL' -e '^ERROR' -e '^# [A-Z]*:' "$work/checked"

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # test_start.sh: a program starts as fast on a large pool as on a small one.
 . "${top_srcdir:-..}/tests/lib.sh"
+if ! measures "how fast a program starts"; then
+	plan
+	exit
+fi
 
 for type in tmpfs ext4 xfs; do
 	what="$type: /bin/true with 4 GiB within 1.2 of 64 MiB"
