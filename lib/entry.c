@@ -185,10 +185,12 @@ posix_memalign(void **block, size_t alignment, size_t size)
 
 /*
  * As libc's, for the realloc that the program has: another allocator before this library,
- * or in the program, may have no reallocarray.
+ * or in the program, may have no reallocarray. (The name may be a macro's: tests/fuzz.)
  */
+#define NAME(function) NAME_OF(function)
+#define NAME_OF(function) #function
 extern void *own_realloc(void *block, size_t size) __THROW __attribute__((
-    alias("realloc"), visibility("hidden"), warn_unused_result, alloc_size(2)));
+    alias(NAME(realloc)), visibility("hidden"), warn_unused_result, alloc_size(2)));
 
 VMM_EXPORT void *
 reallocarray(void *block, size_t count, size_t size)

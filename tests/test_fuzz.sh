@@ -16,7 +16,7 @@ flags="-std=gnu11 -D_GNU_SOURCE -g -O1 -DVMMALLOC_DEBUG -fno-omit-frame-pointer
 sanitizers=address,undefined
 
 # All but the operators and glibc's questions.
-high="alloc block init jehost jehost_conf jehost_fork jehost_tcache profile stats"
+high="alloc block init jehost jehost_conf jehost_fork jehost_lookup jehost_tcache profile stats"
 
 # compiled DIR FLAGS SOURCES...: objects in $work/DIR.
 # shellcheck disable=SC2016,SC2086 # for the other shell; flags are words

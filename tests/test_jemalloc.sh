@@ -109,7 +109,7 @@ headers=include/jemalloc/internal
 unit_tests=
 [ ! -x "$programs/check_entry" ] ||
 	unit_tests="tests/check_ranges tests/check_settings tests/check_pool"
-programs_of="$unit_tests tests/check_entry"
+programs_of="$unit_tests tests/check_entry tests/hooks"
 tests="$unit_tests tests/test_entry.sh"
 confs=none without=--disable-debug-variant
 if [ -n "${CI_FULL-}" ]; then

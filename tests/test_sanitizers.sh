@@ -5,7 +5,7 @@
 . "${top_srcdir:-..}/tests/lib.sh"
 
 : "${CC:=cc}"
-high="alloc block init jehost jehost_conf jehost_fork jehost_tcache stats"
+high="alloc block init jehost jehost_conf jehost_fork jehost_lookup jehost_tcache stats"
 entry="entry entry_glibc operators operators_derived profile"
 
 sources() {
