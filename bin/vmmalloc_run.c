@@ -90,7 +90,8 @@ size_for(const char *dir)
 		room.free_bytes = meminfo("HugePages_Free:") * file.fs.page_size;
 	else if (room.free_bytes == UINT64_MAX)
 		room.free_bytes = meminfo("MemAvailable:");
-	if (file.fs.maps_reserve || (reserve != NULL && strcmp(reserve, "full") == 0))
+	if (parts != 1 && (file.fs.maps_reserve ||
+		(reserve != NULL && strcmp(reserve, "full") == 0)))
 		parts = PARTS_FULL;
 	size = room.free_bytes / parts;
 	if (size > most_bytes(room.limit_bytes))

@@ -93,6 +93,7 @@ bool vmm_os_has_threads(void);
 enum vmm_os_others {
 	VMM_OS_NO_OTHERS,   /* this one is alone, as in a child of fork(2) */
 	VMM_OS_STOP_OTHERS, /* if there are any, they may be stopped */
+	VMM_OS_AWAIT_OTHERS, /* and stand still until each has had a processor to stop on */
 	VMM_OS_SPARE_OTHERS, /* they must not be stopped */
 };
 

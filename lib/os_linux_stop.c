@@ -34,10 +34,11 @@
 /*
  * Threads that do not stand still by then are in the kernel for longer, or get no
  * processor: the stop is given up. Nobody stands still any more while those are waited
- * for a little longer, so that their calls are made again, too.
+ * for a little longer, so that their calls are made again, too. With VMM_OS_AWAIT_OTHERS
+ * the stop goes on for so much more while one of them waits for a processor.
  */
 #define STOP_WAIT_US 20000
-#define BUSY_WAIT_US 200000 /* more, while one of them waits for a processor */
+#define BUSY_WAIT_US 200000
 #define LATE_WAIT_US 20000
 /* The helper's stack; what it does needs a few KiB. */
 #define STACK_BYTES ((size_t)128 << 10)
@@ -53,6 +54,7 @@ struct helper {
 	unsigned lives;        /* another; the kernel clears it when the helper has ended */
 	int error;             /* of the stop; 0 if the work was done */
 	bool found;            /* a thread that was not seized yet */
+	uint64_t busy_wait_us; /* for threads that wait for a processor */
 	size_t max, ntasks;
 	struct vmm_os_task *list; /* behind the stack, of `max` */
 };
@@ -221,7 +223,7 @@ static int
 stop_all(struct helper *helper)
 {
 	uint64_t deadline_us = vmm_os_now_us() + STOP_WAIT_US;
-	uint64_t limit_us = deadline_us + BUSY_WAIT_US;
+	uint64_t limit_us = deadline_us + helper->busy_wait_us;
 	size_t waited = 0;
 	int error;
 
@@ -232,13 +234,11 @@ stop_all(struct helper *helper)
 		error = seize_new(helper);
 		for (; error == 0 && waited < helper->ntasks; waited++) {
 			error = wait_for(&helper->list[waited], deadline_us);
-			while (error == EAGAIN && deadline_us < limit_us) {
-				error = why_late(helper);
-				if (error == EAGAIN) {
-					deadline_us += STOP_WAIT_US;
-					error = wait_for(&helper->list[waited],
-					    deadline_us);
-				}
+			while (error == EAGAIN &&
+			    (error = why_late(helper)) == EAGAIN &&
+			    deadline_us < limit_us) {
+				deadline_us += STOP_WAIT_US;
+				error = wait_for(&helper->list[waited], deadline_us);
 			}
 		}
 		if (error == 0 && helper->found && vmm_os_now_us() > deadline_us)
@@ -392,12 +392,13 @@ may_stop(size_t count, enum vmm_os_others others)
 		return EPERM;
 	if (count == 1)
 		return 0;
-	return others == VMM_OS_STOP_OTHERS ? vmm_os_task_can_trace() : EPERM;
+	return others != VMM_OS_SPARE_OTHERS ? vmm_os_task_can_trace() : EPERM;
 }
 
 /* Calls it in a helper, with everybody else stopped. */
 static int
-call_stopped(void (*work)(void *argument), void *argument, int tasks, size_t count)
+call_stopped(void (*work)(void *argument), void *argument, int tasks, size_t count,
+    uint64_t busy_wait_us)
 {
 	size_t size = STACK_BYTES + sizeof(struct helper) +
 	    (count + MORE_TASKS) * sizeof(struct vmm_os_task);
@@ -413,6 +414,7 @@ call_stopped(void (*work)(void *argument), void *argument, int tasks, size_t cou
 		.tasks = tasks, .process = vmm_os_process(),
 		.caller = vmm_os_thread(),
 		.lives = 1, .error = ECANCELED, .max = count + MORE_TASKS,
+		.busy_wait_us = busy_wait_us,
 		.list = (void *)(helper + 1),
 	};
 	run(helper, (char *)map + STACK_BYTES);
@@ -461,14 +463,15 @@ call_alone(void (*work)(void *argument), void *argument)
 
 /* A signal's handler would run, and write, while this thread seems to stand still. */
 static int
-call(void (*work)(void *argument), void *argument, int tasks, size_t count)
+call(void (*work)(void *argument), void *argument, int tasks, size_t count,
+    uint64_t busy_wait_us)
 {
 	sigset_t signals;
 	int error;
 
 	vmm_os_signals_block(&signals);
 	VMM_LOG_QUIET(true);
-	error = count > 1 ? call_stopped(work, argument, tasks, count)
+	error = count > 1 ? call_stopped(work, argument, tasks, count, busy_wait_us)
 			  : call_alone(work, argument);
 	VMM_LOG_QUIET(false);
 	vmm_os_signals_restore(&signals);
@@ -484,14 +487,15 @@ vmm_os_call_stopped(void (*work)(void *argument), void *argument,
 	int tasks, error;
 
 	if (others == VMM_OS_NO_OTHERS)
-		return call(work, argument, -1, 1);
+		return call(work, argument, -1, 1, 0);
 	tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS, O_RDONLY | O_DIRECTORY);
 	if (tasks < 0)
 		return errno;
 	count = task_count(tasks);
 	error = may_stop(count, others);
 	if (error == 0)
-		error = call(work, argument, tasks, count);
+		error = call(work, argument, tasks, count,
+		    others == VMM_OS_AWAIT_OTHERS ? BUSY_WAIT_US : 0);
 	vmm_sys.close(tasks);
 	return error;
 }

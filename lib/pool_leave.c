@@ -96,6 +96,14 @@ keep_in_core(const struct vmm_os_part *part)
 /* Of those, what one with a thread in the kernel counts, which may be there for long. */
 #define LATE_TRIES 10
 
+/* A fork cannot be put off, as a return can. */
+static enum vmm_os_others
+awaited_others(void)
+{
+	return vmm_pool.others == VMM_OS_STOP_OTHERS ? VMM_OS_AWAIT_OTHERS
+						     : vmm_pool.others;
+}
+
 /*
  * With everybody standing still; on a busy machine it may take some tries until each has
  * had a processor to stop on.
@@ -106,7 +114,7 @@ call_stopped(void (*work)(void *argument), void *argument)
 	int error = EAGAIN;
 
 	for (int tries = 0; tries < STOP_TRIES;) {
-		error = vmm_os_call_stopped(work, argument, vmm_pool.others);
+		error = vmm_os_call_stopped(work, argument, awaited_others());
 		if (error != EAGAIN && error != ETIMEDOUT)
 			break;
 		tries += error == EAGAIN ? 1 : LATE_TRIES;
@@ -264,7 +272,7 @@ leave_by_copying(void)
 
 	for (size_t begin = 0, done; error == 0 && begin < limit; begin = done) {
 		error = vmm_pool_move(begin, vmm_smaller(begin + step, limit),
-		    VMM_POOL_TO_MEMORY, vmm_pool.others, &done);
+		    VMM_POOL_TO_MEMORY, awaited_others(), &done);
 		/* If the helper was killed, nobody knows how far it has come. */
 		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
 		    VMM_CHUNK_PRIVATE);
