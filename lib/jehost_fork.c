@@ -34,12 +34,13 @@ struct locks {
 static __thread struct {
 	struct locks own;     /* this thread had them before */
 	struct locks missing; /* it went on without them */
+	bool is_hopeless;     /* one of those may be this thread's own */
 	uint64_t begin_us;
 	uint64_t patience_us; /* after that it goes on without what others have */
 } forking __attribute__((tls_model("initial-exec")));
 
-/* How long a lock may have no owner while another thread takes or releases it. */
-#define UNOWNED_US 200000
+/* How long another thread may have no processor while it takes or releases a lock. */
+#define UNOWNED_US 2000000
 #define PATIENCE_US 200000
 
 static void
@@ -60,11 +61,7 @@ has_lock(const struct locks *locks, const pthread_mutex_t *mutex)
 	return false;
 }
 
-/*
- * Takes a lock for fork(2), or notes why not. glibc notes the owner of each mutex, but a
- * signal may come between the lock and the note: then it has no owner, for good where
- * there is one thread, or for longer than others need.
- */
+/* Takes a lock for fork(2), or notes why not. */
 static void
 take_lock(pthread_mutex_t *mutex)
 {
@@ -74,13 +71,23 @@ take_lock(pthread_mutex_t *mutex)
 
 	while (pthread_mutex_trylock(mutex) != 0) {
 		uint64_t now_us = vmm_os_now_us();
+		bool is_alone = *owner == 0 && !vmm_os_has_threads();
 
-		if (*owner == vmm_os_thread() || (*owner == 0 &&
-			(!vmm_os_has_threads() || now_us - begin_us > UNOWNED_US))) {
+		/* Another thread may have released it, and ended, just before. */
+		if (is_alone && pthread_mutex_trylock(mutex) == 0)
+			return;
+		if (is_alone || *owner == vmm_os_thread()) {
 			add_lock(&forking.own, mutex);
 			return;
 		}
-		if (*owner != 0 && now_us - forking.begin_us > forking.patience_us) {
+		/*
+		 * glibc notes the owner behind the lock, and a signal may come in between:
+		 * nobody can say whether this thread was interrupted there.
+		 */
+		if (*owner == 0 && now_us - begin_us > UNOWNED_US)
+			forking.is_hopeless = true;
+		if (forking.is_hopeless ||
+		    (*owner != 0 && now_us - forking.begin_us > forking.patience_us)) {
 			add_lock(&forking.missing, mutex);
 			return;
 		}
@@ -116,6 +123,7 @@ lock_allocator(void)
 {
 	/* This thread is to have its cache, or to go without, when it takes the lock. */
 	vmm_jehost_tcache_begin();
+	forking.is_hopeless = false;
 	for (forking.patience_us = PATIENCE_US;; forking.patience_us *= 2) {
 		forking.own.count = forking.missing.count = 0;
 		forking.begin_us = vmm_os_now_us();
@@ -123,7 +131,7 @@ lock_allocator(void)
 		own_handlers.prepare();
 		if (forking.missing.count == 0)
 			return true;
-		if (forking.own.count > 0)
+		if (forking.own.count > 0 || forking.is_hopeless)
 			return false;
 		/* Nothing was interrupted: others take their time, and get it. */
 		own_handlers.parent();

@@ -241,7 +241,7 @@ stop_all(struct helper *helper)
 				error = wait_for(&helper->list[waited], deadline_us);
 			}
 		}
-		if (error == 0 && helper->found && vmm_os_now_us() > deadline_us)
+		if (error == 0 && helper->found && vmm_os_now_us() > limit_us)
 			error = EAGAIN;
 	} while (error == 0 && helper->found);
 	return error;
