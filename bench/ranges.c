@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "bench.h"
-#include "ranges.h"
+#include "pool/ranges.h"
 
 /* Every other page is free, and behind them all there is a long range. */
 #define TAIL 1024
@@ -36,9 +36,9 @@ set_up(struct vmm_ranges *ranges, size_t count)
 		exit(1);
 	}
 	vmm_ranges_init(ranges, records, npages, 0);
-	vmm_ranges_take(ranges, 2 * count, 1, &first);
+	vmm_ranges_allocate(ranges, 2 * count, 1, &first);
 	for (size_t page = 0; page < 2 * count; page += 2)
-		vmm_ranges_give(ranges, page, 1);
+		vmm_ranges_free(ranges, page, 1);
 }
 
 /* One range anywhere, taken and given; the lowest; and the lowest of two pages. */
@@ -47,12 +47,12 @@ operate(struct vmm_ranges *ranges, size_t page)
 {
 	size_t first;
 
-	if (vmm_ranges_take_at(ranges, page, 1))
-		vmm_ranges_give(ranges, page, 1);
-	if (vmm_ranges_take(ranges, 1, 1, &first))
-		vmm_ranges_give(ranges, first, 1);
-	if (vmm_ranges_take(ranges, 2, 1, &first))
-		vmm_ranges_give(ranges, first, 2);
+	if (vmm_ranges_allocate_at(ranges, page, 1))
+		vmm_ranges_free(ranges, page, 1);
+	if (vmm_ranges_allocate(ranges, 1, 1, &first))
+		vmm_ranges_free(ranges, first, 1);
+	if (vmm_ranges_allocate(ranges, 2, 1, &first))
+		vmm_ranges_free(ranges, first, 2);
 }
 
 int

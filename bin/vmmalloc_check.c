@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "libvmmalloc.h"
-#include "os.h"
+#include "os/os.h"
 #include "vmmalloc.h"
 
 /* What a pool in a directory would be like. */

@@ -15,7 +15,7 @@
 #include <wchar.h>
 #include <wctype.h>
 
-#include "os.h"
+#include "os/os.h"
 #include "vmmalloc.h"
 
 /* A pool, as /proc shows it to others. */

@@ -17,9 +17,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/settings.h"
 #include "libvmmalloc.h"
-#include "os.h"
-#include "settings.h"
+#include "os/os.h"
 #include "vmmalloc.h"
 
 static void

@@ -38,7 +38,7 @@ AS_CASE(["$vmm_name"], [[*[\ \	:,\#]*]],
 # VMM_FIND_JEMALLOC: finds the position independent archive of jemalloc that the private
 # copy is made from, and sets JEMALLOC_ARCHIVE: the distribution's, one that is named,
 # or one that make builds from JEMALLOC_SOURCE. JEMALLOC_VERSION is one of those that
-# lib/jemalloc.syms has been checked for; VMM_JEMALLOC the same as a number.
+# lib/jemalloc/jemalloc.syms has been checked for; VMM_JEMALLOC the same as a number.
 AC_DEFUN([VMM_FIND_JEMALLOC], [
 AC_ARG_WITH([jemalloc],
 	[AS_HELP_STRING([--with-jemalloc=ARCHIVE],
@@ -61,8 +61,8 @@ AS_IF([test "$with_jemalloc" != none && test "$with_jemalloc_source" != none],
 	[AC_MSG_ERROR([--with-jemalloc and --with-jemalloc-source exclude each other])])
 AS_IF([test -z "$with_jemalloc" || test -z "$with_jemalloc_source"],
 	[AC_MSG_ERROR([--with-jemalloc or --with-jemalloc-source has an empty value])])
-vmm_private_jemalloc="env NM=$NM_TOOL sh $srcdir/lib/private-jemalloc.sh"
-vmm_syms=$srcdir/lib/jemalloc.syms
+vmm_private_jemalloc="env NM=$NM_TOOL sh $srcdir/lib/jemalloc/private-jemalloc.sh"
+vmm_syms=$srcdir/lib/jemalloc/jemalloc.syms
 AS_IF([test "$with_jemalloc_source" != none], [VMM_FIND_JEMALLOC_FROM_SOURCE],
 	[VMM_FIND_JEMALLOC_FROM_ARCHIVE])
 AM_CONDITIONAL([JEMALLOC_FROM_SOURCE], [test "$with_jemalloc_source" != none])
@@ -131,7 +131,7 @@ VMM_PLAIN_NAME([an archive of jemalloc], [$JEMALLOC_ARCHIVE])
 AC_MSG_CHECKING([for its version])
 VMM_FIND_JEMALLOC_VERSION([`$vmm_private_jemalloc string "$JEMALLOC_ARCHIVE"`],
 	[$JEMALLOC_ARCHIVE])
-AC_MSG_CHECKING([whether it has the names of lib/jemalloc.syms])
+AC_MSG_CHECKING([whether it has the names of lib/jemalloc/jemalloc.syms])
 AS_IF([vmm_missing=`$vmm_private_jemalloc check "$vmm_syms" "$JEMALLOC_ARCHIVE" \
 		"$JEMALLOC_VERSION" 2>&1`],
 	[AC_MSG_RESULT([yes])],

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "check_main.h"
-#include "os_linux_sys.h"
-#include "pool.h"
-#include "pool_state.h"
+#include "os/linux_sys.h"
+#include "pool/pool.h"
+#include "pool/state.h"
 
 #define MIB ((size_t)1 << 20)
 #define POOL_SIZE (16 * MIB)
@@ -86,7 +86,7 @@ START_TEST(test_open)
 	ck_assert(!vmm_pool_has(&figures));
 	ck_assert(!vmm_pool_has(NULL));
 	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
-	vmm_pool_look(&figures);
+	vmm_pool_read_figures(&figures);
 	ck_assert_uint_eq(figures.size, POOL_SIZE);
 	ck_assert_uint_eq(figures.in_use, 0);
 	ck_assert_uint_eq(figures.longest_free, POOL_SIZE);
@@ -137,10 +137,10 @@ START_TEST(test_reserve_grows)
 	bool is_zero = false;
 
 	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
-	vmm_pool_look(&figures);
+	vmm_pool_read_figures(&figures);
 	ck_assert_uint_lt(figures.reserved, POOL_SIZE);
-	ck_assert_ptr_nonnull(vmm_pool_take(NULL, 8 * MIB, page_size, &is_zero));
-	vmm_pool_look(&figures);
+	ck_assert_ptr_nonnull(vmm_pool_allocate(NULL, 8 * MIB, page_size, &is_zero));
+	vmm_pool_read_figures(&figures);
 	ck_assert_uint_ge(figures.reserved, 8 * MIB);
 	ck_assert_uint_eq(figures.high_water, 8 * MIB);
 }
@@ -149,7 +149,7 @@ END_TEST
 START_TEST(test_reserve_full)
 {
 	open_pool(pool_dir(), VMM_RESERVE_FULL, _i);
-	vmm_pool_look(&figures);
+	vmm_pool_read_figures(&figures);
 	ck_assert_uint_eq(figures.reserved, POOL_SIZE);
 }
 END_TEST
@@ -184,7 +184,7 @@ START_TEST(test_reserve_interrupted)
 	real_fallocate = vmm_sys.fallocate;
 	calls()->fallocate = interrupted_fallocate;
 	open_pool(pool_dir(), VMM_RESERVE_FULL, _i);
-	vmm_pool_look(&figures);
+	vmm_pool_read_figures(&figures);
 	ck_assert_uint_eq(figures.reserved, POOL_SIZE);
 }
 END_TEST
@@ -216,7 +216,7 @@ START_TEST(test_reserve_closed)
 	calls()->madvise = old_madvise;
 	close(vmm_pool.file.fd);
 	for (size_t had = 0; had < POOL_SIZE; had += MIB) {
-		char *range = vmm_pool_take(NULL, MIB, page_size, &is_zero);
+		char *range = vmm_pool_allocate(NULL, MIB, page_size, &is_zero);
 
 		ck_assert_ptr_nonnull(range);
 		memset(range, 1, MIB);
@@ -230,17 +230,17 @@ START_TEST(test_zero)
 	char *range;
 
 	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
-	range = vmm_pool_take(NULL, MIB, page_size, &is_zero);
+	range = vmm_pool_allocate(NULL, MIB, page_size, &is_zero);
 	ck_assert_msg(is_zero, "space that was never used is zero");
 	memset(range, 1, MIB);
-	vmm_pool_give(range, MIB);
+	vmm_pool_free(range, MIB);
 	is_zero = false;
-	ck_assert_ptr_eq(vmm_pool_take(NULL, MIB, page_size, &is_zero), range);
+	ck_assert_ptr_eq(vmm_pool_allocate(NULL, MIB, page_size, &is_zero), range);
 	ck_assert_msg(!is_zero, "space that was used may be anything");
-	vmm_pool_give(range, MIB);
+	vmm_pool_free(range, MIB);
 	/* Half of it was used, half was not. */
 	is_zero = true;
-	ck_assert_ptr_eq(vmm_pool_take(NULL, 2 * MIB, page_size, &is_zero), range);
+	ck_assert_ptr_eq(vmm_pool_allocate(NULL, 2 * MIB, page_size, &is_zero), range);
 	ck_assert(is_zero);
 	for (size_t i = 0; i < 2 * MIB; i += 512)
 		ck_assert_int_eq(range[i], 0);
@@ -253,14 +253,14 @@ START_TEST(test_wanted)
 	char *range;
 
 	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
-	range = vmm_pool_take(NULL, MIB, page_size, &is_zero);
-	ck_assert_ptr_eq(vmm_pool_take(range + MIB, MIB, page_size, &is_zero),
+	range = vmm_pool_allocate(NULL, MIB, page_size, &is_zero);
+	ck_assert_ptr_eq(vmm_pool_allocate(range + MIB, MIB, page_size, &is_zero),
 	    range + MIB);
-	ck_assert_ptr_null(vmm_pool_take(range + MIB, MIB, page_size, &is_zero));
+	ck_assert_ptr_null(vmm_pool_allocate(range + MIB, MIB, page_size, &is_zero));
 	/* At the pool's end, and beyond it. */
-	ck_assert_ptr_null(vmm_pool_take(range + 2 * MIB, POOL_SIZE, page_size,
+	ck_assert_ptr_null(vmm_pool_allocate(range + 2 * MIB, POOL_SIZE, page_size,
 	    &is_zero));
-	ck_assert_ptr_null(vmm_pool_take(range + POOL_SIZE, MIB, page_size,
+	ck_assert_ptr_null(vmm_pool_allocate(range + POOL_SIZE, MIB, page_size,
 	    &is_zero));
 }
 END_TEST
@@ -270,9 +270,9 @@ START_TEST(test_aligned)
 	bool is_zero = false;
 
 	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
-	ck_assert_ptr_nonnull(vmm_pool_take(NULL, page_size, page_size, &is_zero));
+	ck_assert_ptr_nonnull(vmm_pool_allocate(NULL, page_size, page_size, &is_zero));
 	for (size_t alignment = page_size; alignment <= 4 * MIB; alignment *= 2) {
-		char *range = vmm_pool_take(NULL, page_size, alignment, &is_zero);
+		char *range = vmm_pool_allocate(NULL, page_size, alignment, &is_zero);
 
 		ck_assert_ptr_nonnull(range);
 		ck_assert_uint_eq((uintptr_t)range % alignment, 0);
@@ -287,11 +287,11 @@ START_TEST(test_full)
 
 	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
 	errno = 4711;
-	range = vmm_pool_take(NULL, POOL_SIZE, page_size, &is_zero);
+	range = vmm_pool_allocate(NULL, POOL_SIZE, page_size, &is_zero);
 	ck_assert_ptr_nonnull(range);
-	ck_assert_ptr_null(vmm_pool_take(NULL, page_size, page_size, &is_zero));
-	vmm_pool_give(range + MIB, page_size);
-	ck_assert_ptr_eq(vmm_pool_take(NULL, page_size, page_size, &is_zero),
+	ck_assert_ptr_null(vmm_pool_allocate(NULL, page_size, page_size, &is_zero));
+	vmm_pool_free(range + MIB, page_size);
+	ck_assert_ptr_eq(vmm_pool_allocate(NULL, page_size, page_size, &is_zero),
 	    range + MIB);
 	ck_assert_int_eq(errno, 4711);
 }
@@ -308,7 +308,7 @@ START_TEST(test_outgrows)
 	void *range;
 
 	ck_assert(vmm_pool_open(&settings, &error));
-	range = vmm_pool_take(NULL, VMM_POOL_SMALL - MIB, MIB, &is_zero);
+	range = vmm_pool_allocate(NULL, VMM_POOL_SMALL - MIB, MIB, &is_zero);
 	ck_assert_ptr_nonnull(range);
 	ck_assert(!vmm_pool_outgrows(MIB));
 	ck_assert(vmm_pool_outgrows(2 * MIB));
@@ -317,7 +317,7 @@ START_TEST(test_outgrows)
 	ck_assert(!vmm_pool_outgrows(VMM_POOL_SMALL / 8));
 	ck_assert(vmm_pool_outgrows(VMM_POOL_SMALL / 4 + MIB));
 	/* Not for what fits below, nor for what fits nowhere. */
-	vmm_pool_give(range, VMM_POOL_SMALL - MIB);
+	vmm_pool_free(range, VMM_POOL_SMALL - MIB);
 	ck_assert(!vmm_pool_outgrows(VMM_POOL_SMALL));
 	ck_assert(!vmm_pool_outgrows(5 * POOL_SIZE));
 }
@@ -329,25 +329,25 @@ START_TEST(test_returns_chunks)
 	char *range;
 
 	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
-	range = vmm_pool_take(NULL, 8 * MIB, page_size, &is_zero);
+	range = vmm_pool_allocate(NULL, 8 * MIB, page_size, &is_zero);
 	memset(range, 1, 8 * MIB);
 	/* Less than a chunk, then the rest of two. */
-	vmm_pool_give(range, MIB);
-	vmm_pool_look(&figures);
+	vmm_pool_free(range, MIB);
+	vmm_pool_read_figures(&figures);
 	ck_assert_uint_eq(figures.returned, 0);
-	vmm_pool_give(range + MIB, 3 * MIB);
-	vmm_pool_look(&figures);
+	vmm_pool_free(range + MIB, 3 * MIB);
+	vmm_pool_read_figures(&figures);
 	ck_assert_uint_eq(figures.returned, returned(4 * MIB));
 	ck_assert(range[0] == (returned(1) == 0) || is_emulated());
 	/* What is wanted again is promised again. */
-	ck_assert_ptr_eq(vmm_pool_take(NULL, 3 * MIB, page_size, &is_zero), range);
-	vmm_pool_look(&figures);
+	ck_assert_ptr_eq(vmm_pool_allocate(NULL, 3 * MIB, page_size, &is_zero), range);
+	vmm_pool_read_figures(&figures);
 	ck_assert_uint_eq(figures.returned, 0);
 	/* Not while somebody is about to need it. */
-	vmm_pool_keep_begin();
-	vmm_pool_give(range, 3 * MIB);
-	vmm_pool_keep_end();
-	vmm_pool_look(&figures);
+	vmm_pool_release_pause();
+	vmm_pool_free(range, 3 * MIB);
+	vmm_pool_release_resume();
+	vmm_pool_read_figures(&figures);
 	ck_assert_uint_eq(figures.returned, 0);
 }
 END_TEST
@@ -358,9 +358,9 @@ START_TEST(test_full_reserve_stays)
 	char *range;
 
 	open_pool(pool_dir(), VMM_RESERVE_FULL, _i);
-	range = vmm_pool_take(NULL, 8 * MIB, page_size, &is_zero);
-	vmm_pool_give(range, 8 * MIB);
-	vmm_pool_look(&figures);
+	range = vmm_pool_allocate(NULL, 8 * MIB, page_size, &is_zero);
+	vmm_pool_free(range, 8 * MIB);
+	vmm_pool_read_figures(&figures);
 	ck_assert_uint_eq(figures.returned, 0);
 }
 END_TEST
@@ -397,9 +397,9 @@ fork_and_write(enum vmm_fork kind, int number)
 	pid_t pid;
 
 	open_pool(pool_dir(), VMM_RESERVE_GROW, number);
-	range = vmm_pool_take(NULL, 12 * MIB, page_size, &is_zero);
+	range = vmm_pool_allocate(NULL, 12 * MIB, page_size, &is_zero);
 	memset(range, 1, 12 * MIB);
-	vmm_pool_give(range + 4 * MIB, 4 * MIB);
+	vmm_pool_free(range + 4 * MIB, 4 * MIB);
 	ck_assert_int_eq(vmm_pool_fork_begin(&forking, kind), 0);
 	pid = fork_pool(kind);
 	if (pid == 0) {
@@ -407,13 +407,13 @@ fork_and_write(enum vmm_fork kind, int number)
 
 		memset(range, 2, 4 * MIB);
 		is_zero = true;
-		is_good &= vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero) ==
+		is_good &= vmm_pool_allocate(NULL, 4 * MIB, page_size, &is_zero) ==
 		    range + 4 * MIB;
 		is_good &= range[4 * MIB] == 0;
 		memset(range + 4 * MIB, 2, 4 * MIB);
 		_exit(!is_good);
 	}
-	vmm_pool_look(&figures);
+	vmm_pool_read_figures(&figures);
 	ck_assert(figures.is_private);
 	memset(range, 3, 4 * MIB);
 	range[9 * MIB + page_size + 100] = 3;
@@ -425,9 +425,9 @@ fork_and_write(enum vmm_fork kind, int number)
 	ck_assert(vmm_pool_return());
 	for (int i = 0; i < 4; i++)
 		ck_assert(!vmm_pool_return());
-	ck_assert_ptr_eq(vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero),
+	ck_assert_ptr_eq(vmm_pool_allocate(NULL, 4 * MIB, page_size, &is_zero),
 	    range + 4 * MIB);
-	vmm_pool_look(&figures);
+	vmm_pool_read_figures(&figures);
 	ck_assert(!figures.is_private);
 	ck_assert(figures.private_chunks == 0 || is_emulated());
 	ck_assert_int_eq(range[0], 3);
@@ -436,7 +436,7 @@ fork_and_write(enum vmm_fork kind, int number)
 	memset(range + 4 * MIB, 3, 4 * MIB);
 	/* And what was never used. */
 	is_zero = false;
-	range = vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero);
+	range = vmm_pool_allocate(NULL, 4 * MIB, page_size, &is_zero);
 	ck_assert_ptr_nonnull(range);
 	ck_assert(is_zero);
 	memset(range, 3, 4 * MIB);
@@ -470,14 +470,14 @@ START_TEST(test_fork_two)
 	pid_t pid;
 
 	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
-	range = vmm_pool_take(NULL, 4 * MIB, page_size, &is_zero);
+	range = vmm_pool_allocate(NULL, 4 * MIB, page_size, &is_zero);
 	memset(range, 1, 4 * MIB);
 	ck_assert_int_eq(vmm_pool_fork_begin(&other, VMM_FORK_PRIVATE), 0);
 	memset(range, 2, 2 * MIB);
 	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_COPY), 0);
 	pid = fork_pool(VMM_FORK_COPY);
 	if (pid == 0) {
-		vmm_pool_look(&figures);
+		vmm_pool_read_figures(&figures);
 		_exit(!(range[0] == 2 && range[3 * MIB] == 1 &&
 		    !figures.is_private && figures.private_chunks == 0));
 	}

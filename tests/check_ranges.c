@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "check_main.h"
-#include "ranges.h"
+#include "pool/ranges.h"
 
 #define NPAGES 512
 
@@ -25,11 +25,11 @@ START_TEST(test_take_all)
 {
 	size_t first = 1;
 
-	ck_assert(vmm_ranges_take(&ranges, NPAGES, 1, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, NPAGES, 1, &first));
 	ck_assert_uint_eq(first, 0);
 	ck_assert_uint_eq(vmm_ranges_longest(&ranges), 0);
-	ck_assert(!vmm_ranges_take(&ranges, 1, 1, &first));
-	vmm_ranges_give(&ranges, 0, NPAGES);
+	ck_assert(!vmm_ranges_allocate(&ranges, 1, 1, &first));
+	vmm_ranges_free(&ranges, 0, NPAGES);
 	ck_assert_uint_eq(vmm_ranges_longest(&ranges), NPAGES);
 }
 END_TEST
@@ -38,8 +38,8 @@ START_TEST(test_take_too_much)
 {
 	size_t first;
 
-	ck_assert(!vmm_ranges_take(&ranges, NPAGES + 1, 1, &first));
-	ck_assert(!vmm_ranges_take(&ranges, SIZE_MAX / 4096, 1, &first));
+	ck_assert(!vmm_ranges_allocate(&ranges, NPAGES + 1, 1, &first));
+	ck_assert(!vmm_ranges_allocate(&ranges, SIZE_MAX / 4096, 1, &first));
 	ck_assert_uint_eq(ranges.free_npages, NPAGES);
 }
 END_TEST
@@ -48,14 +48,14 @@ START_TEST(test_take_lowest)
 {
 	size_t first;
 
-	ck_assert(vmm_ranges_take(&ranges, 100, 1, &first));
-	vmm_ranges_give(&ranges, 10, 5);
-	vmm_ranges_give(&ranges, 50, 20);
-	ck_assert(vmm_ranges_take(&ranges, 6, 1, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, 100, 1, &first));
+	vmm_ranges_free(&ranges, 10, 5);
+	vmm_ranges_free(&ranges, 50, 20);
+	ck_assert(vmm_ranges_allocate(&ranges, 6, 1, &first));
 	ck_assert_uint_eq(first, 50);
-	ck_assert(vmm_ranges_take(&ranges, 5, 1, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, 5, 1, &first));
 	ck_assert_uint_eq(first, 10);
-	ck_assert(vmm_ranges_take(&ranges, 15, 1, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, 15, 1, &first));
 	ck_assert_uint_eq(first, 100);
 }
 END_TEST
@@ -64,13 +64,13 @@ START_TEST(test_take_aligned)
 {
 	size_t first;
 
-	ck_assert(vmm_ranges_take(&ranges, 1, 1, &first));
-	ck_assert(vmm_ranges_take(&ranges, 3, 64, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, 1, 1, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, 3, 64, &first));
 	ck_assert_uint_eq(first, 64);
 	/* What lies between is still there. */
-	ck_assert(vmm_ranges_take(&ranges, 63, 1, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, 63, 1, &first));
 	ck_assert_uint_eq(first, 1);
-	ck_assert(!vmm_ranges_take(&ranges, 1, NPAGES, &first));
+	ck_assert(!vmm_ranges_allocate(&ranges, 1, NPAGES, &first));
 }
 END_TEST
 
@@ -81,9 +81,9 @@ START_TEST(test_take_aligned_from_origin)
 	/* Page 0 lies at 3: so multiples of 8 are pages 5, 13, ... */
 	memset(records, 0, sizeof(records));
 	vmm_ranges_init(&ranges, records, NPAGES, 3);
-	ck_assert(vmm_ranges_take(&ranges, 2, 8, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, 2, 8, &first));
 	ck_assert_uint_eq(first, 5);
-	ck_assert(vmm_ranges_take(&ranges, 1, 8, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, 1, 8, &first));
 	ck_assert_uint_eq(first, 13);
 }
 END_TEST
@@ -93,19 +93,19 @@ START_TEST(test_take_aligned_among_misfits)
 {
 	size_t first;
 
-	ck_assert(vmm_ranges_take(&ranges, NPAGES, 1, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, NPAGES, 1, &first));
 	for (size_t page = 1; page < 400; page += 4)
-		vmm_ranges_give(&ranges, page, 2);
-	vmm_ranges_give(&ranges, 402, 11);
-	ck_assert(vmm_ranges_take(&ranges, 2, 4, &first));
+		vmm_ranges_free(&ranges, page, 2);
+	vmm_ranges_free(&ranges, 402, 11);
+	ck_assert(vmm_ranges_allocate(&ranges, 2, 4, &first));
 	ck_assert_uint_eq(first, 404);
 	/* And where only a tight one is left, that one. */
-	vmm_ranges_give(&ranges, 500, 2);
-	ck_assert(vmm_ranges_take(&ranges, 2, 4, &first));
+	vmm_ranges_free(&ranges, 500, 2);
+	ck_assert(vmm_ranges_allocate(&ranges, 2, 4, &first));
 	ck_assert_uint_eq(first, 408);
-	ck_assert(vmm_ranges_take(&ranges, 2, 4, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, 2, 4, &first));
 	ck_assert_uint_eq(first, 500);
-	ck_assert(!vmm_ranges_take(&ranges, 2, 4, &first));
+	ck_assert(!vmm_ranges_allocate(&ranges, 2, 4, &first));
 }
 END_TEST
 
@@ -113,13 +113,13 @@ START_TEST(test_take_at)
 {
 	size_t first;
 
-	ck_assert(vmm_ranges_take(&ranges, 10, 1, &first));
-	ck_assert(!vmm_ranges_take_at(&ranges, 9, 1));
-	ck_assert(!vmm_ranges_take_at(&ranges, 11, 1));
-	ck_assert(!vmm_ranges_take_at(&ranges, 10, NPAGES));
-	ck_assert(!vmm_ranges_take_at(&ranges, NPAGES, 1));
-	ck_assert(vmm_ranges_take_at(&ranges, 10, 5));
-	ck_assert(vmm_ranges_take_at(&ranges, 15, NPAGES - 15));
+	ck_assert(vmm_ranges_allocate(&ranges, 10, 1, &first));
+	ck_assert(!vmm_ranges_allocate_at(&ranges, 9, 1));
+	ck_assert(!vmm_ranges_allocate_at(&ranges, 11, 1));
+	ck_assert(!vmm_ranges_allocate_at(&ranges, 10, NPAGES));
+	ck_assert(!vmm_ranges_allocate_at(&ranges, NPAGES, 1));
+	ck_assert(vmm_ranges_allocate_at(&ranges, 10, 5));
+	ck_assert(vmm_ranges_allocate_at(&ranges, 15, NPAGES - 15));
 	ck_assert_uint_eq(ranges.free_npages, 0);
 }
 END_TEST
@@ -128,9 +128,9 @@ START_TEST(test_around)
 {
 	size_t first, npages;
 
-	ck_assert(vmm_ranges_take(&ranges, NPAGES, 1, &first));
-	vmm_ranges_give(&ranges, 10, 10);
-	vmm_ranges_give(&ranges, 30, 10);
+	ck_assert(vmm_ranges_allocate(&ranges, NPAGES, 1, &first));
+	vmm_ranges_free(&ranges, 10, 10);
+	vmm_ranges_free(&ranges, 30, 10);
 	for (size_t page = 30; page < 40; page++) {
 		vmm_ranges_around(&ranges, page, &first, &npages);
 		ck_assert_uint_eq(first, 30);
@@ -143,13 +143,13 @@ START_TEST(test_give_merges_both_sides)
 {
 	size_t first;
 
-	ck_assert(vmm_ranges_take(&ranges, NPAGES, 1, &first));
-	vmm_ranges_give(&ranges, 10, 10);
-	vmm_ranges_give(&ranges, 30, 10);
+	ck_assert(vmm_ranges_allocate(&ranges, NPAGES, 1, &first));
+	vmm_ranges_free(&ranges, 10, 10);
+	vmm_ranges_free(&ranges, 30, 10);
 	ck_assert_uint_eq(vmm_ranges_longest(&ranges), 10);
-	vmm_ranges_give(&ranges, 20, 10);
+	vmm_ranges_free(&ranges, 20, 10);
 	ck_assert_uint_eq(vmm_ranges_longest(&ranges), 30);
-	ck_assert(vmm_ranges_take(&ranges, 30, 1, &first));
+	ck_assert(vmm_ranges_allocate(&ranges, 30, 1, &first));
 	ck_assert_uint_eq(first, 10);
 }
 END_TEST
@@ -194,7 +194,7 @@ step_take(size_t origin)
 	size_t expected = model_find(npages, alignment, origin);
 	size_t first = NPAGES;
 
-	ck_assert_int_eq(vmm_ranges_take(&ranges, npages, alignment, &first),
+	ck_assert_int_eq(vmm_ranges_allocate(&ranges, npages, alignment, &first),
 	    expected != NPAGES);
 	if (expected == NPAGES)
 		return;
@@ -218,7 +218,7 @@ step_give(void)
 	while (npages < most && first + npages < NPAGES && taken[first + npages])
 		taken[first + npages++] = 0;
 	if (npages > 0)
-		vmm_ranges_give(&ranges, first, npages);
+		vmm_ranges_free(&ranges, first, npages);
 }
 
 static void
@@ -230,7 +230,7 @@ step_take_at(void)
 
 	for (size_t page = first; page < first + npages; page++)
 		fits = fits && page < NPAGES && !taken[page];
-	ck_assert_int_eq(vmm_ranges_take_at(&ranges, first, npages), fits);
+	ck_assert_int_eq(vmm_ranges_allocate_at(&ranges, first, npages), fits);
 	if (fits)
 		memset(taken + first, 1, npages);
 }

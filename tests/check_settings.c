@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/settings.h"
 #include "check_main.h"
-#include "settings.h"
 
 /* The environment of the test: pairs of name and value. */
 static const char *environment[16];

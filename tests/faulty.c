@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "os.h"
-#include "pool.h"
+#include "os/os.h"
+#include "pool/pool.h"
 
 void *__real_vmm_pool_take(void *wanted, size_t size, size_t alignment,
     bool *is_zero);

@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fork.h"
-#include "os.h"
-#include "pool.h"
+#include "heap/fork.h"
+#include "os/os.h"
+#include "pool/pool.h"
 
 #define POOL_BYTES ((size_t)64 << 20)
 #define NTHREADS 4
@@ -89,13 +89,13 @@ step(struct range *ranges, uint64_t *state)
 	if (range->data != NULL) {
 		int is_good = range->data[0] == (unsigned char)(range->size / PAGE);
 
-		vmm_pool_give(range->data, range->size);
+		vmm_pool_free(range->data, range->size);
 		range->data = NULL;
 		return is_good;
 	}
 	range->size = (1 + (*state >> 40) % 12) * PAGE;
 	vmm_pool_return();
-	range->data = vmm_pool_take(NULL, range->size, PAGE, &is_zero);
+	range->data = vmm_pool_allocate(NULL, range->size, PAGE, &is_zero);
 	if (range->data != NULL)
 		range->data[0] = (unsigned char)(range->size / PAGE);
 	return 1;
@@ -111,7 +111,7 @@ work(uint64_t seed)
 		is_good &= step(ranges, &seed);
 	for (int i = 0; i < NRANGES; i++) {
 		if (ranges[i].data != NULL)
-			vmm_pool_give(ranges[i].data, ranges[i].size);
+			vmm_pool_free(ranges[i].data, ranges[i].size);
 	}
 	return is_good;
 }

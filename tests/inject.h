@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "os_linux_sys.h"
+#include "os/linux_sys.h"
 
 #define INJECT_NUMBER(type, name, parameters, arguments) INJECT_##name,
 enum inject_call {

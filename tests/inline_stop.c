@@ -3,7 +3,7 @@
  * that shares memory without being a thread: work is done by the thread that asks. */
 #include "config.h"
 
-#include "os.h"
+#include "os/os.h"
 
 bool
 vmm_os_has_threads(void)

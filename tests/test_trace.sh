@@ -67,8 +67,8 @@ traced 2 "$programs/bookkeeping"
 expect "level 2: exhausted" grep -q \
 	'<2> .*exhausted: no range of [0-9]*, the longest.* [0-9]*$' "$work/err"
 traced 3 "$programs/fork_heap"
-for name in vmm_init_start vmm_pool_open vmm_os_file_create vmm_pool_take \
-	vmm_ranges_take vmm_jehost_extent_alloc fork vmm_fork vmm_pool_fork_child; do
+for name in vmm_heap_start vmm_pool_open vmm_os_file_create vmm_pool_allocate \
+	vmm_ranges_allocate vmm_jehost_extent_alloc fork vmm_fork vmm_pool_fork_child; do
 	expect "level 3: $name is entered" \
 		grep -q "<3> \[[a-z_]*\.c:[0-9]* $name\] entered\$" "$work/err"
 done
@@ -81,11 +81,11 @@ awk '
 	/^[a-z_0-9]+\(/ { name = hidden ? "" : substr($0, 1, index($0, "(") - 1) }
 	is_body && name ~ /^vmm_/ && !/VMM_LOG_ENTER\(\);/ { print name }
 	{ is_body = /^{$/ }' "$top_srcdir"/lib/[a-z]*.c | sort -u |
-	grep -v -e '^vmm_text_' -e '^vmm_log_' -e '^vmm_fatal_' -e '^vmm_block_' \
+	grep -v -e '^vmm_text_' -e '^vmm_log_' -e '^vmm_fatal_' -e '^vmm_guard_' \
 		-e '^vmm_settings_' -e '^vmm_operators_' -e '^vmm_new' \
 		-e '^vmm_delete' -e '^vmm_os_log_' -e '^vmm_os_vdso_find$' \
 		-e '^vmm_os_file_is_own$' -e '^vmm_os_file_close$' \
-		-e '^vmm_os_file_take$' -e '^vmm_os_file_mark$' -e '^vmm_os_path_absolute$' \
+		-e '^vmm_os_file_adopt$' -e '^vmm_os_file_mark$' -e '^vmm_os_path_absolute$' \
 		-e '^vmm_os_page_size$' -e '^vmm_os_process$' -e '^vmm_os_thread$' -e '^vmm_os_yield$' \
 		-e '^vmm_os_write_error$' -e '^vmm_os_fd_' -e '^vmm_os_path_to_fd$' -e '^vmm_os_getenv$' \
 		-e '^vmm_os_exit$' -e '^vmm_os_abort$' >"$work/forgotten"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "expect.h"
-#include "ranges.h"
+#include "pool/ranges.h"
 
 #define NPAGES_MAX 300
 #define AT_MAX ((size_t)1200) /* what takes longer says no more */
@@ -40,7 +40,7 @@ step_take(size_t wanted, size_t alignment)
 	size_t expected = model_find(wanted, alignment);
 	size_t first = npages;
 
-	expect(vmm_ranges_take(&ranges, wanted, alignment, &first) ==
+	expect(vmm_ranges_allocate(&ranges, wanted, alignment, &first) ==
 	    (expected != npages), "found where there is one");
 	if (expected == npages)
 		return;
@@ -61,7 +61,7 @@ step_take_at(size_t first, size_t wanted)
 
 	for (size_t i = 0; fits && i < wanted; i++)
 		fits = !taken[first + i];
-	expect(vmm_ranges_take_at(&ranges, first, wanted) == fits,
+	expect(vmm_ranges_allocate_at(&ranges, first, wanted) == fits,
 	    "taken where it fits");
 	if (fits)
 		memset(taken + first, 1, wanted);
@@ -75,7 +75,7 @@ step_give(size_t first, size_t most)
 	while (given < most && first + given < npages && taken[first + given])
 		taken[first + given++] = 0;
 	if (given > 0)
-		vmm_ranges_give(&ranges, first, given);
+		vmm_ranges_free(&ranges, first, given);
 }
 
 /* The free range around a page, or what is in use from it on. */

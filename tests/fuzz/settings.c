@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/settings.h"
 #include "expect.h"
 #include "libvmmalloc.h"
-#include "log.h"
-#include "settings.h"
+#include "trace/log.h"
 
 #define NVALUES 16
 

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* entry.h: what entry points have in common. */
+#ifndef VMM_ENTRY_H
+#define VMM_ENTRY_H
+
+#include <stddef.h>
+
+#include "heap/alloc.h"
+#include "heap/guard.h"
+#include "pool/pool.h"
+#include "trace/log.h"
+
+/* The library is built with hidden visibility; these functions are its surface. */
+#define VMM_EXPORT __attribute__((visibility("default")))
+
+#define VMM_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define VMM_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+/*
+ * Up to these bounds every size class that is a multiple of an alignment is
+ * aligned to it (the smallest page is 4 KiB, and slabs begin at pages), so that
+ * jemalloc's malloc, which has a fast path, can do for its aligned_alloc. No
+ * longer with a guard behind.
+ */
+#ifdef VMMALLOC_DEBUG
+#define VMM_ENTRY_SMALL_ALIGNMENT ((size_t)0)
+#else
+#define VMM_ENTRY_SMALL_ALIGNMENT ((size_t)4096)
+#endif
+#define VMM_ENTRY_SMALL_SIZE ((size_t)14336)
+
+/* What malloc, free and operators do, but for the trace. */
+
+static inline void *
+vmm_entry_malloc(size_t size)
+{
+	return vmm_alloc_checked(vmm_guard_malloc(size), size);
+}
+
+static inline void
+vmm_entry_free(void *block)
+{
+	if (VMM_LIKELY(vmm_pool_has(block)))
+		vmm_guard_free(block);
+	else
+		vmm_alloc_foreign_free(block);
+}
+
+static inline void
+vmm_entry_free_sized(void *block, size_t size)
+{
+	if (VMM_LIKELY(vmm_pool_has(block)))
+		vmm_guard_free_sized(block, size);
+	else
+		vmm_alloc_foreign_free(block);
+}
+
+/* A block of `size` bytes at a multiple of `alignment`, a power of two. */
+static inline void *
+vmm_entry_aligned(size_t alignment, size_t size)
+{
+	if (size == 0)
+		size = 1;
+	if (VMM_LIKELY(alignment <= VMM_ENTRY_SMALL_ALIGNMENT &&
+		size <= VMM_ENTRY_SMALL_SIZE)) {
+		size_t rounded = (size + alignment - 1) & ~(alignment - 1);
+
+		if (VMM_LIKELY(rounded <= VMM_ENTRY_SMALL_SIZE))
+			return vmm_entry_malloc(rounded);
+	}
+	return vmm_alloc_checked(vmm_guard_aligned_alloc(alignment, size), size);
+}
+
+#endif

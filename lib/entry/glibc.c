@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* entry_glibc.c: glibc's functions about the heap, answered for the pool. */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <malloc.h>
+#include <stdio.h>
+
+#include "entry/entry.h"
+#include "heap/stats.h"
+#include "jemalloc/host.h"
+#include "os/os.h"
+
+/* glibc 2.33; older headers have none. */
+struct vmm_mallinfo2 {
+	size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks,
+	    fordblks, keepcost;
+};
+
+/*
+ * mallinfo(3). What the pool has handed out is `arena`; of that the program has
+ * `uordblks` and not `fordblks`, `keepcost` of which malloc_trim can give back. There
+ * are no blocks outside of it.
+ */
+static struct vmm_mallinfo2
+look(void)
+{
+	struct vmm_stats stats;
+
+	vmm_stats_read(&stats);
+	return (struct vmm_mallinfo2){
+		.arena = stats.in_use,
+		.ordblks = stats.free_ranges,
+		.uordblks = stats.allocated,
+		.fordblks = stats.in_use - stats.allocated,
+		.keepcost = stats.kept,
+	};
+}
+
+VMM_EXPORT struct vmm_mallinfo2 vmm_mallinfo2(void) __asm__("mallinfo2");
+VMM_EXPORT struct vmm_mallinfo2
+vmm_mallinfo2(void)
+{
+	VMM_LOG_ENTER();
+	return look();
+}
+
+/* Where glibc lets a number wrap around, this has the largest there is. */
+static int
+as_int(size_t number)
+{
+	return number < INT_MAX ? (int)number : INT_MAX;
+}
+
+VMM_EXPORT struct mallinfo
+mallinfo(void)
+{
+	VMM_LOG_ENTER();
+	struct vmm_mallinfo2 info = look();
+
+	return (struct mallinfo){
+		.arena = as_int(info.arena),
+		.ordblks = as_int(info.ordblks),
+		.uordblks = as_int(info.uordblks),
+		.fordblks = as_int(info.fordblks),
+		.keepcost = as_int(info.keepcost),
+	};
+}
+
+/* malloc_info(3): the document that glibc writes, for a heap that has one arena. */
+VMM_EXPORT int
+malloc_info(int options, FILE *stream)
+{
+	VMM_LOG_ENTER();
+	struct vmm_stats stats;
+
+	if (options != 0) {
+		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "options is not 0: "),
+		    vmm_text_errno(line, EINVAL));
+		return EINVAL;
+	}
+	vmm_stats_read(&stats);
+	fprintf(stream,
+	    "<malloc version=\"1\">\n"
+	    "<heap nr=\"0\">\n"
+	    "<sizes>\n"
+	    "</sizes>\n"
+	    "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n"
+	    "<system type=\"current\" size=\"%zu\"/>\n"
+	    "<aspace type=\"total\" size=\"%zu\"/>\n"
+	    "</heap>\n"
+	    "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n"
+	    "<total type=\"mmap\" count=\"0\" size=\"0\"/>\n"
+	    "<system type=\"current\" size=\"%zu\"/>\n"
+	    "<aspace type=\"total\" size=\"%zu\"/>\n"
+	    "</malloc>\n",
+	    stats.free_ranges, stats.in_use - stats.allocated,
+	    stats.in_use, stats.pool, stats.free_ranges,
+	    stats.in_use - stats.allocated, stats.in_use, stats.pool);
+	return 0;
+}
+
+static void
+row(struct vmm_text *text, const char *name, size_t bytes)
+{
+	vmm_text_str(text, name);
+	vmm_text_uint(text, bytes);
+	vmm_text_str(text, "\n");
+}
+
+/* malloc_stats(3): glibc's lines, on stderr. */
+VMM_EXPORT void
+malloc_stats(void)
+{
+	VMM_LOG_ENTER();
+	int saved_errno = errno;
+	struct vmm_stats stats;
+	struct vmm_text text;
+
+	vmm_stats_read(&stats);
+	vmm_text_clear(&text);
+	vmm_text_str(&text, "Arena 0:\n");
+	row(&text, "system bytes     = ", stats.in_use);
+	row(&text, "in use bytes     = ", stats.allocated);
+	vmm_text_str(&text, "Total (incl. mmap):\n");
+	row(&text, "system bytes     = ", stats.in_use);
+	row(&text, "in use bytes     = ", stats.allocated);
+	row(&text, "pool bytes       = ", stats.pool);
+	vmm_os_write_error(text.data, text.length);
+	errno = saved_errno;
+}
+
+/*
+ * malloc_trim(3): 1 if something was given back: to the pool, and by it, in pieces of
+ * 2 MiB, to the system. `pad` is about the end of a heap, of which there is none.
+ */
+VMM_EXPORT int
+malloc_trim(size_t pad)
+{
+	VMM_LOG_ENTER();
+	size_t before = vmm_pool_in_use();
+
+	(void)pad;
+	vmm_jehost_trim();
+	return vmm_pool_in_use() < before;
+}
+
+/* mallopt(3): nothing that it sets means anything here, and nothing breaks by it. */
+VMM_EXPORT int
+mallopt(int parameter, int value)
+{
+	VMM_LOG_ENTER();
+	(void)parameter;
+	(void)value;
+	return 1;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* jehost.c: what the private jemalloc asks of the system, answered by the pool. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/text.h"
+#include "heap/guard.h"
+#include "heap/je.h"
+#include "jemalloc/host.h"
+#include "os/os.h"
+#include "pool/pool.h"
+#include "trace/fatal.h"
+#include "trace/log.h"
+
+/* While jemalloc looks at the system's pages: it writes to one that it did not get. */
+static bool is_in_pages_boot;
+
+void *
+vmm_jehost_mmap(void *address, size_t size, int protection, int flags, int fd,
+    long offset)
+{
+	void *map = vmm_os_mmap(address, size, protection, flags, fd, offset);
+	struct vmm_text error;
+
+	if (map != MAP_FAILED || !is_in_pages_boot)
+		return map;
+	vmm_text_clear(&error);
+	vmm_text_str(&error, "Error (libvmmalloc): no memory to start with: ");
+	vmm_text_errno(&error, errno);
+	vmm_text_str(&error, "\nlibvmmalloc: some ordinary memory is needed"
+	    " besides the pool (ulimit -v, ulimit -d)\n");
+	vmm_fatal_setup(&error);
+}
+
+int
+vmm_jehost_munmap(void *address, size_t size)
+{
+	return vmm_os_munmap(address, size);
+}
+
+int
+vmm_jehost_madvise(void *address, size_t size, int advice)
+{
+	return vmm_os_madvise(address, size, advice);
+}
+
+int
+vmm_jehost_mprotect(void *address, size_t size, int protection)
+{
+	return vmm_os_mprotect(address, size, protection);
+}
+
+int
+vmm_jehost_clock_gettime(clockid_t clock, struct timespec *time)
+{
+	return vmm_os_clock_gettime(clock, time);
+}
+
+int
+vmm_jehost_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attr)
+{
+	(void)attr;
+	memset(condition, 0, sizeof(pthread_cond_t));
+	return 0;
+}
+
+int
+vmm_jehost_buferror(int errnum, char *buffer, size_t size)
+{
+	struct vmm_text text;
+	size_t length;
+
+	vmm_text_clear(&text);
+	vmm_text_errno(&text, errnum);
+	length = text.length < size ? text.length : size - 1;
+	memcpy(buffer, text.data, length);
+	buffer[length] = '\0';
+	return 0;
+}
+
+bool
+vmm_jehost_pages_boot(void)
+{
+	struct vmm_text error;
+	bool failed;
+
+	is_in_pages_boot = true;
+	failed = je_pages_boot();
+	is_in_pages_boot = false;
+	if (!failed)
+		return false;
+	vmm_text_clear(&error);
+	vmm_text_str(&error, "Error (libvmmalloc): the library is built for"
+	    " smaller pages of memory than this system's, of ");
+	vmm_text_uint(&error, vmm_os_page_size());
+	vmm_text_str(&error, " bytes\nlibvmmalloc: build it with a jemalloc that"
+	    " is configured with --with-lg-page\n");
+	vmm_fatal_setup(&error);
+}
+
+/*
+ * jemalloc's smallest class, of 8 bytes, is aligned to 8 bytes only. It finds classes
+ * up to a page in a table, by the size in units of 8 bytes, rounded up: here sizes up
+ * to 8 get the class of 16, in every way at once, as no test at each malloc would.
+ */
+void
+vmm_jehost_sz_boot(const struct sc_data_s *size_classes, bool is_cache_oblivious)
+{
+	/* jemalloc calls this when it has read its settings. */
+	vmm_jehost_conf_end();
+	je_sz_boot(size_classes, is_cache_oblivious);
+	je_sz_size2index_tab[0] = je_sz_size2index_tab[1] =
+	    je_sz_size2index_tab[VMM_BLOCK_ALIGNMENT / 8];
+}
+
+int
+vmm_jehost_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+    void *(*start)(void *), void *argument)
+{
+	(void)thread;
+	(void)attr;
+	(void)start;
+	(void)argument;
+	return EAGAIN;
+}
+
+void *
+vmm_jehost_dlsym(void *handle, const char *name)
+{
+	(void)handle;
+	(void)name;
+	return NULL;
+}
+
+void *
+vmm_jehost_sbrk(intptr_t increment)
+{
+	(void)increment;
+	return (void *)-1;
+}
+
+void *
+vmm_jehost_extent_alloc(void *wanted, size_t size, size_t alignment,
+    bool *is_zero, bool *is_committed)
+{
+	void *range = vmm_pool_allocate(wanted, size, alignment, is_zero);
+
+	if (range != NULL)
+		*is_committed = true;
+	return range;
+}
+
+struct edata_s *
+vmm_jehost_ecache_alloc(struct tsdn_s *tsdn, struct pac_s *pac,
+    struct ehooks_s *ehooks, struct ecache_s *ecache, struct edata_s *expanded,
+    size_t size, size_t alignment, bool is_zero, bool is_guarded)
+{
+	if (vmm_pool_return())
+		vmm_jehost_purge_arenas();
+	return je_ecache_alloc(tsdn, pac, ehooks, ecache, expanded, size,
+	    alignment, is_zero, is_guarded);
+}
+
+struct edata_s *
+vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn, struct pac_s *pac,
+    struct ehooks_s *ehooks, struct ecache_s *ecache, struct edata_s *expanded,
+    size_t size, size_t alignment, bool is_zero, bool is_guarded)
+{
+	int saved_errno = errno;
+	struct edata_s *extent;
+
+	/*
+	 * Before the pool grows by much: what the arenas keep may be enough. Without a
+	 * thread's data jemalloc is still at its start, for which mallctl would wait.
+	 */
+	if (tsdn != NULL && expanded == NULL && vmm_pool_outgrows(size)) {
+		vmm_jehost_purge_arenas();
+		errno = saved_errno;
+	}
+	extent = je_ecache_alloc_grow(tsdn, pac, ehooks, ecache, expanded, size,
+	    alignment, is_zero, is_guarded);
+
+	/* What cannot grow in place moves, and comes here again. */
+	if (extent != NULL || tsdn == NULL || expanded != NULL ||
+	    size >= vmm_pool_span.size)
+		return extent;
+	if (!vmm_jehost_is_before_tcache())
+		je_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+	vmm_jehost_purge_arenas();
+	errno = saved_errno;
+	return je_ecache_alloc_grow(tsdn, pac, ehooks, ecache, expanded, size,
+	    alignment, is_zero, is_guarded);
+}
+
+bool
+vmm_jehost_extent_dalloc(void *address, size_t size)
+{
+	vmm_pool_free(address, size);
+	return false;
+}
+
+void
+vmm_jehost_extent_destroy(void *address, size_t size)
+{
+	vmm_pool_free(address, size);
+}
+
+bool
+vmm_jehost_pages_commit(void *address, size_t size)
+{
+	(void)address;
+	(void)size;
+	return false;
+}
+
+bool
+vmm_jehost_pages_decommit(void *address, size_t size)
+{
+	(void)address;
+	(void)size;
+	return true;
+}
+
+/*
+ * MADV_DONTNEED, which these stand for, would bring the old contents of a shared
+ * file mapping back instead of zeroes (madvise(2)); jemalloc then zeroes itself.
+ */
+bool
+vmm_jehost_pages_purge_lazy(void *address, size_t size)
+{
+	(void)address;
+	(void)size;
+	return true;
+}
+
+bool
+vmm_jehost_pages_purge_forced(void *address, size_t size)
+{
+	(void)address;
+	(void)size;
+	return true;
+}
+
+void
+vmm_jehost_purge_arenas(void)
+{
+	vmm_pool_release_pause();
+	/* 4096 stands for all arenas (jemalloc(3), MALLCTL_ARENAS_ALL). */
+	je_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	vmm_pool_release_resume();
+}
+
+void
+vmm_jehost_trim(void)
+{
+	int saved_errno = errno;
+
+	je_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+	je_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	errno = saved_errno;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* os_linux_maps.c: what is mapped where the pool lies, and what a program has set there. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "os/linux_proc.h"
+#include "os/linux_sys.h"
+#include "os/os.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18 /* Linux 4.14 */
+#endif
+
+/* "begin-end perms offset device inode path", proc(5). False for any other line. */
+struct mapping {
+	uintptr_t begin, end;
+	char perms[5];
+	uint64_t offset;
+	uint64_t inode;
+};
+
+static bool
+read_mapping(const char *line, struct mapping *mapping)
+{
+	char *at;
+
+	mapping->begin = (uintptr_t)strtoull(line, &at, 16);
+	if (at == line || *at != '-')
+		return false;
+	mapping->end = (uintptr_t)strtoull(at + 1, &at, 16);
+	if (*at != ' ' || strlen(at) < 6)
+		return false;
+	memcpy(mapping->perms, at + 1, 4);
+	mapping->perms[4] = '\0';
+	mapping->offset = strtoull(at + 5, &at, 16);
+	at = strchr(at + 1, ' '); /* behind the device */
+	mapping->inode = at == NULL ? 0 : strtoull(at, NULL, 10);
+	return true;
+}
+
+/*
+ * The part of a mapping that lies in [begin, end). It is the pool's if it has no file,
+ * or maps one at the place where the pool would: a program that puts a mapping of its
+ * own there has another offset, unless it does so at the pool's first page.
+ */
+static struct vmm_os_part
+part_of(const struct mapping *mapping, uintptr_t base, uintptr_t begin,
+    uintptr_t end)
+{
+	const char *perms = mapping->perms;
+	bool is_shared = perms[3] == 's';
+
+	return (struct vmm_os_part){
+		.begin = (mapping->begin > begin ? mapping->begin : begin) - base,
+		.end = (mapping->end < end ? mapping->end : end) - base,
+		.protection = (perms[0] == 'r' ? PROT_READ : 0) |
+		    (perms[1] == 'w' ? PROT_WRITE : 0) |
+		    (perms[2] == 'x' ? PROT_EXEC : 0),
+		.is_shared = is_shared,
+		.has_file = mapping->inode != 0,
+		.is_own = mapping->inode == 0 ? !is_shared
+		    : mapping->begin - mapping->offset == base,
+	};
+}
+
+int
+vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part)
+{
+	size_t room = parts->bytes / sizeof(*part);
+	size_t bytes = parts->bytes == 0 ? vmm_os_page_size() : 2 * parts->bytes;
+	void *more;
+	int error;
+
+	if (parts->count == room) {
+		error = vmm_os_map_plain(bytes, &more);
+		if (error != 0)
+			return error;
+		if (room > 0) {
+			memcpy(more, parts->list, parts->bytes);
+			vmm_os_unmap(parts->list, parts->bytes);
+		}
+		parts->list = more;
+		parts->bytes = bytes;
+	}
+	parts->list[parts->count++] = *part;
+	return 0;
+}
+
+/*
+ * Of two neighbours that the kernel would have joined, one has something set; or each has
+ * had pages of its own for a while.
+ */
+static bool
+is_split(const struct vmm_os_part *one, const struct vmm_os_part *next)
+{
+	return one->end == next->begin && one->is_own && next->is_own &&
+	    one->is_shared == next->is_shared && one->has_file == next->has_file &&
+	    one->protection == next->protection;
+}
+
+/* Whether anything of this process is locked: mlockall(2) parts no mapping. */
+static bool
+has_locked(void)
+{
+	struct vmm_os_field locked = { "VmLck:", 10, 0 };
+
+	vmm_os_proc_fields(AT_FDCWD, VMM_OS_SELF "status", &locked, 1);
+	return locked.value > 0;
+}
+
+/* The two letters of /proc/self/smaps, and what madvise(2) sets them by. */
+static const struct {
+	char letters[4];
+	int advice;
+} settings[] = {
+	{ "dd ", MADV_DONTDUMP }, { "dc ", MADV_DONTFORK },
+	{ "wf ", MADV_WIPEONFORK }, { "mg ", MADV_MERGEABLE },
+	{ "hg ", MADV_HUGEPAGE }, { "nh ", MADV_NOHUGEPAGE },
+	{ "sr ", MADV_SEQUENTIAL }, { "rr ", MADV_RANDOM },
+};
+#define NSETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+/* Returns whether there are any but locks, which mlockall(2) sets. */
+static bool
+read_flags(struct vmm_os_part *part, const char *flags)
+{
+	for (size_t i = 0; i < NSETTINGS; i++) {
+		if (strstr(flags, settings[i].letters) != NULL)
+			part->settings |= 1U << i;
+	}
+	part->is_dontfork = strstr(flags, "dc ") != NULL;
+	part->is_locked = strstr(flags, "lo ") != NULL;
+	part->is_locked_on_fault = strstr(flags, "lf ") != NULL;
+	return part->settings != 0;
+}
+
+static int
+read_settings(struct vmm_os_parts *parts, uintptr_t base)
+{
+	struct vmm_os_lines lines;
+	struct mapping mapping = { 0 };
+	size_t next = 0;
+	char *line;
+	int error = vmm_os_lines_open(&lines, AT_FDCWD, VMM_OS_SELF "smaps");
+
+	if (error != 0)
+		return error;
+	while (next < parts->count && (line = vmm_os_lines_next(&lines)) != NULL) {
+		if (read_mapping(line, &mapping))
+			continue;
+		while (next < parts->count &&
+		    base + parts->list[next].end <= mapping.begin)
+			next++;
+		if (next < parts->count && strncmp(line, "VmFlags:", 8) == 0 &&
+		    mapping.begin <= base + parts->list[next].begin &&
+		    mapping.end > base + parts->list[next].begin)
+			parts->has_settings |= read_flags(&parts->list[next++], line);
+	}
+	vmm_os_lines_close(&lines);
+	return 0;
+}
+
+/* Takes what is set from `known`, if that lists the same mappings; says whether it does. */
+static bool
+take_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *known)
+{
+	if (known == NULL || known->count != parts->count)
+		return false;
+	for (size_t i = 0; i < parts->count; i++) {
+		const struct vmm_os_part *a = &parts->list[i], *b = &known->list[i];
+
+		if (a->begin != b->begin || a->end != b->end ||
+		    a->protection != b->protection ||
+		    a->is_shared != b->is_shared || a->has_file != b->has_file)
+			return false;
+	}
+	memcpy(parts->list, known->list, parts->count * sizeof(*parts->list));
+	parts->has_settings = known->has_settings;
+	return true;
+}
+
+/*
+ * Whether a file of /proc may be opened at another time. Where it never may, there is no
+ * /proc for this process: after chroot(2) to the directory of a process that has ended,
+ * as sandboxes do, that is ESRCH.
+ */
+static bool
+is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR;
+}
+
+int
+vmm_os_parts_read(const void *address, size_t offset, size_t length,
+    const struct vmm_os_parts *known, struct vmm_os_parts *parts)
+{
+	uintptr_t base = (uintptr_t)address;
+	uintptr_t begin = base + offset, end = begin + length;
+	struct vmm_os_part whole, before = { .is_own = false };
+	struct mapping mapping;
+	struct vmm_os_lines lines;
+	bool is_any_split = false, is_inside = false;
+	char *line;
+	int error = vmm_os_lines_open(&lines, AT_FDCWD, VMM_OS_SELF "maps");
+
+	*parts = (struct vmm_os_parts){ .list = NULL };
+	if (error != 0)
+		return is_shortage(error) ? error : ENOENT;
+	/* All of the range may lie within one mapping: what is beside that counts, too. */
+	while (error == 0 && (line = vmm_os_lines_next(&lines)) != NULL) {
+		struct vmm_os_part part;
+		bool was_inside = is_inside;
+
+		if (!read_mapping(line, &mapping) || mapping.begin < base)
+			continue;
+		is_inside = mapping.begin < end && mapping.end > begin;
+		whole = part_of(&mapping, base, mapping.begin, mapping.end);
+		if (is_inside || was_inside)
+			is_any_split |= is_split(&before, &whole);
+		if (mapping.begin >= end)
+			break;
+		before = whole;
+		if (!is_inside)
+			continue;
+		part = part_of(&mapping, base, begin, end);
+		parts->has_settings |= !part.is_own ||
+		    part.protection != (PROT_READ | PROT_WRITE);
+		error = vmm_os_parts_add(parts, &part);
+	}
+	vmm_os_lines_close(&lines);
+	if (error == 0)
+		error = lines.error != 0 ? lines.error : parts->count == 0 ? ENOENT : 0;
+	if (error == 0 && !take_settings(parts, known) &&
+	    (parts->has_settings || is_any_split || has_locked()))
+		error = read_settings(parts, base);
+	if (error != 0)
+		vmm_os_parts_free(parts);
+	return error;
+}
+
+void
+vmm_os_parts_free(struct vmm_os_parts *parts)
+{
+	if (parts->bytes > 0)
+		vmm_os_unmap(parts->list, parts->bytes);
+	*parts = (struct vmm_os_parts){ .list = NULL };
+}
+
+/* Sets on a window what is set on the part that it will stand in for. */
+static int
+set_alike(const struct vmm_os_part *part, void *window)
+{
+	size_t size = part->end - part->begin;
+
+	for (size_t i = 0; i < NSETTINGS; i++) {
+		if ((part->settings & 1U << i) != 0)
+			vmm_sys.madvise(window, size, settings[i].advice);
+	}
+	if (part->protection != (PROT_READ | PROT_WRITE) &&
+	    vmm_sys.mprotect(window, size, part->protection) != 0)
+		return errno;
+	return 0;
+}
+
+int
+vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window)
+{
+	char *place = (char *)address + part->begin;
+	size_t size = part->end - part->begin;
+	int error = set_alike(part, window);
+
+	if (error == 0 && vmm_sys.mremap(window, size, size,
+		MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
+		error = errno;
+	if (error != 0) {
+		vmm_os_unmap(window, size);
+		return error;
+	}
+	/* Afterwards, for what is locked at both places counts twice (RLIMIT_MEMLOCK). */
+	if (part->is_locked_on_fault)
+		vmm_sys.mlock2(place, size, MLOCK_ONFAULT);
+	else if (part->is_locked)
+		vmm_sys.mlock(place, size);
+	return 0;
+}

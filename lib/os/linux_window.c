@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* os_linux_window.c: os.h's mappings: made beside the pool, then moved into it. */
+#include "config.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "os/linux_sys.h"
+#include "os/os.h"
+
+/* Page tables and large pages move in one piece between addresses that differ by it. */
+#define ALIGNMENT_LARGE ((size_t)2 << 20)
+
+int
+vmm_os_place_map(size_t size, size_t alignment, void **address)
+{
+	size_t whole = size + alignment;
+	size_t lead;
+	char *map;
+
+	if (whole < size)
+		return ENOMEM;
+	map = vmm_sys.mmap(NULL, whole, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return errno;
+	lead = -(uintptr_t)map & (alignment - 1);
+	if (lead != 0)
+		vmm_sys.munmap(map, lead);
+	vmm_sys.munmap(map + lead + size, alignment - lead);
+	*address = map + lead;
+	return 0;
+}
+
+/* The same file once more, at another place: for who has no descriptor of it any more. */
+static int
+duplicate(void *address, size_t length, void **window)
+{
+	size_t page_size = vmm_os_page_size();
+	/* Of a shared mapping a size of 0 makes another (mremap(2)), longer if wanted. */
+	char *map = vmm_sys.mremap((char *)address - page_size, 0,
+	    page_size + length, MREMAP_MAYMOVE, NULL);
+
+	if (map == MAP_FAILED)
+		return errno;
+	vmm_sys.munmap(map, page_size);
+	*window = map + page_size;
+	return 0;
+}
+
+/* A place for `length` bytes that are to be moved to a multiple of large pages. */
+static void *
+aligned_place(const struct vmm_os_file *file, size_t offset, size_t length)
+{
+	size_t alignment = ALIGNMENT_LARGE;
+	void *place = NULL;
+
+	if (file != NULL && file->fs.page_size > alignment)
+		alignment = file->fs.page_size;
+	if (length >= alignment && offset % alignment == 0 &&
+	    vmm_os_place_map(length, alignment, &place) != 0)
+		place = NULL;
+	return place;
+}
+
+int
+vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
+    size_t length, enum vmm_os_backing backing, void **window)
+{
+	bool has_file = backing != VMM_OS_ANONYMOUS;
+	/* Without MAP_NORESERVE a large pool would not fit beside itself. */
+	int flags = backing == VMM_OS_SHARED ? MAP_SHARED
+					     : MAP_PRIVATE | MAP_NORESERVE;
+	void *place, *map;
+
+	if (backing == VMM_OS_SHARED && !vmm_os_file_is_own(file))
+		return offset == 0 ? EBADF
+				   : duplicate((char *)address + offset, length,
+					 window);
+	if (!has_file)
+		flags |= MAP_ANONYMOUS;
+	place = aligned_place(file, offset, length);
+	map = vmm_sys.mmap(place, length, PROT_READ | PROT_WRITE,
+	    place == NULL ? flags : flags | MAP_FIXED, has_file ? file->fd : -1,
+	    has_file ? (off_t)offset : 0);
+	if (map == MAP_FAILED) {
+		int error = errno;
+
+		if (place != NULL)
+			vmm_sys.munmap(place, length);
+		return error;
+	}
+	*window = map;
+	return 0;
+}
+
+int
+vmm_os_window_move(void *window, void *address, size_t offset, size_t length)
+{
+	int error;
+
+	if (vmm_sys.mremap(window, length, length, MREMAP_MAYMOVE | MREMAP_FIXED,
+		(char *)address + offset) != MAP_FAILED)
+		return 0;
+	error = errno;
+	vmm_sys.munmap(window, length);
+	return error;
+}
+
+int
+vmm_os_place_clear(void *address, size_t offset, size_t length)
+{
+	void *nothing = vmm_sys.mmap(NULL, length, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return nothing == MAP_FAILED
+	    ? errno : vmm_os_window_move(nothing, address, offset, length);
+}
+
+int
+vmm_os_file_map_at(const struct vmm_os_file *file, void *address, size_t offset,
+    size_t length)
+{
+	void *map = vmm_sys.mmap((char *)address + offset, length,
+	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd,
+	    (off_t)offset);
+
+	return map == MAP_FAILED ? errno : 0;
+}
+
+bool
+vmm_os_is_readable(const void *address, size_t length)
+{
+	char bytes[16];
+	struct iovec to = { bytes, length };
+	struct iovec from = { (void *)(uintptr_t)address, length };
+	ssize_t got = vmm_sys.process_vm_readv(vmm_os_process(), &to, 1, &from, 1, 0);
+
+	return got < 0 ? errno != EFAULT : (size_t)got == length;
+}
+
+int
+vmm_os_protect(void *address, size_t length, int protection)
+{
+	return vmm_sys.mprotect(address, length, protection) == 0 ? 0 : errno;
+}
+
+int
+vmm_os_common_map(size_t size, void **address)
+{
+	void *map = vmm_sys.mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED)
+		return errno;
+	*address = map;
+	return 0;
+}
+
+void
+vmm_os_unmap(void *address, size_t length)
+{
+	vmm_sys.munmap(address, length);
+}

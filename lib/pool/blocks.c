@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pool_blocks.c: which blocks the file has: promised ahead of use, returned after it. */
+#include "config.h"
+
+#include "base/probe.h"
+#include "pool/state.h"
+#include "trace/fatal.h"
+#include "trace/log.h"
+
+/*
+ * How far to reserve ahead of use: a share of what is in use, so that the number
+ * of steps grows with the logarithm of the pool; within limits, so that a small
+ * program on tmpfs, where reserving allocates, pays for what it uses.
+ */
+#define RESERVE_SHARE 8
+#define RESERVE_MIN_COSTLY ((size_t)256 << 10)
+#define RESERVE_MIN ((size_t)2 << 20)
+
+/* How many chunks are of that kind; nobody asks for VMM_CHUNK_MEMORY's. */
+static size_t *
+count_of(enum vmm_chunk kind)
+{
+	static size_t unused;
+
+	return kind == VMM_CHUNK_HOLE ? &vmm_pool.hole_count
+	    : kind == VMM_CHUNK_PRIVATE ? &vmm_pool.private_count : &unused;
+}
+
+void
+vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind)
+{
+	for (begin = begin / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE; begin < end;
+	     begin += VMM_CHUNK_SIZE) {
+		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
+
+		*count_of(kind) += (*chunk & kind) == 0;
+		*chunk |= (unsigned char)kind;
+	}
+}
+
+void
+vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind)
+{
+	for (; begin < end; begin += VMM_CHUNK_SIZE) {
+		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
+
+		*count_of(kind) -= (*chunk & kind) != 0;
+		*chunk &= (unsigned char)~kind;
+		/* What is not private any more is the file's. */
+		if (kind == VMM_CHUNK_PRIVATE)
+			*chunk &= (unsigned char)~VMM_CHUNK_MEMORY;
+	}
+}
+
+size_t
+vmm_pool_chunks_end(void)
+{
+	return vmm_smaller(vmm_round_up(vmm_pool.mapped, VMM_CHUNK_SIZE),
+	    vmm_pool.size);
+}
+
+bool
+vmm_pool_next_used_chunks(size_t at, size_t *begin, size_t *end)
+{
+	size_t first, npages;
+	size_t next = at;
+
+	*begin = *end = at;
+	/* Used ranges that begin where the chunks so far end belong to them. */
+	while (next < vmm_pool.size &&
+	    vmm_ranges_next_used(&vmm_pool.ranges, next / vmm_pool.page_size, &first,
+		&npages)) {
+		size_t from = vmm_larger(first * vmm_pool.page_size /
+		    VMM_CHUNK_SIZE * VMM_CHUNK_SIZE, at);
+
+		if (*begin == *end)
+			*begin = from;
+		else if (from > *end)
+			break;
+		*end = vmm_smaller(vmm_round_up((first + npages) *
+		    vmm_pool.page_size, VMM_CHUNK_SIZE), vmm_pool.size);
+		next = *end;
+	}
+	return *begin < *end;
+}
+
+size_t
+vmm_pool_reserve_floor(void)
+{
+	return vmm_pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY : RESERVE_MIN;
+}
+
+static void
+note_memory(size_t begin, size_t end)
+{
+	vmm_pool_chunks_add(begin, end, VMM_CHUNK_PRIVATE);
+	vmm_pool_chunks_add(begin, end, VMM_CHUNK_MEMORY);
+}
+
+int
+vmm_pool_map_to(size_t end)
+{
+	size_t begin = vmm_pool.mapped;
+	void *window;
+	int error;
+
+	/* Whole chunks, so that a large page fits. */
+	end = vmm_smaller(vmm_round_up(end, VMM_CHUNK_SIZE), vmm_pool.size);
+	if (end <= begin)
+		return 0;
+	error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, begin, end - begin,
+	    vmm_pool.is_private ? VMM_OS_ANONYMOUS : VMM_OS_SHARED, &window);
+	if (error == 0)
+		error = vmm_os_window_move(window, vmm_pool.base, begin, end - begin);
+	if (error != 0)
+		return error;
+	vmm_pool.mapped = end;
+	if (vmm_pool.is_private) {
+		vmm_pool_chunks_add(begin / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE, end,
+		    VMM_CHUNK_PRIVATE);
+		note_memory(vmm_round_up(begin, VMM_CHUNK_SIZE), end);
+	}
+	return 0;
+}
+
+int
+vmm_pool_reserve_to(size_t end)
+{
+	size_t more = end - vmm_pool.reserved;
+	int error = vmm_pool_map_to(end);
+
+	if (error == 0)
+		error = vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base,
+		    vmm_pool.reserved, more);
+	if (error != 0) {
+		VMM_LOG(VMM_LOG_ERRORS,
+		    vmm_text_str(line, "no blocks for bytes "),
+		    vmm_text_uint(line, vmm_pool.reserved),
+		    vmm_text_str(line, " to "), vmm_text_uint(line, end),
+		    vmm_text_str(line, " of the file: "),
+		    vmm_text_errno(line, error));
+		return error;
+	}
+	vmm_pool.reserved = end;
+	VMM_PROBE(grow, end, more);
+	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool grown: reserved "),
+	    vmm_text_uint(line, end));
+	return 0;
+}
+
+/*
+ * The least that makes sense to have promised: a page cache deals in large pages as
+ * well, of up to a chunk, and on xfs a store into one needs blocks for all of it.
+ */
+static size_t
+reserve_end(size_t end)
+{
+	if (vmm_pool.file.fs.reserve_allocates)
+		return end;
+	return vmm_smaller(vmm_round_up(end, VMM_CHUNK_SIZE), vmm_pool.size);
+}
+
+bool
+vmm_pool_reserve_ahead(size_t end)
+{
+	size_t floor = vmm_pool_reserve_floor();
+	size_t ahead = end / RESERVE_SHARE;
+
+	if (end <= (vmm_pool.is_private ? vmm_pool.mapped : vmm_pool.reserved))
+		return true;
+	if (vmm_pool.is_private)
+		return vmm_pool_map_to(vmm_smaller(end + ahead, vmm_pool.size)) == 0 ||
+		    vmm_pool_map_to(end) == 0;
+	ahead = vmm_smaller(vmm_larger(ahead, floor), vmm_pool.ahead_max);
+	ahead = vmm_smaller(ahead, vmm_pool.size - end);
+	ahead = (end + ahead) / floor * floor;
+	if (ahead > end && vmm_pool_reserve_to(ahead) == 0) {
+		vmm_pool.ahead_max = vmm_smaller(2 * vmm_pool.ahead_max + floor,
+		    VMM_RESERVE_MAX);
+		return true;
+	}
+	/* A full file system takes its time to say so: ask for less from now on. */
+	if (ahead > end)
+		vmm_pool.ahead_max /= 8;
+	return vmm_pool_reserve_to(reserve_end(end)) == 0;
+}
+
+/*
+ * While the heap is private a hole becomes ordinary memory: a store to a copy-on-write
+ * mapping of one would first need a page of a file system that may be full, and end in
+ * SIGBUS. Otherwise it is the file's.
+ */
+static int
+fill_hole(size_t begin, size_t end)
+{
+	void *window;
+	int error = 0;
+
+	if (!vmm_pool.is_private) {
+		if (vmm_pool_is_private(begin))
+			error = vmm_pool_return_free(begin, end);
+		return error != 0 ? error : vmm_os_file_reserve(&vmm_pool.file,
+		    vmm_pool.base, begin, end - begin);
+	}
+	error = vmm_os_window_map(NULL, vmm_pool.base, begin, end - begin,
+	    VMM_OS_ANONYMOUS, &window);
+	if (error == 0)
+		error = vmm_os_window_move(window, vmm_pool.base, begin, end - begin);
+	if (error == 0)
+		note_memory(begin, end);
+	return error;
+}
+
+bool
+vmm_pool_fill_holes(size_t offset, size_t size)
+{
+	size_t begin = offset / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE;
+	size_t end;
+
+	for (; vmm_pool.hole_count > 0 && begin < offset + size; begin = end) {
+		end = vmm_smaller(begin + VMM_CHUNK_SIZE, vmm_pool.size);
+		if ((vmm_pool.chunks[begin / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) == 0)
+			continue;
+		if (fill_hole(begin, end) != 0)
+			return false;
+		vmm_pool_chunks_remove(begin, end, VMM_CHUNK_HOLE);
+	}
+	return true;
+}
+
+/* The next run of chunks that are holes, from `at` on; false if there are no more. */
+static bool
+next_holes(size_t at, size_t *begin, size_t *end)
+{
+	size_t limit = vmm_pool_chunks_end();
+
+	while (at < limit && (vmm_pool.chunks[at / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) == 0)
+		at += VMM_CHUNK_SIZE;
+	*begin = at;
+	while (at < limit && (vmm_pool.chunks[at / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) != 0)
+		at += VMM_CHUNK_SIZE;
+	*end = vmm_smaller(at, vmm_pool.size);
+	return *begin < *end;
+}
+
+/* Nothing is in use in a hole: it lies in one free range, of which the rest stays free. */
+void
+vmm_pool_holes_hide(void)
+{
+	struct vmm_ranges *ranges = &vmm_pool.ranges;
+	size_t begin = 0, end = 0;
+
+	while (next_holes(end, &begin, &end)) {
+		size_t hole = begin / vmm_pool.page_size;
+		size_t hole_end = end / vmm_pool.page_size;
+		size_t first, npages;
+		bool is_taken;
+
+		vmm_ranges_around(ranges, hole, &first, &npages);
+		is_taken = vmm_ranges_allocate_at(ranges, first, npages);
+		VMM_ASSERT(is_taken && first <= hole && first + npages >= hole_end);
+		(void)is_taken;
+		if (first < hole)
+			vmm_ranges_free(ranges, first, hole - first);
+		if (hole_end < first + npages)
+			vmm_ranges_free(ranges, hole_end, first + npages - hole_end);
+	}
+}
+
+void
+vmm_pool_holes_show(void)
+{
+	size_t begin = 0, end = 0;
+
+	while (next_holes(end, &begin, &end))
+		vmm_ranges_free(&vmm_pool.ranges, begin / vmm_pool.page_size,
+		    (end - begin) / vmm_pool.page_size);
+}
+
+/*
+ * Gives a chunk in which nothing is in use back to the system; of a private one the memory,
+ * and the file's blocks when it returns.
+ */
+static void
+return_chunk(size_t begin)
+{
+	size_t end = begin + VMM_CHUNK_SIZE;
+
+	if (vmm_pool_is_private(begin)) {
+		if (!vmm_pool.is_private)
+			vmm_pool_chunks_add(begin, end, VMM_CHUNK_HOLE);
+		if (vmm_pool.releases_chunks && vmm_pool.release_pauses == 0)
+			vmm_os_discard(vmm_pool.base + begin, VMM_CHUNK_SIZE);
+	} else if (vmm_pool.releases_chunks && vmm_pool.release_pauses == 0 &&
+	    vmm_os_file_remove(vmm_pool.base + begin, VMM_CHUNK_SIZE) == 0) {
+		vmm_pool_chunks_add(begin, end, VMM_CHUNK_HOLE);
+		VMM_PROBE(give_back, begin, VMM_CHUNK_SIZE);
+	}
+}
+
+void
+vmm_pool_release_chunks(size_t offset, size_t size)
+{
+	size_t first, npages, begin, end;
+
+	if (!vmm_pool.releases_chunks && !vmm_pool.return_pending)
+		return;
+	vmm_ranges_around(&vmm_pool.ranges, offset / vmm_pool.page_size, &first,
+	    &npages);
+	begin = vmm_larger(vmm_round_up(first * vmm_pool.page_size, VMM_CHUNK_SIZE),
+	    offset / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE);
+	end = vmm_smaller((first + npages) * vmm_pool.page_size,
+	    vmm_round_up(offset + size, VMM_CHUNK_SIZE));
+	/* Above that mark nothing was ever written. */
+	end = vmm_smaller(end, vmm_pool.high_water);
+	for (; begin + VMM_CHUNK_SIZE <= end; begin += VMM_CHUNK_SIZE)
+		return_chunk(begin);
+}

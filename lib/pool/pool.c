@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pool.c: the one mapped file that holds the heap, handed out by page ranges. */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/probe.h"
+#include "pool/state.h"
+#include "trace/fatal.h"
+#include "trace/log.h"
+
+struct vmm_pool_span vmm_pool_span;
+
+struct vmm_pool_state vmm_pool = {
+	.lock = PTHREAD_MUTEX_INITIALIZER, .ahead_max = VMM_RESERVE_MAX,
+	.outgrown = VMM_POOL_SMALL, .users = { .file = { .fd = -1 } },
+	.parent_file = { .fd = -1 }, .memory_from = SIZE_MAX,
+	.others = VMM_OS_STOP_OTHERS,
+};
+
+/*
+ * Whether this thread has the lock, or is about to take it or has just released it: the
+ * handler of a signal that came in between must not wait for it.
+ */
+static __thread bool is_inside __attribute__((tls_model("initial-exec")));
+
+bool
+vmm_pool_is_inside(void)
+{
+	return is_inside;
+}
+
+int
+vmm_pool_try_lock(void)
+{
+	if (vmm_pool.own != NULL && *vmm_pool.own == 0)
+		vmm_fatal_abort("a child made by clone(2) or _Fork needs memory"
+		    " of its parent's heap, which it must not change;"
+		    " fork(2) would have given it one of its own");
+	if (is_inside)
+		return EDEADLK;
+	is_inside = true;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&vmm_pool.lock);
+	return 0;
+}
+
+void
+vmm_pool_lock(void)
+{
+	vmm_pool_try_lock();
+}
+
+void
+vmm_pool_unlock(void)
+{
+	pthread_mutex_unlock(&vmm_pool.lock);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	is_inside = false;
+}
+
+static bool
+take_range(const char *wanted, size_t npages, size_t alignment, size_t *first)
+{
+	if (wanted == NULL)
+		return vmm_ranges_allocate(&vmm_pool.ranges, npages,
+		    alignment / vmm_pool.page_size, first);
+	if (!vmm_pool_has(wanted))
+		return false;
+	*first = (size_t)(wanted - vmm_pool.base) / vmm_pool.page_size;
+	return vmm_ranges_allocate_at(&vmm_pool.ranges, *first, npages);
+}
+
+static void
+say_exhausted(size_t size)
+{
+	size_t longest = vmm_ranges_longest(&vmm_pool.ranges) *
+	    vmm_pool.page_size;
+
+	VMM_PROBE(exhausted, size, longest);
+	VMM_LOG(VMM_LOG_OPERATIONS,
+	    vmm_text_str(line, "exhausted: no range of "),
+	    vmm_text_uint(line, size),
+	    vmm_text_str(line, ", the longest free one is "),
+	    vmm_text_uint(line, longest));
+	(void)size;
+	(void)longest;
+}
+
+/* What is handed out. */
+static size_t
+in_use(void)
+{
+	return vmm_pool.size - vmm_pool.ranges.free_npages * vmm_pool.page_size;
+}
+
+/* Where the range would end that is handed out next. */
+static size_t
+end_of_next(size_t size)
+{
+	size_t npages = size / vmm_pool.page_size;
+	size_t first;
+
+	if (!vmm_ranges_allocate(&vmm_pool.ranges, npages, 1, &first))
+		return 0;
+	vmm_ranges_free(&vmm_pool.ranges, first, npages);
+	return (first + npages) * vmm_pool.page_size;
+}
+
+bool
+vmm_pool_outgrows(size_t size)
+{
+	size_t end = 0;
+	bool outgrows;
+
+	vmm_pool_lock();
+	/* The lowest fit ends below this, wherever it begins. */
+	if (vmm_pool.high_water + size > vmm_pool.outgrown)
+		end = end_of_next(size);
+	outgrows = end > vmm_pool.outgrown;
+	if (outgrows)
+		vmm_pool.outgrown = end + end / 8;
+	vmm_pool_unlock();
+	return outgrows;
+}
+
+/* Takes a range that has its blocks, or can have them. */
+static bool
+take_usable(const char *wanted, size_t size, size_t alignment, size_t *offset)
+{
+	size_t npages = size / vmm_pool.page_size;
+	size_t first;
+
+	if (!take_range(wanted, npages, alignment, &first)) {
+		if (wanted == NULL)
+			say_exhausted(size);
+		return false;
+	}
+	*offset = first * vmm_pool.page_size;
+	if (vmm_pool_reserve_ahead(*offset + size) && vmm_pool_fill_holes(*offset, size))
+		return true;
+	vmm_ranges_free(&vmm_pool.ranges, first, npages);
+	return false;
+}
+
+static char *
+take_locked(const char *wanted, size_t size, size_t alignment,
+    size_t *dirty_size)
+{
+	size_t offset;
+	bool is_taken = take_usable(wanted, size, alignment, &offset);
+
+	/* The lowest fit may be a hole for which a full file system has no blocks. */
+	if (!is_taken && wanted == NULL && vmm_pool.hole_count > 0) {
+		vmm_pool_holes_hide();
+		is_taken = take_usable(NULL, size, alignment, &offset);
+		vmm_pool_holes_show();
+	}
+	if (!is_taken)
+		return NULL;
+	/* Above the high-water mark nothing was ever written. */
+	*dirty_size = offset < vmm_pool.high_water
+	    ? vmm_smaller(vmm_pool.high_water - offset, size)
+	    : 0;
+	vmm_pool.high_water = vmm_larger(vmm_pool.high_water, offset + size);
+	vmm_pool.takes++;
+	vmm_pool.peak = vmm_larger(vmm_pool.peak, in_use());
+	return vmm_pool.base + offset;
+}
+
+void *
+vmm_pool_allocate(void *wanted, size_t size, size_t alignment, bool *is_zero)
+{
+	int saved_errno = errno;
+	size_t dirty_size = 0;
+	char *range;
+
+	VMM_ASSERT(size % vmm_pool.page_size == 0 && size != 0);
+	vmm_pool_lock();
+	range = take_locked(wanted, size, alignment, &dirty_size);
+	vmm_pool_unlock();
+	/* Zeroed without the lock: the range is nobody else's by now. */
+	if (range != NULL && *is_zero)
+		memset(range, 0, dirty_size);
+	else if (range != NULL && dirty_size == 0)
+		*is_zero = true;
+	errno = saved_errno;
+	return range;
+}
+
+void
+vmm_pool_free(void *address, size_t size)
+{
+	int saved_errno = errno;
+	size_t offset = (size_t)((char *)address - vmm_pool.base);
+
+	VMM_ASSERT(vmm_pool_has(address) && size <= vmm_pool.size - offset);
+	vmm_pool_lock();
+	vmm_ranges_free(&vmm_pool.ranges, offset / vmm_pool.page_size,
+	    size / vmm_pool.page_size);
+	vmm_pool_release_chunks(offset, size);
+	vmm_pool_unlock();
+	errno = saved_errno;
+}
+
+void
+vmm_pool_release_pause(void)
+{
+	vmm_pool_lock();
+	vmm_pool.release_pauses++;
+	vmm_pool_unlock();
+}
+
+void
+vmm_pool_release_resume(void)
+{
+	vmm_pool_lock();
+	vmm_pool.release_pauses--;
+	vmm_pool_unlock();
+}
+
+size_t
+vmm_pool_in_use(void)
+{
+	size_t bytes;
+
+	vmm_pool_lock();
+	bytes = in_use();
+	vmm_pool_unlock();
+	return bytes;
+}
+
+void
+vmm_pool_read_figures(struct vmm_pool_figures *figures)
+{
+	int saved_errno = errno;
+
+	vmm_pool_lock();
+	*figures = (struct vmm_pool_figures){
+		.dir = vmm_pool.dir,
+		.fs = vmm_pool.file.fs.name,
+		.size = vmm_pool.size,
+		.in_use = in_use(),
+		.peak = vmm_pool.peak,
+		.high_water = vmm_pool.high_water,
+		.reserved = vmm_pool.reserved,
+		.returned = vmm_pool.hole_count * VMM_CHUNK_SIZE,
+		.free_ranges = vmm_ranges_count(&vmm_pool.ranges),
+		.longest_free = vmm_ranges_longest(&vmm_pool.ranges) *
+		    vmm_pool.page_size,
+		.forks = vmm_pool.forks_done,
+		.failed_forks = vmm_pool.forks_failed,
+		.forks_us = vmm_pool.forks_us,
+		.longest_fork_us = vmm_pool.longest_fork_us,
+		.is_private = vmm_pool.is_private,
+		.private_chunks = vmm_pool.private_count,
+		.return_error = vmm_pool.return_error,
+	};
+	figures->has_blocks = vmm_os_file_blocks(&vmm_pool.file,
+	    &figures->blocks) == 0;
+	vmm_pool_unlock();
+	errno = saved_errno;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* stop.c: work that the pool does while all other threads are stopped. */
+#include "config.h"
+
+#include <errno.h>
+
+#include "pool/state.h"
+#include "trace/log.h"
+
+/* A thread that waits in the kernel may do so for long: a try that meets one counts more. */
+#define LATE_TRIES 10
+
+enum vmm_os_others
+vmm_pool_others_at_fork(void)
+{
+	return vmm_pool.others == VMM_OS_STOP_OTHERS ? VMM_OS_AWAIT_OTHERS
+						     : vmm_pool.others;
+}
+
+int
+vmm_pool_call_stopped(void (*work)(void *argument), void *argument,
+    enum vmm_os_others others)
+{
+	int error;
+
+	/* The helper process has this thread's thread-local data, but another process ID. */
+	VMM_LOG_QUIET(true);
+	error = vmm_os_call_stopped(work, argument, others);
+	VMM_LOG_QUIET(false);
+	return error;
+}
+
+int
+vmm_pool_call_stopped_at_fork(void (*work)(void *argument), void *argument)
+{
+	int error = EAGAIN;
+
+	for (int tries = 0; tries < VMM_POOL_STOP_TRIES;) {
+		error = vmm_pool_call_stopped(work, argument, vmm_pool_others_at_fork());
+		if (error != EAGAIN && error != ETIMEDOUT)
+			break;
+		tries += error == EAGAIN ? 1 : LATE_TRIES;
+	}
+	return error;
+}

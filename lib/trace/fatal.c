@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fatal.c: the only ways in which the library ends a process. */
+#include "config.h"
+
+#include "os/os.h"
+#include "trace/fatal.h"
+#include "trace/log.h"
+
+static void
+say(const struct vmm_text *message)
+{
+	vmm_log_say(message->data, message->length);
+}
+
+_Noreturn void
+vmm_fatal_setup(const struct vmm_text *message)
+{
+	say(message);
+	vmm_os_exit(1);
+}
+
+_Noreturn void
+vmm_fatal_abort(const char *what)
+{
+	struct vmm_text message;
+
+	vmm_text_clear(&message);
+	vmm_text_str(&message, "Error (libvmmalloc): ");
+	vmm_text_str(&message, what);
+	vmm_text_str(&message, "\n");
+	say(&message);
+	vmm_os_abort();
+}
