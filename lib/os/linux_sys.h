@@ -130,7 +130,7 @@
 
 /*
  * In the installed library it is never written to. Tests replace what shall fail
- * (tests/inject_seam.c).
+ * (tests/faults/system_calls_seam.c).
  */
 extern struct vmm_sys {
 	VMM_SYS_CALLS(VMM_SYS_MEMBER, VMM_SYS_MEMBER, VMM_SYS_MEMBER)

@@ -1,0 +1,148 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_sanitizers.sh: unit tests under the compiler's sanitizers, the library itself
+# under UBSan, and programs under valgrind with the library's malloc left in place.
+. "${top_srcdir:-..}/tests/support/lib.sh"
+
+: "${CC:=cc}"
+high="alloc block init jehost jehost_conf jehost_fork jehost_lookup jehost_tcache stats"
+entry="entry entry_glibc operators operators_derived profile"
+
+sources() {
+	for name; do
+		echo "$top_srcdir/lib/$name.c"
+	done
+}
+
+# below SANITIZER: the sources below jemalloc, as that one can have them.
+below() {
+	for name in $below_jemalloc; do
+		case $1,$name in
+		thread,os_linux_stop) echo "$top_srcdir/tests/fork/locks_stop.c" ;;
+		thread,os_linux_task) ;;
+		*) sources "$name" ;;
+		esac
+	done
+}
+
+# compile OUTPUT FLAGS...
+# shellcheck disable=SC2086 # flags are words
+compile() {
+	compile_output=$1
+	shift
+	$CC -std=gnu11 -D_GNU_SOURCE -g -O1 -I"$top_builddir" -I"$top_srcdir/lib" \
+		-I"$top_srcdir/include" -o "$compile_output" "$@" \
+		>"$work/compile" 2>&1 || { cat "$work/compile"; return 1; }
+}
+
+has_sanitizer() {
+	echo 'int main(void) { return 0; }' >"$work/empty.c"
+	$CC "-fsanitize=$1" -o "$work/empty" "$work/empty.c" 2>"$work/err" &&
+		"$work/empty" 2>>"$work/err"
+}
+
+# unit NAME SANITIZERS: a program of Check's, which says what failed in TAP; the
+# sanitizer's own findings end it.
+# shellcheck disable=SC2016,SC2046,SC2086 # for the other shell; lists of names, flags
+unit() {
+	expect "$1 under $2: builds" compile "$work/$1" "-fsanitize=$2" -DVMM_SYS_LIBC \
+		-fno-sanitize-recover=all $check_flags $(below "$2") \
+		$(sources_of_"$1") "$top_srcdir/tests/$1.c" \
+		"$top_srcdir/tests/unit/check_main.c" $check_libs -lpthread
+	[ -x "$work/$1" ] || return
+	(cd "$work" && "./$1") >"$work/tap" 2>&1
+	unit_status=$?
+	expect "$1 under $2: no finding" test $unit_status -eq 0
+	expect "$1 under $2: $(grep -c '^ok' "$work/tap") tests pass" \
+		sh -c '! grep -q "^not ok" "$1" && grep -q "^ok" "$1"' sh "$work/tap"
+	[ $unit_status -eq 0 ] || comment "$work/tap"
+	rm -f "$work/$1"
+}
+
+sources_of_check_ranges() { :; }
+sources_of_check_settings() { :; }
+sources_of_check_pool() { :; }
+
+units() {
+	check_flags="-DVMMALLOC_DEBUG $(${PKG_CONFIG:-pkg-config} --cflags check \
+		2>/dev/null)"
+	check_libs=$(${PKG_CONFIG:-pkg-config} --libs check 2>/dev/null)
+	if [ -z "$check_libs" ]; then
+		skip "unit tests" "needs Check"
+		return
+	fi
+	for sanitizers in address,undefined thread; do
+		if ! has_sanitizer $sanitizers; then
+			skip "$sanitizers" "$CC has none that works here"
+			continue
+		fi
+		for name in check_ranges check_settings check_pool; do
+			unit $name $sanitizers
+		done
+	done
+}
+
+# The library, with the calls of what UBSan finds turned into traps: its runtime would
+# want memory of the library that it is looking at.
+# shellcheck disable=SC2046,SC2086 # lists of names
+undefined() {
+	if ! has_sanitizer undefined; then
+		skip "the library under UBSan" "$CC has none that works here"
+		return
+	fi
+	for variant in $(variants); do
+		define=
+		[ "$variant" = release ] || define=-DVMMALLOC_DEBUG
+		expect "$variant under UBSan: builds" compile "$work/ubsan.so" -shared \
+			-fPIC -fvisibility=hidden $define -fsanitize=undefined \
+			-fsanitize-undefined-trap-on-error \
+			-Wl,--version-script="$top_srcdir/lib/libvmmalloc.map" \
+			$(sources $below_jemalloc $high $entry) \
+			"$top_builddir/lib/jemalloc_private.o" -lgcc_eh -lm -lpthread
+		under_ubsan "$variant"
+	done
+}
+
+under_ubsan() {
+	for program in "churn 300000" "operators" "fork_model 3" "soak 3" \
+		"exhaustion 0"; do
+		# shellcheck disable=SC2086 # a program and its argument
+		set -- $program
+		run=$programs/$1
+		shift
+		VMMALLOC_FORK=2 expect "$variant under UBSan: ${run##*/}" \
+			env VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
+			LD_PRELOAD="$work/ubsan.so" "$run" "$@"
+	done
+}
+
+# valgrind as it is takes the place of every malloc; told to intercept none of a user's,
+# it looks at what the library does itself, as at any other code.
+memcheck() {
+	if ! command -v valgrind >/dev/null 2>&1; then
+		skip "valgrind" "is not here"
+		return
+	fi
+	for variant in $(variants); do
+		for program in true "churn 3000" "look" "fork_order" "trace each"; do
+			memcheck_one "$variant" "$program"
+		done
+	done
+}
+
+memcheck_one() {
+	variant=$1
+	# shellcheck disable=SC2086 # a program and its argument
+	set -- $2
+	run=$programs/$1
+	[ "$1" != true ] || run=/bin/true
+	shift
+	expect "$variant under memcheck: ${run##*/}" on_pool "$variant" \
+		valgrind -q --soname-synonyms=somalloc=nouserintercepts \
+		--error-exitcode=66 "$run" "$@"
+}
+
+units
+undefined
+memcheck
+plan

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* dlopen.c: libraries that are opened late, and what they and the program allocate and
+ * free of each other's; run with the library preloaded. Prints TAP.
+ * plugins DIR: with plugin.so; inner.so, which lies in its run path alone; tls.so, with
+ * static thread-local data. */
+#include "config.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/blocks.h"
+#include "../support/in_pool.h"
+
+#define ROUNDS 2000
+
+static const char *dir;
+
+struct plugin {
+	void *handle;
+	char *(*text)(int number);
+	char *(*block)(size_t size);
+	void (*free_it)(void *block);
+	void *(*opens)(const char *name);
+};
+
+static int
+open_plugin(struct plugin *plugin, const char *name, int mode)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	plugin->handle = dlopen(path, mode);
+	if (plugin->handle == NULL) {
+		printf("# %s\n", dlerror());
+		return 0;
+	}
+	*(void **)&plugin->text = dlsym(plugin->handle, "plugin_text");
+	*(void **)&plugin->block = dlsym(plugin->handle, "plugin_block");
+	*(void **)&plugin->free_it = dlsym(plugin->handle, "plugin_free");
+	*(void **)&plugin->opens = dlsym(plugin->handle, "plugin_opens");
+	return 1;
+}
+
+/* Blocks go both ways; of the plug-in's each has to be in the pool. */
+static int
+exchange(const struct plugin *plugin)
+{
+	int is_good = 1;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		size_t size = (size_t)i * 37 % 50000;
+		char *text = plugin->text(i);
+		char *theirs = plugin->block(size);
+		char *ours = malloc(size);
+		char expected[32];
+
+		if (text == NULL || theirs == NULL || ours == NULL)
+			return 0;
+		snprintf(expected, sizeof(expected), "text %d", i);
+		is_good &= strcmp(text, expected) == 0;
+		/* Looking takes its time. */
+		if (i % 100 == 0)
+			is_good &= is_in_pool(text) && is_in_pool(theirs);
+		free(text);
+		theirs = realloc(theirs, size + 1);
+		is_good &= theirs != NULL;
+		free(theirs);
+		plugin->free_it(ours);
+	}
+	return is_good;
+}
+
+static int
+exchange_with(const char *name, int mode)
+{
+	struct plugin plugin;
+
+	return open_plugin(&plugin, name, mode) && exchange(&plugin) &&
+	    dlclose(plugin.handle) == 0;
+}
+
+/* What a plug-in has allocated stays when it has gone. */
+static int
+outlives(void)
+{
+	char *blocks[100];
+	int is_good = 1;
+
+	for (int round = 0; round < 100; round++) {
+		struct plugin plugin;
+
+		if (!open_plugin(&plugin, "plugin.so", RTLD_NOW))
+			return 0;
+		blocks[round] = plugin.text(round);
+		is_good &= dlclose(plugin.handle) == 0;
+	}
+	for (int round = 0; round < 100; round++) {
+		char expected[32];
+
+		snprintf(expected, sizeof(expected), "text %d", round);
+		is_good &= strcmp(blocks[round], expected) == 0;
+		free(blocks[round]);
+	}
+	return is_good;
+}
+
+/* dlopen(3) looks for a name in its caller's run path. */
+static int
+finds_by_run_path(void)
+{
+	struct plugin plugin;
+	void *inner;
+
+	if (!open_plugin(&plugin, "plugin.so", RTLD_NOW))
+		return 0;
+	if (dlopen("inner.so", RTLD_NOW) != NULL)
+		return 0;
+	inner = plugin.opens("inner.so");
+	if (inner == NULL)
+		printf("# %s\n", dlerror());
+	return inner != NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+	dir = argc > 1 ? argv[1] : ".";
+	blocks_result(exchange_with("plugin.so", RTLD_NOW), "a plug-in's blocks and ours");
+	blocks_result(exchange_with("plugin.so", RTLD_NOW | RTLD_DEEPBIND),
+	    "with RTLD_DEEPBIND");
+	blocks_result(exchange_with("plugin.so", RTLD_LAZY | RTLD_GLOBAL |
+	    RTLD_DEEPBIND), "RTLD_GLOBAL as well");
+	blocks_result(outlives(), "blocks outlive the plug-in that allocated them");
+	blocks_result(finds_by_run_path(), "a plug-in opens another by its own run path");
+	blocks_result(exchange_with("tls.so", RTLD_NOW),
+	    "there is room for 1 KiB of static thread-local data");
+	return blocks_plan();
+}

@@ -1,0 +1,308 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_limits.sh: strange environments: variables, descriptors, roots, namespaces,
+# system calls that are forbidden, mappings and memory that are limited.
+. "${top_srcdir:-..}/tests/support/lib.sh"
+
+is_root=no
+[ "$(id -u)" -ne 0 ] || is_root=yes
+pool_size=64M
+
+# strange WHAT VARIANT [ARGUMENT...]: the program's TAP, under each VMMALLOC_FORK.
+strange() {
+	what=$1 variant=$2
+	shift 2
+	for fork in ${forks-0 1 2 3}; do
+		VMMALLOC_FORK=$fork on_pool "$variant" "$programs/environment/limits" "$@" \
+			>"$work/tap" 2>&1
+		tap "$work/tap" "$what, fork $fork, $variant"
+	done
+}
+
+# refused: what the last command wrote is two lines, and its status was 1.
+refused() {
+	test "$status" -eq 1 -a "$(wc -l <"$work/err")" -eq 2 &&
+		sed -n 1p "$work/err" | grep -q "^Error (libvmmalloc): .*$1" &&
+		sed -n 2p "$work/err" | grep -q '^libvmmalloc: '
+}
+
+# runs_or_refused VARIANT LIMIT...: the one or the other, under that limit; unless it is
+# too low for any program.
+started=0
+runs_or_refused() {
+	limited_library=$(library "$1")
+	shift
+	sh -c "ulimit $*; exec $programs/support/churn 1000" >"$work/out" 2>&1 || return 0
+	sh -c "ulimit $*; VMMALLOC_POOL_DIR=$pool_dir VMMALLOC_POOL_SIZE=64M \
+		LD_PRELOAD=$limited_library exec $programs/support/churn 1000" \
+		>"$work/out" 2>"$work/err"
+	status=$?
+	if [ $status -eq 0 ]; then
+		started=$((started + 1))
+		return
+	fi
+	refused "" && return
+	[ $status -eq 1 ] && grep -q '^churn: out of memory$' "$work/err" && return
+	[ $status -eq 127 ] && grep -q 'error while loading' "$work/err" && return
+	echo "status $status $(cat "$work/err")"
+	return 1
+}
+
+environment() {
+	for fork in 1 2; do
+		env -i VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
+			VMMALLOC_FORK=$fork LD_PRELOAD="$(library "$1")" \
+			"$programs/environment/limits" plain "$pool_dir" >"$work/tap" 2>&1
+		tap "$work/tap" "nothing else in the environment, fork $fork, $1"
+	done
+	strange "changed at once" "$1" environ
+	strange "environ lost before constructors" "$1" preinit "$pool_dir"
+}
+
+# Every set of 0, 1 and 2 is closed at the start; then with the trace's file besides,
+# another that could be one of them.
+stdio() {
+	bad=
+	library=$(library "$1")
+	for closed in 0 1 2 01 012; do
+		case $closed in *0*) to='<&-' ;; *) to='</dev/null' ;; esac
+		case $closed in *1*) to="$to >&-" ;; *) to="$to >/dev/null" ;; esac
+		case $closed in *2*) to="$to 2>&-" ;; *) to="$to 2>/dev/null" ;; esac
+		for fork in 1 2; do
+			for log in "" "$work/log-"; do
+				eval 'env VMMALLOC_POOL_DIR="$pool_dir" \
+					VMMALLOC_POOL_SIZE=64M \
+					VMMALLOC_FORK=$fork \
+					${log:+VMMALLOC_LOG_FILE="$log"} \
+					LD_PRELOAD="$library" \
+					"$programs/environment/limits" stdio $closed' "$to" ||
+					bad="$bad $closed, fork $fork, log $log;"
+			done
+		done
+	done
+	expect "$1: what of 0, 1 and 2 is closed stays closed" \
+		sh -c 'echo "$0"; test -z "$0"' "$bad"
+	rm -f "$work"/log-*
+}
+
+# A daemon goes on when its parent has ended: to the end of what it writes.
+closes() {
+	for fork in 0 1 2 3; do
+		{
+			VMMALLOC_FORK=$fork on_pool "$1" "$programs/environment/limits" \
+				closes </dev/null 2>&1
+		} | cat >"$work/tap"
+		tap "$work/tap" "closes all descriptors, fork $fork, $1"
+	done
+}
+
+roots() {
+	if [ $is_root = no ]; then
+		skip "$1: other roots and namespaces" "needs root"
+		return
+	fi
+	mkdir -p "$work/root"
+	strange "chroot" "$1" chroot "$work/root"
+	strange "chroot to what is gone" "$1" gone
+	if unshare -m -p -i true 2>/dev/null; then
+		strange "unshare" "$1" unshare
+		strange "no /proc" "$1" noproc
+		forks="1 2 3"
+		on_pool_by="$work/no_proc"
+		cat >"$work/no_proc" <<-'END'
+			#!/bin/sh
+			exec unshare -m sh -c 'umount -l /proc; exec "$@"' sh "$@"
+		END
+		chmod +x "$work/no_proc"
+		strange "no /proc from the start" "$1" plain "$pool_dir"
+		on_pool_by="unshare -U -r"
+		if unshare -U -r true 2>/dev/null; then
+			strange "another user namespace" "$1" plain "$pool_dir"
+		else
+			skip "$1: another user namespace" "cannot be had here"
+		fi
+		on_pool_by="unshare -p -f"
+		strange "first of a process namespace" "$1" plain "$pool_dir"
+		on_pool_by=
+		unset forks
+	else
+		skip "$1: namespaces" "cannot be had here"
+	fi
+}
+
+directory() {
+	for fork in 1 2 3; do
+		mkdir "$pool_dir/gone"
+		VMMALLOC_POOL_DIR=$pool_dir/gone VMMALLOC_FORK=$fork \
+			on_pool "$1" "$programs/environment/limits" rmdir "$pool_dir/gone" \
+			>"$work/tap" 2>&1
+		tap "$work/tap" "directory removed, fork $fork, $1"
+	done
+	if ! file_system tmpfs 100M; then
+		skip "$1: read-only mount" "$mounted_not"
+		return
+	fi
+	mount -o remount,ro "$mounted"
+	VMMALLOC_POOL_DIR=$mounted on_pool "$1" /bin/true 2>"$work/err"
+	status=$?
+	expect "$1: read-only mount" refused "Read-only file system"
+	take_down
+}
+
+# forbidden VARIANT CALL ERRNO: from the start; $status, $work/err.
+forbidden() {
+	LD_PRELOAD='' "$programs/environment/limits" forbid "$2" "$3" env \
+		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=$pool_size \
+		VMMALLOC_FORK="${fork-1}" LD_PRELOAD="$(library "$1")" \
+		"$programs/environment/limits" plain "$pool_dir" >"$work/tap" 2>"$work/err"
+	status=$?
+	return $status
+}
+
+calls() {
+	if ! "$programs/environment/limits" forbid clone ENOSYS true; then
+		skip "$1: forbidden system calls" "no seccomp here"
+		return
+	fi
+	forbidden "$1" fallocate EPERM
+	expect "$1: no fallocate, EPERM" refused "Operation not permitted"
+	forbidden "$1" fallocate ENOSYS
+	expect "$1: no fallocate, ENOSYS" refused "Function not implemented"
+	forbidden "$1" ftruncate EPERM
+	expect "$1: no ftruncate" refused "Operation not permitted"
+	for call in madvise statx getrandom prlimit64 fstatfs ioctl lseek \
+		sched_getaffinity rt_sigprocmask sync_file_range; do
+		for fork in 1 2; do
+			forbidden "$1" $call EPERM
+			tap "$work/tap" "no $call, fork $fork, $1"
+		done
+	done
+	for error in EPERM ENOSYS; do
+		strange "fallocate forbidden later, $error" "$1" fallocate $error
+	done
+	strange "no process more" "$1" clone
+	VMMALLOC_POOL_SIZE=400M on_pool "$1" timeout -s KILL 60 "$programs/places/timer" 256 \
+		>"$work/tap" 2>&1
+	tap "$work/tap" "a profiler's timer, $1"
+}
+
+memory() {
+	strange "no mapping more" "$1" mappings
+	strange "little address space" "$1" as
+	strange "little data" "$1" data
+	forks="1 2"
+	strange "no mapping more, no descriptor" "$1" mappings closed
+	strange "little data, no descriptor" "$1" data closed
+	strange "little address space, no descriptor" "$1" as closed
+	unset forks
+	bad=
+	started=0
+	for kib in 1000 2000 4000 6000 8000 10000 15000 20000 30000 50000 70000 75000 \
+		80000 90000 100000 120000 150000 200000 250000 300000; do
+		for limit in -v -d; do
+			runs_or_refused "$1" $limit $kib >"$work/why" ||
+				bad="$bad $limit $kib: $(cat "$work/why");"
+		done
+	done
+	echo "# $started of 40 started"
+	expect "$1: starts, or is refused, whatever memory there is" \
+		sh -c "echo \"\$0\"; test -z \"\$0\"" "$bad"
+	bad=
+	started=0
+	for limit in 0 1 2 3 4 5 6 7 8 9 10 12 16 32 1000 1001 1005; do
+		runs_or_refused "$1" -n $limit >"$work/why" ||
+			bad="$bad $limit: $(cat "$work/why");"
+	done
+	echo "# $started of 17 started"
+	expect "$1: starts, or is refused, whatever descriptors there are" \
+		sh -c "echo \"\$0\"; test -z \"\$0\"" "$bad"
+}
+
+layouts() {
+	if ! setarch -R true 2>/dev/null; then
+		skip "$1: no address randomisation" "no setarch here"
+		return
+	fi
+	forks="1 2 3"
+	on_pool_by="setarch -R"
+	strange "no address randomisation" "$1" plain "$pool_dir"
+	on_pool_by="setarch -R -L"
+	strange "mappings from below" "$1" plain "$pool_dir"
+	on_pool_by=
+	unset forks
+}
+
+for variant in $(variants); do
+	for part in ${VMM_TEST_PARTS-environment stdio closes roots directory calls \
+		memory layouts}; do
+		$part "$variant"
+	done
+done
+# A filter that allows what an ordinary malloc needs, and ends the process for all else.
+cat >"$work/filtered.c" <<'END'
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void)
+{
+	static const long allowed[] = { SYS_read, SYS_write, SYS_mmap, SYS_munmap,
+		SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_futex, SYS_exit_group,
+		SYS_rt_sigprocmask, SYS_getrandom };
+	enum { COUNT = sizeof(allowed) / sizeof(allowed[0]) };
+	struct sock_filter filter[2 * COUNT + 2] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+	    offsetof(struct seccomp_data, nr)) };
+	struct sock_fprog program = { 2 * COUNT + 2, filter };
+	for (int i = 0; i < COUNT; i++) {
+		filter[2 * i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+		    (unsigned)allowed[i], 0, 1);
+		filter[2 * i + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+		    SECCOMP_RET_ALLOW);
+	}
+	filter[2 * COUNT + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+	    SECCOMP_RET_KILL);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		_exit(77);
+	for (int i = 0; i < 200; i++) {
+		char *block = malloc((size_t)1 << 20);
+		if (block == NULL)
+			_exit(i < 40);
+		memset(block, 1, (size_t)1 << 20);
+	}
+	_exit(0);
+}
+END
+if ${CC:-cc} -o "$work/filtered" "$work/filtered.c" 2>"$work/err"; then
+	for variant in $(variants); do
+		VMMALLOC_RESERVE=full expect "$variant, RESERVE=full: a filter for malloc" \
+			on_pool "$variant" "$work/filtered"
+	done
+else
+	skip "a filter for malloc" "$(head -n 1 "$work/err")"
+fi
+
+# man(1) runs its helpers under a filter that lets them make no file.
+if ! man -P cat ls >"$work/plain" 2>/dev/null || [ ! -s "$work/plain" ]; then
+	skip "man -P cat ls" "has no manual of ls here"
+else
+	for variant in $(variants); do
+		on_pool "$variant" man -P cat ls >"$work/out" 2>"$work/err"
+		if [ -s "$work/err" ]; then
+			expect "$variant: man's filter: the message says that it is one" \
+				grep -q 'VMMALLOC_POOL_DIR is .*; a filter of system calls' \
+				"$work/err"
+		else
+			expect "$variant: man without a filter" cmp "$work/plain" "$work/out"
+		fi
+		on_pool "$variant" env MAN_DISABLE_SECCOMP=1 man -P cat ls \
+			>"$work/out" 2>"$work/err"
+		expect "$variant: MAN_DISABLE_SECCOMP=1 man -P cat ls" \
+			cmp "$work/plain" "$work/out"
+	done
+fi
+plan

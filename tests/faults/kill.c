@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* kill.c: SIGKILL at random moments leaves nothing behind.
+ * killed MOMENTS SEED LIBRARY...: so many programs on pools in $VMMALLOC_POOL_DIR, on a
+ * file system of its own, with each of the libraries in turn. Prints TAP. */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Where the program is, and how long it takes; in a page that both have. */
+enum place { IN_START, IN_MAIN, IN_FORK, PLACES };
+struct page {
+	volatile enum place place;
+	volatile unsigned forks;
+	volatile uint64_t main_ns; /* when it has got to main */
+	volatile uint64_t fork_ns; /* how long the last fork took */
+};
+
+static struct page *page;
+static unsigned seed;
+
+static unsigned
+below(unsigned limit)
+{
+	seed = seed * 1103515245 + 12345;
+	return (seed >> 8) % limit;
+}
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void
+map_page(int fd)
+{
+	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+	    0);
+	if (page == MAP_FAILED)
+		exit(99);
+}
+
+/*
+ * The program: allocates, frees and forks for ever.
+ */
+
+#define NBLOCKS 64
+
+static char *blocks[NBLOCKS];
+
+static void
+change_some(unsigned count)
+{
+	while (count-- > 0) {
+		unsigned i = below(NBLOCKS);
+		size_t size = below(4) == 0 ? 300 + below(400000)
+					    : 16 + below(60000);
+
+		free(blocks[i]);
+		blocks[i] = malloc(size);
+		if (blocks[i] != NULL)
+			memset(blocks[i], (int)i, size);
+	}
+}
+
+static void
+fork_once(void)
+{
+	uint64_t begin = now_ns();
+	pid_t pid;
+
+	page->place = IN_FORK;
+	pid = fork();
+	if (pid == 0) {
+		change_some(below(30));
+		_exit(0);
+	}
+	page->place = IN_MAIN;
+	page->fork_ns = now_ns() - begin;
+	page->forks++;
+	if (pid > 0 && below(3) != 0)
+		waitpid(pid, NULL, 0);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+/* The allocator asks the pool for each of these: so the heap returns, in stops. */
+static void *
+change_large(void *argument)
+{
+	for (unsigned n = 0;; n++) {
+		size_t size = ((size_t)1 << 20) + (n % 64 << 14);
+		char *block = malloc(size);
+
+		if (block != NULL)
+			memset(block, 1, size / 16);
+		free(block);
+	}
+	return argument;
+}
+
+_Noreturn static void
+program(int fd, int has_thread)
+{
+	pthread_t thread;
+
+	map_page(fd);
+	page->main_ns = now_ns();
+	page->place = IN_MAIN;
+	if (has_thread)
+		pthread_create(&thread, NULL, change_large, NULL);
+	for (;;) {
+		change_some(below(40));
+		fork_once();
+	}
+}
+
+/*
+ * The test.
+ */
+
+#define PAGE_FD 900
+#define SETTLE_SECONDS 20
+
+static struct {
+	const char *dir;
+	int dir_fd;
+	struct statfs before;
+	unsigned files, blocks, places[PLACES];
+	uint64_t start_ns; /* how long it takes to get to main */
+} test;
+
+static int
+names(void)
+{
+	DIR *dir = opendir(test.dir);
+	int count = 0;
+
+	if (dir == NULL)
+		return -1;
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+		count += entry->d_name[0] != '.' || strlen(entry->d_name) > 2;
+	closedir(dir);
+	return count;
+}
+
+static int
+is_as_before(void)
+{
+	struct statfs now;
+
+	return statfs(test.dir, &now) == 0 &&
+	    now.f_bfree == test.before.f_bfree &&
+	    now.f_bavail == test.before.f_bavail;
+}
+
+/* Some file systems free blocks a little later than the last process has gone. */
+static int
+settles(void)
+{
+	uint64_t end = now_ns() + (uint64_t)SETTLE_SECONDS * 1000000000;
+
+	while (!is_as_before()) {
+		if (now_ns() > end)
+			return 0;
+		syncfs(test.dir_fd);
+	}
+	return 1;
+}
+
+static pid_t
+begin(int moment, char *library)
+{
+	/* By moments % 8: not 0, by which parent and child share a heap. */
+	static const char forks[] = "22222113";
+	char fork_kind[2] = { forks[moment % 8], '\0' };
+	char number[16];
+	pid_t pid;
+
+	memset(page, 0, sizeof(*page));
+	snprintf(number, sizeof(number), "%d", moment);
+	pid = fork();
+	if (pid != 0)
+		return pid;
+	/* Should the test be ended itself. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setenv("VMMALLOC_FORK", fork_kind, 1);
+	setenv("LD_PRELOAD", library, 1);
+	setpgid(0, 0);
+	execl("/proc/self/exe", "killed", "program", number, NULL);
+	_exit(98);
+}
+
+static void
+pass(uint64_t ns)
+{
+	uint64_t end = now_ns() + ns;
+
+	while (now_ns() < end)
+		;
+}
+
+/* Goes on when the program is there, or has gone. */
+static void
+until(enum place place, unsigned forks, pid_t pid)
+{
+	uint64_t end = now_ns() + (uint64_t)60 * 1000000000;
+	siginfo_t info = { 0 };
+
+	while (page->place < place || page->forks < forks) {
+		waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+		if (info.si_pid != 0 || now_ns() > end)
+			return;
+		sched_yield();
+	}
+}
+
+/* Half of the moments are in fork(2), an eighth before main. */
+static void
+pass_some(int moment, pid_t pid, uint64_t begin_ns)
+{
+	if (moment % 8 == 7) {
+		pass(below(1000) * (test.start_ns / 1000));
+		return;
+	}
+	until(IN_MAIN, 1 + below(4), pid);
+	test.start_ns = page->main_ns > begin_ns ? page->main_ns - begin_ns : 0;
+	if (moment % 2 == 0)
+		until(IN_FORK, 0, pid);
+	pass(below(1000) * (page->fork_ns / 1000));
+}
+
+/* Children of the killed one, and the helper of a stop, are this process's now. */
+static int
+all_end(void)
+{
+	uint64_t end = now_ns() + (uint64_t)SETTLE_SECONDS * 1000000000;
+
+	for (;;) {
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
+
+		if (pid < 0 && errno == ECHILD)
+			return 1;
+		if (now_ns() > end)
+			return 0;
+		if (pid == 0)
+			sched_yield();
+	}
+}
+
+static void
+kill_one(int moment, char *library)
+{
+	uint64_t begin_ns = now_ns();
+	pid_t pid = begin(moment, library);
+	int status, left;
+
+	if (pid < 0)
+		exit(99);
+	setpgid(pid, pid);
+	pass_some(moment, pid, begin_ns);
+	/*
+	 * All of the group at once; or this one, and its children end soon by themselves, as
+	 * the helper of a stop has to.
+	 */
+	kill(moment / 8 % 2 ? pid : -pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
+	    WTERMSIG(status) != SIGKILL) {
+		printf("# moment %d: ended by itself, %#x\n", moment,
+		    (unsigned)status);
+		test.files++;
+	}
+	if (!all_end()) {
+		printf("# moment %d: a process lives on\n", moment);
+		exit(1);
+	}
+	test.places[page->place]++;
+	left = names();
+	if (left != 0)
+		printf("# moment %d: %d names\n", moment, left);
+	test.files += left != 0;
+	if (!settles()) {
+		printf("# moment %d: blocks are not free\n", moment);
+		test.blocks++;
+	}
+}
+
+static void
+set_up(void)
+{
+	int fd = memfd_create("page", 0);
+
+	test.dir = getenv("VMMALLOC_POOL_DIR");
+	if (fd < 0 || test.dir == NULL || ftruncate(fd, sizeof(*page)) != 0 ||
+	    dup2(fd, PAGE_FD) != PAGE_FD)
+		exit(99);
+	close(fd);
+	map_page(PAGE_FD);
+	test.dir_fd = open(test.dir, O_RDONLY | O_CLOEXEC);
+	/* Orphans become this process's. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+int
+main(int argc, char **argv)
+{
+	int moments;
+
+	if (argc == 3 && strcmp(argv[1], "program") == 0) {
+		seed = (unsigned)atoi(argv[2]);
+		/* Each kind of fork with and without threads. */
+		program(PAGE_FD, seed / 8 % 2);
+	}
+	if (argc < 4)
+		return 99;
+	moments = atoi(argv[1]);
+	seed = (unsigned)atoi(argv[2]);
+	set_up();
+	/* The first makes what a file system keeps (tables of inodes). */
+	statfs(test.dir, &test.before);
+	kill_one(1, argv[3]);
+	syncfs(test.dir_fd);
+	statfs(test.dir, &test.before);
+	memset(test.places, 0, sizeof(test.places));
+	test.files = test.blocks = 0;
+	for (int i = 0; i < moments; i++)
+		kill_one(i, argv[3 + i % (argc - 3)]);
+	printf("# seed %s: killed before main %u, outside of fork %u, in fork %u\n",
+	    argv[2], test.places[IN_START], test.places[IN_MAIN],
+	    test.places[IN_FORK]);
+	printf("%sok 1 - %d moments: no file is left\n",
+	    test.files == 0 ? "" : "not ", moments);
+	printf("%sok 2 - %d moments: no block is left\n",
+	    test.blocks == 0 ? "" : "not ", moments);
+	printf("%sok 3 - a fifth of them in fork\n",
+	    test.places[IN_FORK] >= (unsigned)moments / 5 ? "" : "not ");
+	printf("1..3\n");
+	return 0;
+}

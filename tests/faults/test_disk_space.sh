@@ -1,0 +1,91 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_disk_space.sh: another process takes all the room on the pool's file system, and gives
+# it back, again and again: before the start, while the heap grows, after forks.
+. "${top_srcdir:-..}/tests/support/lib.sh"
+
+# eater begin|end: the other process.
+eater() {
+	case $1 in
+	begin)
+		"$programs/faults/disk_space" eat "$mounted/eaten" &
+		eater_pid=$!
+		;;
+	end)
+		kill "$eater_pid"
+		wait "$eater_pid" 2>/dev/null
+		rm -f "$mounted/eaten"
+		;;
+	esac
+}
+
+# starts VARIANT TIMES: each start is one, or is refused as the manual says.
+starts() {
+	started=0 refused=0 bad=0
+	for n in $(seq "$2"); do
+		for reserve in grow full; do
+			VMMALLOC_RESERVE=$reserve on_pool "$1" \
+				"$programs/support/churn" 20000 >"$work/out" 2>"$work/err"
+			status=$?
+			if [ $status -eq 0 ]; then
+				started=$((started + 1))
+			elif [ $status -eq 1 ] && [ "$(wc -l <"$work/err")" -eq 2 ] &&
+				grep -q '^Error (libvmmalloc): vmem pool creation failed: No space' \
+					"$work/err"; then
+				refused=$((refused + 1))
+			elif grep -q '^churn: out of memory$' "$work/err"; then
+				# It has begun, and got no more later.
+				started=$((started + 1))
+			else
+				bad=$((bad + 1))
+				comment "$work/err"
+			fi
+		done
+	done
+	echo "# $started started, $refused refused"
+	test $bad -eq 0 -a $started -gt 0 -a $refused -gt 0
+}
+
+rounds=100
+[ -z "${CI_FULL-}" ] || rounds=4000
+for type in tmpfs ext4 xfs; do
+	size=100M
+	# xfs has no smaller ones.
+	[ $type != xfs ] || size=300M
+	if ! file_system $type $size; then
+		skip "eaten on $type" "$mounted_not"
+		continue
+	fi
+	mkdir "$mounted/pools"
+	VMMALLOC_POOL_DIR=$mounted/pools
+	eater begin
+	for variant in $(variants); do
+		pool_size=14M
+		expect "$type, $variant: starts, or is refused" starts "$variant" 20
+		pool_size=48M
+		for fork in 1 2 3; do
+			# The start needs room: what it gets is another test.
+			tries=0
+			# Shared blocks are the manual's exception: not here.
+			reserve=grow
+			[ $type$fork = xfs1 ] || [ $type != xfs ] || reserve=full
+			while
+				VMMALLOC_RESERVE=$reserve VMMALLOC_FORK=$fork on_pool \
+					"$variant" "$programs/faults/disk_space" $rounds \
+					>"$work/tap" 2>&1
+				status=$?
+				grep -q 'vmem pool creation failed' "$work/tap" &&
+					[ $tries -lt 1000 ]
+			do
+				tries=$((tries + 1))
+			done
+			(exit $status)
+			tap "$work/tap" "$type, fork $fork, $variant"
+		done
+	done
+	eater end
+	unset VMMALLOC_POOL_DIR
+	expect "$type: nothing left" test -z "$(ls -A "$mounted/pools")"
+	take_down
+done
+plan

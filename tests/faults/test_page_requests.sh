@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_page_requests.sh: a program survives when any one of the requests for pages fails,
+# and when all do from then on.
+. "${top_srcdir:-..}/tests/support/lib.sh"
+
+# faulty N [FILE]: the program, with that fault; its output in $work/out.
+faulty() {
+	env VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=256M FAULTY="$1" \
+		FAULTY_FILE="${2-}" LD_PRELOAD="$programs/faults/.libs/page_requests_refused.so" \
+		"$programs/faults/page_requests" >"$work/out" 2>&1
+}
+
+faulty 0 "$work/requests"
+requests=$(cat "$work/requests")
+expect "without a fault, $requests requests" \
+	test "$?" -eq 0 -a "$requests" -gt 50
+for lasting in "" +; do
+	bad=
+	n=1
+	while [ "$n" -le "$requests" ]; do
+		faulty "$n$lasting" || bad="$bad $n($?: $(head -n 1 "$work/out"))"
+		n=$((n + 1))
+	done
+	expect "each of $requests requests fails${lasting:+, and all after it}" \
+		sh -c "echo '$bad'; test -z '$bad'"
+done
+plan

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* callers.c: fork(2) on unusual stacks, in handlers, and beside threads that allocate
+ * or use stdio. Run with the library preloaded, under each VMMALLOC_FORK. Every case
+ * passes on an ordinary heap, too. Prints TAP.
+ * fork_shapes list|CASE [closed]: `closed` first closes every descriptor from 3 up. */
+#include "config.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../support/blocks.h"
+#include "callers.h"
+
+#define PATIENCE_S 10
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{ "coroutine-fork", shape_coroutine_fork },
+	{ "coroutine-after", shape_coroutine_after },
+	{ "thread-stack", shape_thread_stack },
+	{ "keys", shape_keys },
+	{ "file-lock", shape_file_lock },
+	{ "snapshot", shape_snapshot },
+	{ "nested-prepare", shape_nested_prepare },
+	{ "nested-parent", shape_nested_parent },
+	{ "nested-child", shape_nested_child },
+	{ "signal-fork", shape_signal_fork },
+	{ "signal-fork-beside", shape_signal_fork_beside },
+	{ "signal-fork-threads", shape_signal_fork_threads },
+	{ "term", shape_term },
+	{ "threads-at-once", shape_threads_at_once },
+	{ "stdio", shape_stdio },
+	{ "daemon", shape_daemon },
+	{ "forkpty", shape_forkpty },
+	{ "parent-writes", shape_parent_writes },
+	{ "stall", shape_stall },
+	{ "grandchildren", shape_grandchildren },
+	{ "vfork-spawn", shape_vfork_spawn },
+};
+
+#define NCASES (sizeof(cases) / sizeof(cases[0]))
+
+static volatile sig_atomic_t had_to_kill;
+
+static void
+on_alarm(int number)
+{
+	(void)number;
+	had_to_kill = 1;
+	shapes_kill_children();
+	alarm(1);
+}
+
+/* Waits for all processes that the case has started, and kills those that do not end. */
+static void
+ends_alone(void)
+{
+	struct sigaction action = { .sa_handler = on_alarm,
+		.sa_flags = SA_RESTART };
+
+	sigaction(SIGALRM, &action, NULL);
+	alarm(PATIENCE_S);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	alarm(0);
+	blocks_result(!had_to_kill, "no process is left behind");
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "list";
+	int is_list = strcmp(name, "list") == 0;
+
+	if (argc > 2 && strcmp(argv[2], "closed") == 0)
+		shapes_close_all();
+	/* A child of a child, whose parent has ended, becomes a child of this process. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (size_t i = 0; i < NCASES; i++) {
+		if (is_list) {
+			puts(cases[i].name);
+		} else if (strcmp(name, cases[i].name) == 0) {
+			cases[i].run();
+			ends_alone();
+			return blocks_plan();
+		}
+	}
+	return is_list ? 0 : 99;
+}

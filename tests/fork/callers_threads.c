@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* callers_threads.c: fork(2) beside threads that write, allocate or fork. */
+#include "config.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../support/blocks.h"
+#include "callers.h"
+
+static int is_over;
+
+/*
+ * snapshot: threads count up a counter in the heap, and then its twin in ordinary memory.
+ * A child that has the second without the first has a heap older than its other memory.
+ */
+
+#define MIB ((size_t)1 << 20)
+#define NMIB 50
+#define NCOUNTERS 10
+#define NWRITERS 2
+#define SNAPSHOTS 20
+
+static unsigned long *in_heap[NCOUNTERS];
+static unsigned long in_bss[NCOUNTERS];
+
+static void *
+count_up(void *argument)
+{
+	unsigned first = *(unsigned *)argument;
+
+	for (unsigned long n = 1; !__atomic_load_n(&is_over, __ATOMIC_RELAXED);
+	     n++) {
+		for (unsigned i = first; i < NCOUNTERS; i += NWRITERS) {
+			__atomic_store_n(in_heap[i], n, __ATOMIC_SEQ_CST);
+			__atomic_store_n(&in_bss[i], n, __ATOMIC_SEQ_CST);
+		}
+	}
+	return NULL;
+}
+
+static int
+is_consistent(void)
+{
+	for (unsigned i = 0; i < NCOUNTERS; i++) {
+		if (*in_heap[i] < in_bss[i])
+			return 0;
+	}
+	return 1;
+}
+
+static void
+fill_heap(void)
+{
+	for (unsigned i = 0; i < NMIB; i++) {
+		char *data = malloc(MIB);
+
+		if (data == NULL)
+			exit(99);
+		memset(data, 0, MIB);
+		if (i % (NMIB / NCOUNTERS) == 0)
+			in_heap[i / (NMIB / NCOUNTERS)] =
+			    (unsigned long *)(void *)(data + MIB / 2);
+	}
+}
+
+void
+shape_snapshot(void)
+{
+	static unsigned numbers[NWRITERS];
+	pthread_t threads[NWRITERS];
+	int nbad = 0;
+
+	fill_heap();
+	for (unsigned i = 0; i < NWRITERS; i++) {
+		numbers[i] = i;
+		threads[i] = shapes_start(count_up, &numbers[i]);
+	}
+	for (unsigned i = 0; i < NCOUNTERS; i++) {
+		while (__atomic_load_n(&in_bss[i], __ATOMIC_RELAXED) == 0)
+			sched_yield();
+	}
+	for (int i = 0; i < SNAPSHOTS; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(!is_consistent());
+		nbad += !blocks_ends_good(pid);
+	}
+	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < NWRITERS; i++)
+		pthread_join(threads[i], NULL);
+	printf("# %d of %d children are wrong\n", nbad, SNAPSHOTS);
+	blocks_result(nbad == 0,
+	    "no child has a heap that is older than the rest of its memory");
+}
+
+/*
+ * threads-at-once: a fork may open files for a child. Children of other threads that fork
+ * at the same time must not inherit these.
+ */
+
+#define NFORKERS 4
+#define FORKS_EACH 50
+#define FD_MAX 4096
+#define FD_HIGH 500 /* a pool's descriptor is above this, where the limit allows it */
+
+/* The descriptors of a child of one thread. The memory is shared with that child. */
+static struct {
+	int count;
+	char is_open[FD_HIGH];
+} *usual;
+
+static int nbad_heap, nbad_files;
+
+static int
+is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void
+note_descriptors(void)
+{
+	for (int fd = 0; fd < FD_MAX; fd++) {
+		usual->count += is_open(fd);
+		if (fd < FD_HIGH)
+			usual->is_open[fd] = (char)is_open(fd);
+	}
+}
+
+static int
+has_usual_descriptors(void)
+{
+	int count = 0;
+
+	for (int fd = 0; fd < FD_MAX; fd++) {
+		if (!is_open(fd))
+			continue;
+		count++;
+		if (fd < FD_HIGH && !usual->is_open[fd])
+			return 0;
+	}
+	return count <= usual->count;
+}
+
+/* Exits with 1 for a wrong heap, 2 for descriptors of others. */
+static void
+look_around(void)
+{
+	if (!blocks_are(1) || !blocks_write(2) || !blocks_are(2))
+		_exit(1);
+	_exit(has_usual_descriptors() ? 0 : 2);
+}
+
+static void *
+fork_often(void *argument)
+{
+	for (int i = 0; i < FORKS_EACH; i++) {
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0)
+			look_around();
+		status = shapes_wait(pid);
+		if (status == 2)
+			__atomic_add_fetch(&nbad_files, 1, __ATOMIC_RELAXED);
+		else if (status != 0)
+			__atomic_add_fetch(&nbad_heap, 1, __ATOMIC_RELAXED);
+	}
+	return argument;
+}
+
+void
+shape_threads_at_once(void)
+{
+	pthread_t threads[NFORKERS];
+	pid_t pid;
+
+	usual = mmap(NULL, sizeof(*usual), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (usual == MAP_FAILED)
+		exit(99);
+	blocks_set(50, 20000);
+	blocks_write(1);
+	pid = fork();
+	if (pid == 0) {
+		note_descriptors();
+		_exit(0);
+	}
+	blocks_result(blocks_ends_good(pid), "one thread forks");
+	for (int i = 0; i < NFORKERS; i++)
+		threads[i] = shapes_start(fork_often, NULL);
+	for (int i = 0; i < NFORKERS; i++)
+		pthread_join(threads[i], NULL);
+	printf("# of %d children %d have a wrong heap, %d files of others\n",
+	    NFORKERS * FORKS_EACH, nbad_heap, nbad_files);
+	blocks_result(nbad_heap == 0 && blocks_are(1),
+	    "children of several threads have their parent's heap");
+	blocks_result(nbad_files == 0,
+	    "no child has a descriptor of another thread's fork");
+}
+
+/*
+ * stall: measures how long threads that allocate wait while another thread forks.
+ */
+
+#define NALLOCATORS 8
+#define STALL_FORKS 5
+#define LIMIT_US 1000000
+
+static struct allocator {
+	pthread_t thread;
+	int64_t longest_us;
+	int nrounds;
+	int is_wrong;
+} allocators[NALLOCATORS];
+
+static void *
+take_and_give(void *argument)
+{
+	struct allocator *self = argument;
+
+	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
+		int64_t begin_us = shapes_now_us();
+		int64_t took_us;
+
+		for (size_t i = 0; i < 8; i++) {
+			char *data = malloc(600000 + i * 100000);
+
+			self->is_wrong |= data == NULL;
+			if (data != NULL)
+				data[0] = 1;
+			free(data);
+		}
+		took_us = shapes_now_us() - begin_us;
+		if (took_us > self->longest_us)
+			self->longest_us = took_us;
+		__atomic_add_fetch(&self->nrounds, 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+void
+shape_stall(void)
+{
+	char *heap = malloc(100 * MIB);
+	int64_t longest_us = 0;
+	int is_good = 1;
+
+	if (heap == NULL)
+		exit(99);
+	memset(heap, 1, 100 * MIB);
+	for (int i = 0; i < NALLOCATORS; i++)
+		allocators[i].thread = shapes_start(take_and_give, &allocators[i]);
+	for (int i = 0; i < NALLOCATORS; i++) {
+		while (__atomic_load_n(&allocators[i].nrounds, __ATOMIC_ACQUIRE) == 0)
+			sched_yield();
+	}
+	for (int i = 0; i < STALL_FORKS; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(0);
+		if (pid < 0)
+			printf("# fork: %s\n", strerror(errno));
+		is_good &= blocks_ends_good(pid);
+	}
+	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
+	for (int i = 0; i < NALLOCATORS; i++) {
+		pthread_join(allocators[i].thread, NULL);
+		is_good &= !allocators[i].is_wrong;
+		if (allocators[i].longest_us > longest_us)
+			longest_us = allocators[i].longest_us;
+	}
+	printf("# longest wait %lld us\n", (long long)longest_us);
+	blocks_result(is_good, "forks beside threads that allocate large blocks");
+	/* Where others have the processors, times say nothing (tests/support/lib.sh). */
+	if (getenv("TEST_TIMES") == NULL)
+		blocks_result(longest_us < LIMIT_US,
+		    "no thread waits for a second or longer");
+	else
+		blocks_result(1, "no thread waits for a second or longer"
+		    " # SKIP left out by TEST_TIMES");
+	free(heap);
+}

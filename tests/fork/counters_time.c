@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* counters_time.c: part of fork_count: what a return costs, and how soon it is done. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../support/blocks.h"
+#include "counters.h"
+#include "../support/heap_return.h"
+#include "../support/in_pool.h"
+#include "../support/self.h"
+
+#define PAGE_BYTES 4096
+
+static int is_over;
+
+static int
+always(void *argument)
+{
+	(void)argument;
+	return 1;
+}
+
+static void
+pause_ms(int ms)
+{
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
+
+	nanosleep(&time, NULL);
+}
+
+/*
+ * Private memory
+ */
+
+#define RSS_THREADS 8
+#define RSS_BYTES ((size_t)200 << 20)
+#define SHARE_BYTES (RSS_BYTES / RSS_THREADS)
+/* Two per cent of the heap. */
+#define RSS_LIMIT_KB (RSS_BYTES / 50 / 1024)
+#define RSS_AFTER_MS 1000
+#define RSS_END_MS 5000
+#define LOOK_EVERY_MS 20
+#define PAGES_PER_ALLOCATION 512
+
+static uint64_t passes[RSS_THREADS];
+
+/* Each page of its share, again and again. */
+static void *
+write_share(void *argument)
+{
+	static int next;
+	int number = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED);
+	char *share = (char *)argument + (size_t)number * SHARE_BYTES;
+	unsigned seed = (unsigned)number;
+
+	while (!__atomic_load_n(&is_over, __ATOMIC_ACQUIRE)) {
+		for (size_t at = 0; at < SHARE_BYTES; at += PAGE_BYTES) {
+			++*(volatile uint64_t *)(void *)(share + at);
+			if (at / PAGE_BYTES % PAGES_PER_ALLOCATION == 0)
+				heap_allocate(&seed);
+		}
+		passes[number]++;
+	}
+	return NULL;
+}
+
+static int
+is_all_there(const char *heap)
+{
+	for (size_t at = 0; at < RSS_BYTES; at += PAGE_BYTES) {
+		uint64_t value;
+
+		memcpy(&value, heap + at, sizeof(value));
+		if (value != passes[at / SHARE_BYTES])
+			return 0;
+	}
+	return 1;
+}
+
+/* When private memory was first below the limit; -1 if it never was. */
+static int
+wait_for_limit(long long begin_us, unsigned long *at_one_second_kb)
+{
+	struct in_pool_figures figures;
+	int after_ms = -1, now_ms = 0, has_second = 0;
+
+	while (now_ms < RSS_END_MS && !(has_second && after_ms >= 0)) {
+		now_ms = (int)((self_now_us() - begin_us) / 1000);
+		in_pool_look(&figures);
+		if (!has_second && now_ms >= RSS_AFTER_MS) {
+			has_second = 1;
+			*at_one_second_kb = figures.own_rss_kb;
+		}
+		if (after_ms < 0 && figures.own_rss_kb < RSS_LIMIT_KB)
+			after_ms = now_ms;
+		pause_ms(LOOK_EVERY_MS);
+	}
+	return after_ms;
+}
+
+int
+count_rss(void)
+{
+	char *heap = count_block(RSS_BYTES);
+	struct in_pool_figures figures;
+	struct heap_child child;
+	unsigned long kb = 0;
+	long long ended_us;
+	int after_ms;
+
+	for (int i = 0; i < RSS_THREADS; i++)
+		count_start(write_share, heap);
+	if (!heap_child_start(&child, always, NULL))
+		return 99;
+	/* The writers have written all of it since the fork, most likely. */
+	pause_ms(500);
+	in_pool_look(&figures);
+	printf("# private while the child lives: %lu KiB\n", figures.own_rss_kb);
+	blocks_result(heap_child_end(&child), "the child ends");
+	ended_us = self_now_us();
+	after_ms = wait_for_limit(ended_us, &kb);
+	printf("# private after %d ms: %lu KiB\n", RSS_AFTER_MS, kb);
+	if (after_ms >= 0)
+		printf("# below %lu KiB after %d ms\n",
+		    (unsigned long)RSS_LIMIT_KB, after_ms);
+	blocks_result(kb < RSS_LIMIT_KB, "little is private a second later");
+	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
+	count_join_all();
+	blocks_result(is_all_there(heap), "nothing is lost");
+	return blocks_plan();
+}
+
+/*
+ * Stops
+ */
+
+#define STOP_BYTES ((size_t)64 << 20)
+#define QUIET_MS 300
+#define STOP_LIMIT_MS 5000
+
+/* The longest time between two looks at the clock since it was last set to 0. */
+static long long longest_us;
+
+static void *
+observe(void *argument)
+{
+	long long last_us = self_now_us();
+
+	while (!__atomic_load_n(&is_over, __ATOMIC_ACQUIRE)) {
+		long long now_us = self_now_us();
+
+		if (now_us - last_us > __atomic_load_n(&longest_us,
+			__ATOMIC_RELAXED))
+			__atomic_store_n(&longest_us, now_us - last_us,
+			    __ATOMIC_RELAXED);
+		last_us = now_us;
+	}
+	return argument;
+}
+
+static void
+print_longest(const char *when)
+{
+	printf("# longest time without a look at the clock, %s: %.2f ms\n", when,
+	    (double)__atomic_exchange_n(&longest_us, 0, __ATOMIC_RELAXED) / 1000);
+}
+
+int
+count_stop(void)
+{
+	char *heap = count_block(STOP_BYTES);
+	struct heap_child child;
+	int is_returned;
+
+	count_start(observe, NULL);
+	pause_ms(QUIET_MS);
+	print_longest("before the fork");
+	if (!heap_child_start(&child, always, NULL))
+		return 99;
+	print_longest("during the fork");
+	memset(heap, 1, STOP_BYTES);
+	print_longest("while pages are copied");
+	blocks_result(heap_child_end(&child), "the child ends");
+	print_longest("while the child ends");
+	is_returned = heap_returns(RETURNED_KB, STOP_LIMIT_MS);
+	print_longest(is_returned ? "during the return"
+				  : "during 5 s without a return");
+	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
+	count_join_all();
+	blocks_result(heap[0] == 1 && heap[STOP_BYTES - 1] == 1,
+	    "the heap is whole");
+	return blocks_plan();
+}

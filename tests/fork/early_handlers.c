@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* early_handlers.c: a library that registers fork handlers before anybody has allocated, if
+ * it can; they allocate. Made to be preloaded, behind the library under test. */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+int handlers_ran;
+
+static void
+allocate(void)
+{
+	static void *blocks[3];
+
+	for (int i = 0; i < 3; i++) {
+		size_t size = (size_t)10 << (8 * i);
+
+		free(blocks[i]);
+		blocks[i] = malloc(size);
+		if (blocks[i] == NULL)
+			abort();
+		memset(blocks[i], 1, size);
+	}
+	handlers_ran++;
+}
+
+static void __attribute__((constructor))
+start(void)
+{
+	pthread_atfork(allocate, allocate, allocate);
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* heap.c: parent and child go on with the same heap, and neither sees what the
+ * other writes; run with the library preloaded, under each VMMALLOC_FORK.
+ * fork_heap plain|closed|reused|kept [DEPTH]: what becomes of the pool's descriptor,
+ * and how deep children have children. */
+#include "config.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../support/disk.h"
+
+#define NBLOCKS 1500
+#define NTHREADS 4
+#define FORKS_UNDER_LOAD 15 /* for each of DEPTH */
+
+static int count;
+
+static void
+result(int is_good, const char *what)
+{
+	printf("%sok %d - %s\n", is_good ? "" : "not ", ++count, what);
+	fflush(stdout);
+}
+
+/* The heap of one process: blocks filled with a pattern of their owner. */
+static struct {
+	unsigned char *data;
+	size_t size;
+} blocks[NBLOCKS];
+
+static unsigned char
+pattern(unsigned owner, size_t index)
+{
+	return (unsigned char)(owner * 31 + index * 7 + 1);
+}
+
+static size_t
+size_of(unsigned owner, size_t index)
+{
+	size_t size = (index * 2654435761U + owner * 40503U) % 3000;
+
+	return index % 100 == 0 ? size * 100 : size;
+}
+
+static int
+own(unsigned owner, size_t index)
+{
+	size_t size = size_of(owner, index);
+	unsigned char *data = realloc(blocks[index].data, size + 1);
+
+	if (data == NULL)
+		return 0;
+	memset(data, pattern(owner, index), size + 1);
+	blocks[index].data = data;
+	blocks[index].size = size + 1;
+	return 1;
+}
+
+static int
+own_all(unsigned owner)
+{
+	int is_good = 1;
+
+	for (size_t i = 0; i < NBLOCKS; i++) {
+		if (i % 3 == owner % 3) {
+			free(blocks[i].data);
+			blocks[i].data = NULL;
+		}
+		is_good &= own(owner, i);
+	}
+	return is_good;
+}
+
+static int
+is_owned(unsigned owner)
+{
+	for (size_t i = 0; i < NBLOCKS; i++) {
+		for (size_t byte = 0; byte < blocks[i].size; byte++) {
+			if (blocks[i].data[byte] != pattern(owner, i))
+				return 0;
+		}
+	}
+	return 1;
+}
+
+static int
+wait_good(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* A child sees its parent's heap, makes it its own, and has children itself. */
+static int
+generation(unsigned owner, int depth)
+{
+	pid_t children[2];
+	int is_good = 1;
+
+	if (depth == 0)
+		return 1;
+	for (unsigned i = 0; i < 2; i++) {
+		children[i] = fork();
+		if (children[i] < 0)
+			return 0;
+		if (children[i] == 0) {
+			unsigned child = owner * 2 + i;
+
+			is_good = is_owned(owner) && own_all(child) &&
+			    is_owned(child) && generation(child, depth - 1) &&
+			    is_owned(child);
+			_exit(!is_good);
+		}
+		/* The parent goes on writing while the child reads. */
+		for (size_t block = 0; block < NBLOCKS; block += 2)
+			is_good &= own(owner, block);
+	}
+	is_good &= wait_good(children[0]);
+	is_good &= wait_good(children[1]);
+	return is_good && is_owned(owner);
+}
+
+/* Threads that allocate and free while another forks. */
+static int is_over;
+
+static void *
+churn(void *argument)
+{
+	unsigned char *mine[64] = { NULL };
+	unsigned seed = (unsigned)(uintptr_t)argument;
+
+	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
+		unsigned slot = seed % 64;
+
+		seed = seed * 1103515245 + 12345;
+		if (mine[slot] != NULL && mine[slot][0] != slot)
+			return argument;
+		free(mine[slot]);
+		mine[slot] = malloc(1 + (seed >> 8) % 20000);
+		if (mine[slot] != NULL)
+			mine[slot][0] = (unsigned char)slot;
+	}
+	for (int slot = 0; slot < 64; slot++)
+		free(mine[slot]);
+	return NULL;
+}
+
+static void
+under_load(int depth)
+{
+	pthread_t threads[NTHREADS];
+	int is_good = 1;
+
+	for (uintptr_t i = 0; i < NTHREADS; i++)
+		pthread_create(&threads[i], NULL, churn, (void *)(i + 1));
+	for (int i = 0; i < depth * FORKS_UNDER_LOAD; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			int is_mine = is_owned(1);
+
+			for (size_t block = 0; block < NBLOCKS; block += 10)
+				is_mine &= own(1, block);
+			_exit(!is_mine);
+		}
+		is_good &= own(1, (size_t)i);
+		is_good &= wait_good(pid);
+	}
+	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
+	for (int i = 0; i < NTHREADS; i++) {
+		void *wrong;
+
+		pthread_join(threads[i], &wrong);
+		is_good &= wrong == NULL;
+	}
+	result(is_good, "forks while threads allocate");
+}
+
+/* Handlers of the program, which allocate. */
+static void *from_handler[3];
+
+static void
+prepare(void)
+{
+	free(from_handler[0]);
+	from_handler[0] = malloc(5000);
+}
+static void
+in_parent(void)
+{
+	free(from_handler[1]);
+	from_handler[1] = malloc(50000);
+}
+static void
+in_child(void)
+{
+	free(from_handler[2]);
+	from_handler[2] = malloc(500000);
+}
+
+static void *
+fork_in_thread(void *argument)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(!(is_owned(1) && own_all(3) && is_owned(3)));
+	return wait_good(pid) ? argument : NULL;
+}
+
+static void
+from_thread(void)
+{
+	pthread_t thread;
+	void *answer = NULL;
+
+	pthread_create(&thread, NULL, fork_in_thread, blocks);
+	pthread_join(thread, &answer);
+	result(answer == blocks && is_owned(1), "fork from another thread");
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *mode = argc > 1 ? argv[1] : "plain";
+	int fd = disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR"));
+	int depth = argc > 2 ? atoi(argv[2]) : 4;
+	int has_grown = 1;
+
+	pthread_atfork(prepare, in_parent, in_child);
+	result(own_all(1) && is_owned(1), "before any fork");
+	if (strcmp(mode, "closed") == 0)
+		close(fd);
+	else if (strcmp(mode, "reused") == 0)
+		dup2(open("/proc/self/exe", O_RDONLY), fd);
+	/* A pool that grows without its descriptor, too. */
+	for (int i = 0; i < 40; i++) {
+		void *block = malloc(1 << 20);
+
+		has_grown &= block != NULL;
+		if (block != NULL)
+			memset(block, i, 1 << 20);
+		if (i % 2)
+			free(block);
+	}
+	result(has_grown && is_owned(1), "growth");
+	result(generation(1, depth), "children of children");
+	under_load(depth);
+	from_thread();
+	result(is_owned(1), "after it all");
+	printf("1..%d\n", count);
+	return 0;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* kernel_reads.c: part of fork_kernel: direct reads into blocks of the heap, which
+ * are under way when the heap has reasons to return. Nothing of them may be lost. */
+#include "config.h"
+
+#include <errno.h>
+#include <linux/aio_abi.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "../support/heap_return.h"
+#include "../support/self.h"
+
+#define NROUNDS 4
+/* The heap may rest before it returns again. */
+#define ROUND_LIMIT_MS 500
+#define BATCHES_MIN 2
+
+/*
+ * Native asynchronous input. What it needs lies in the heap, too.
+ */
+
+static aio_context_t context;
+static struct iocb *blocks;
+static struct io_event *events;
+
+static int
+aio_begin(void)
+{
+	blocks = calloc(NPIECES, sizeof(*blocks));
+	events = calloc(NPIECES, sizeof(*events));
+	return syscall(SYS_io_setup, NPIECES, &context) == 0;
+}
+
+static void
+aio_submit(int fd, unsigned char *buffer)
+{
+	struct iocb *list[NPIECES];
+
+	for (int i = 0; i < NPIECES; i++) {
+		size_t at = (size_t)i * PIECE_BYTES;
+
+		blocks[i] = (struct iocb){
+			.aio_fildes = (unsigned)fd,
+			.aio_lio_opcode = IOCB_CMD_PREAD,
+			.aio_buf = (unsigned long)(buffer + at),
+			.aio_nbytes = PIECE_BYTES,
+			.aio_offset = (long)at,
+		};
+		list[i] = &blocks[i];
+	}
+	if (syscall(SYS_io_submit, context, NPIECES, list) != NPIECES)
+		_exit(99);
+}
+
+static int
+aio_collect(int waits)
+{
+	struct timespec none = { 0, 0 };
+	int got = (int)syscall(SYS_io_getevents, context, waits ? 1 : 0, NPIECES,
+	    events, waits ? NULL : &none);
+
+	for (int i = 0; i < got; i++) {
+		if (events[i].res != (long)PIECE_BYTES) {
+			errno = events[i].res < 0 ? (int)-events[i].res : EIO;
+			return -1;
+		}
+	}
+	return got;
+}
+
+const struct engine aio = { aio_begin, aio_submit, aio_collect };
+
+/*
+ * The case
+ */
+
+static int is_over;
+
+static void *
+allocate_again_and_again(void *argument)
+{
+	unsigned seed = 2;
+
+	while (!__atomic_load_n(&is_over, __ATOMIC_ACQUIRE))
+		heap_allocate(&seed);
+	return argument;
+}
+
+/* Returns whether all reads ended well, and none of the waits was interrupted. */
+static int
+read_all(const struct reads *reads, int fd, unsigned char *buffer)
+{
+	static unsigned seed = 1;
+
+	reads->engine->submit(fd, buffer);
+	for (int ended = 0; ended < NPIECES; ) {
+		int got;
+
+		if (!reads->has_thread)
+			heap_allocate(&seed);
+		got = reads->engine->collect(reads->has_thread);
+		if (got < 0) {
+			cases_comment("after %d reads: %s", ended,
+			    strerror(errno));
+			return 0;
+		}
+		ended += got;
+	}
+	return 1;
+}
+
+static int
+count_wrong(const unsigned char *buffer)
+{
+	int wrong = 0;
+
+	for (int i = 0; i < NPIECES; i++)
+		wrong += !file_is(buffer + (size_t)i * PIECE_BYTES, i);
+	return wrong;
+}
+
+/* Reads again and again, until the heap has returned or has had time to. */
+static int
+one_round(const struct reads *reads, int fd, unsigned char *buffer, int round)
+{
+	long long limit_us = self_now_us() + ROUND_LIMIT_MS * 1000LL;
+	int is_good = 1, batches = 0;
+
+	cases_stage("round %d", round);
+	if (!heap_forks())
+		return 0;
+	do {
+		int wrong;
+
+		/* Each page is written after the fork, and so has to return. */
+		memset(buffer, 0, NPIECES * PIECE_BYTES);
+		is_good &= read_all(reads, fd, buffer);
+		wrong = count_wrong(buffer);
+		if (wrong > 0)
+			cases_comment("round %d: %d of %d pieces are not there",
+			    round, wrong, NPIECES);
+		is_good &= wrong == 0;
+	} while (is_good && (++batches < BATCHES_MIN ||
+	    (!heap_is_returned(RETURNED_KB) && self_now_us() < limit_us)));
+	return is_good;
+}
+
+void
+run_reads(const struct test_case *self)
+{
+	const struct reads *reads = self->with;
+	pthread_t thread;
+	unsigned char *buffer;
+	int fd = file_open(), is_good = 1, returned = 0;
+
+	if (fd < 0 || !reads->engine->begin()) {
+		cases_skip("direct reads", strerror(errno));
+		return;
+	}
+	if (posix_memalign((void **)&buffer, 4096, NPIECES * PIECE_BYTES) != 0)
+		_exit(99);
+	if (reads->has_thread)
+		pthread_create(&thread, NULL, allocate_again_and_again, NULL);
+	for (int round = 0; round < NROUNDS; round++) {
+		is_good &= one_round(reads, fd, buffer, round);
+		returned += heap_is_returned(RETURNED_KB);
+	}
+	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
+	if (reads->has_thread)
+		pthread_join(thread, NULL);
+	cases_comment("returned after %d of %d rounds", returned, NROUNDS);
+	cases_result(is_good, "what was read is in the heap");
+	cases_result(count_wrong(buffer) == 0, "and stays there");
+	cases_result(heap_returned_rightly(returned, NROUNDS, 1),
+	    "the heap did not return meanwhile");
+}

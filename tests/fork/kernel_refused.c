@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* kernel_refused.c: part of fork_kernel: a fork for which the kernel refuses memory
+ * or mappings fails with ENOMEM, and leaves the process as it was. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "../support/blocks.h"
+#include "kernel.h"
+#include "../support/heap_return.h"
+#include "../support/self.h"
+
+#define NBLOCKS 16
+#define BLOCK_BYTES ((size_t)1 << 20)
+#define NHOLES 32
+#define HOLE_BYTES ((size_t)2 << 20)
+#define HEAP_BYTES (NBLOCKS * BLOCK_BYTES + NHOLES * HOLE_BYTES)
+#define RETURN_LIMIT_MS 1000
+/* A fork that is refused leaves no mappings; libc may have made one meanwhile. */
+#define REFUSED_MAPPINGS 1
+/* After forks that were not refused the pool's mappings may be parted a little. */
+#define MORE_MAPPINGS 10
+
+/* Blocks with holes between them, in which no memory is. */
+static int
+make_heap(void)
+{
+	static void *kept[NHOLES], *hole[NHOLES];
+	int is_good = 1;
+
+	for (int i = 0; i < NHOLES; i++) {
+		is_good &= posix_memalign(&kept[i], HOLE_BYTES, HOLE_BYTES) == 0;
+		is_good &= posix_memalign(&hole[i], HOLE_BYTES, HOLE_BYTES) == 0;
+	}
+	for (int i = 0; is_good && i < NHOLES; i++) {
+		memset(kept[i], i, HOLE_BYTES);
+		free(hole[i]);
+	}
+	malloc_trim(0);
+	blocks_set(NBLOCKS, BLOCK_BYTES);
+	is_good &= blocks_write(1);
+	cases_result(is_good, "there is a heap");
+	return is_good;
+}
+
+/*
+ * Returns 1, or 0 for ENOMEM; any other outcome is wrong. A fork that is refused leaves
+ * no mappings behind.
+ */
+static int
+fork_or_not(int *is_wrong)
+{
+	int mappings = self_mappings(), now;
+	pid_t pid;
+
+	errno = 0;
+	pid = fork();
+	if (pid == 0)
+		_exit(!blocks_are(1));
+	if (pid > 0) {
+		*is_wrong |= !blocks_ends_good(pid);
+		return 1;
+	}
+	*is_wrong |= errno != ENOMEM;
+	now = self_mappings();
+	if (now > mappings + REFUSED_MAPPINGS) {
+		cases_comment("%d mappings before, %d after fork was refused",
+		    mappings, now);
+		*is_wrong = 1;
+	}
+	return 0;
+}
+
+/* The heap can be read and written, it grows, and there are not more mappings. */
+static int
+is_as_before(int mappings)
+{
+	static unsigned seed = 1;
+	char *more = malloc(BLOCK_BYTES);
+	int now, is_good = more != NULL && heap_allocate(&seed);
+
+	if (more != NULL)
+		memset(more, 1, BLOCK_BYTES);
+	free(more);
+	is_good &= blocks_are(1) && blocks_write(1) && heap_allocate(&seed);
+	heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
+	now = self_mappings();
+	if (now > mappings + MORE_MAPPINGS)
+		cases_comment("%d mappings before, %d after it", mappings, now);
+	return is_good && blocks_are(1) && now <= mappings + MORE_MAPPINGS;
+}
+
+static int
+is_refused_well(int is_wrong, int mappings)
+{
+	if (is_wrong)
+		cases_comment("a fork had neither a good child nor ENOMEM alone");
+	return !is_wrong && is_as_before(mappings);
+}
+
+/*
+ * vm.overcommit_memory=2
+ */
+
+#define EAT_STEP ((size_t)4 << 20)
+#define EAT_TRIES 8
+
+/* A number in a file of /proc, behind a word that may be NULL; -1 if it is not there. */
+static long
+number_in(const char *path, const char *word)
+{
+	static char text[8192];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	const char *at = text;
+
+	if (fd >= 0)
+		close(fd);
+	if (got <= 0)
+		return -1;
+	text[got] = '\0';
+	if (word != NULL)
+		at = strstr(text, word);
+	return at != NULL ? atol(at + (word != NULL ? strlen(word) : 0)) : -1;
+}
+
+static size_t
+bytes_that_can_be_promised(void)
+{
+	long left_kb = number_in("/proc/meminfo", "CommitLimit:") -
+	    number_in("/proc/meminfo", "Committed_AS:");
+
+	return left_kb > 0 ? (size_t)left_kb * 1024 : 0;
+}
+
+/*
+ * Takes most of what can be promised, so that no room for a fork is left. Shared memory
+ * is promised once: then the heap cannot leave its file. Private memory is promised to a
+ * child once more: then the heap has room to leave, and clone(2) is refused.
+ */
+static void *
+eat_promises(int is_private, size_t *bytes)
+{
+	int flags = MAP_ANONYMOUS | (is_private ? MAP_PRIVATE : MAP_SHARED);
+	size_t left = bytes_that_can_be_promised();
+	/* A part that grows with the process is kept for its user. */
+	long kept_kb = number_in("/proc/sys/vm/user_reserve_kbytes", NULL);
+	size_t rest = is_private ? 2 * HEAP_BYTES + (size_t)kept_kb * 1024
+				 : HEAP_BYTES / 2;
+	void *eaten = MAP_FAILED;
+
+	if (left < 2 * rest + HEAP_BYTES)
+		return MAP_FAILED;
+	/* The kernel's own sum is less exact than the one that it prints. */
+	*bytes = left - rest;
+	for (int i = 0; eaten == MAP_FAILED && i < EAT_TRIES; i++) {
+		*bytes -= EAT_STEP;
+		eaten = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+	}
+	return eaten;
+}
+
+void
+run_overcommit(const struct test_case *self)
+{
+	size_t bytes;
+	int mappings, is_done, is_wrong = 0;
+	void *eaten;
+
+	if (number_in("/proc/sys/vm/overcommit_memory", NULL) != 2) {
+		cases_skip("a refused fork", "vm.overcommit_memory is not 2");
+		return;
+	}
+	if (!make_heap())
+		return;
+	eaten = eat_promises(*(const int *)self->with, &bytes);
+	if (eaten == MAP_FAILED) {
+		cases_skip("a refused fork", "there is too little memory");
+		return;
+	}
+	mappings = self_mappings();
+	is_done = fork_or_not(&is_wrong);
+	munmap(eaten, bytes);
+	cases_comment("fork was %s", is_done ? "done" : "refused");
+	cases_result(!is_done, "the kernel refuses the fork");
+	cases_result(is_refused_well(is_wrong, mappings - 1),
+	    "the process is as it was");
+}
+
+/*
+ * vm.max_map_count
+ */
+
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
+#define MAPPINGS_MAX 2000000
+
+/* Pages 1, 3, 5... of the region are readable. Returns how many pages are, until ENOMEM. */
+static size_t
+use_up_mappings(char *region, size_t npages)
+{
+	size_t page = 1;
+
+	while (page < npages &&
+	    mprotect(region + page * PAGE, PAGE, PROT_READ) == 0)
+		page += 2;
+	return page / 2;
+}
+
+/* Each page that is given back frees two mappings. */
+static const size_t given_back[] = { 0, 1, 1, 1, 2, 4, 8, 16, 64 };
+
+void
+run_mappings(const struct test_case *self)
+{
+	long limit = number_in("/proc/sys/vm/max_map_count", NULL);
+	size_t bytes = (size_t)limit * 2 * PAGE, readable;
+	int before, refused = 0, is_wrong = 0;
+	char *region;
+
+	(void)self;
+	if (limit < 0 || limit > MAPPINGS_MAX) {
+		cases_skip("forks without mappings", "vm.max_map_count is too large");
+		return;
+	}
+	if (!make_heap())
+		return;
+	before = self_mappings();
+	region = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	readable = use_up_mappings(region, bytes / PAGE);
+	cases_comment("%d mappings of %ld", self_mappings(), limit);
+	for (size_t i = 0; i < sizeof(given_back) / sizeof(given_back[0]); i++) {
+		cases_stage("fork number %d", (int)i);
+		for (size_t n = 0; n < given_back[i]; n++) {
+			size_t page = 2 * --readable + 1;
+
+			mprotect(region + page * PAGE, PAGE, PROT_NONE);
+		}
+		refused += !fork_or_not(&is_wrong);
+		is_wrong |= !blocks_are(1);
+	}
+	munmap(region, bytes);
+	cases_comment("%d forks were refused", refused);
+	/* The ordinary heap needs no mappings for a fork. */
+	cases_result(getenv("VMMALLOC_POOL_DIR") == NULL || refused > 0,
+	    "some forks are refused");
+	cases_result(is_refused_well(is_wrong, before),
+	    "the process is as it was");
+}
+
+/*
+ * Limits of setrlimit(2)
+ */
+
+static const rlim_t room_mb[] = { 0, 1, 16, 48, 80 };
+
+void
+run_limit(const struct test_case *self)
+{
+	int resource = *(const int *)self->with;
+	int before, refused = 0, is_wrong = 0;
+	struct rlimit limit, saved;
+
+	if (!make_heap())
+		return;
+	before = self_mappings();
+	getrlimit((__rlimit_resource_t)resource, &saved);
+	for (size_t i = 0; i < sizeof(room_mb) / sizeof(room_mb[0]); i++) {
+		long used_kb = self_status_kb(resource == RLIMIT_AS ? "VmSize"
+								    : "VmData");
+
+		cases_stage("fork with room for %d MiB", (int)room_mb[i]);
+		limit = saved;
+		limit.rlim_cur = (rlim_t)used_kb * 1024 + (room_mb[i] << 20);
+		setrlimit((__rlimit_resource_t)resource, &limit);
+		refused += !fork_or_not(&is_wrong);
+		is_wrong |= !blocks_are(1);
+		setrlimit((__rlimit_resource_t)resource, &saved);
+	}
+	cases_comment("%d forks were refused", refused);
+	cases_result(is_refused_well(is_wrong, before),
+	    "the process is as it was");
+}

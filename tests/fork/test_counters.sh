@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_counters.sh: threads write all over the heap, while the process forks and its
+# heap returns: nothing is lost, and little memory stays private.
+. "${top_srcdir:-..}/tests/support/lib.sh"
+. "$top_srcdir/tests/fork/matrix.sh"
+
+pool_size=512M
+
+# returned WHAT: of the run before.
+returned() {
+	expect "$1: the heap was seen returned while threads wrote to it" \
+		grep -q '^# .* seen returned [1-9]' "$work/tap"
+}
+
+counts() {
+	for variant in $(variants); do
+		preloaded "$1" "$variant" fork_count 4 300000
+		returned "$1, fork 1, $variant"
+		[ "$1" = tmpfs ] || break
+	done
+	VMMALLOC_FORK=2
+	preloaded "$1" release fork_count 4 300000
+	if ! measures "$1, private memory and stops"; then
+		VMMALLOC_FORK=1
+		return
+	fi
+	[ "$1" != tmpfs ] ||
+		preloaded "$1, private memory" release fork_count rss
+	VMMALLOC_FORK=1
+	preloaded "$1, private memory" release fork_count rss
+	[ "$1" != tmpfs ] || preloaded "$1, stops" release fork_count stop
+}
+
+plain fork_count 4 300000
+if measures "private memory and stops, without the library"; then
+	plain fork_count rss
+	plain fork_count stop
+fi
+each_place counts tmpfs ext4 xfs
+hindered fork_count 4 300000
+plan

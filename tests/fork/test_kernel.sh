@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_kernel.sh: what the kernel writes to the heap by itself is not lost when the
+# heap returns; a fork that the kernel refuses leaves the process as it was.
+. "${top_srcdir:-..}/tests/support/lib.sh"
+. "$top_srcdir/tests/fork/matrix.sh"
+
+pool_size=512M
+# On whatever the build directory is on.
+file=$work/direct
+few="aio_thread uring registered_with_child limit_data"
+
+# shellcheck disable=SC2086 # names of cases
+kernel() {
+	cases=
+	[ "$1" != xfs ] || cases="$few mappings"
+	preloaded "$1" release fork_kernel "$file" $cases
+	[ "$1" != tmpfs ] || [ "$(variants)" = release ] ||
+		preloaded "$1" debug fork_kernel "$file" $few
+	VMMALLOC_FORK=2
+	preloaded "$1" release fork_kernel "$file" $few
+	VMMALLOC_FORK=1
+}
+
+plain fork_kernel "$file"
+# shellcheck disable=SC2086 # words
+each_place kernel $mapped_alike
+# A directory that a user without privileges can write to.
+file=/tmp/vmmalloc.direct.$$
+also_remove="$file $file.new"
+hindered fork_kernel "$file" aio_thread uring limit_data
+plan

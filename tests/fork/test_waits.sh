@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_waits.sh: threads that wait in the kernel, while others fork and the heap
+# returns: they are woken, and their calls are not interrupted.
+. "${top_srcdir:-..}/tests/support/lib.sh"
+. "$top_srcdir/tests/fork/matrix.sh"
+
+pool_size=256M
+few="sem_shared mutex_robust mutex_shared_pi owner_ends join calls calls_signals
+	shared_futex"
+# Where threads cannot be stopped, those that wait are woken. With priority inheritance
+# between processes that cannot be: then fork fails, which is another case.
+hindered="sem_private mutex_private mutex_pi cond_private calls calls_signals
+	sem_shared mutex_shared mutex_robust mutex_shared_robust owner_ends cond_shared
+	rwlock_shared barrier_shared join"
+
+# shellcheck disable=SC2086 # names of cases
+waits() {
+	for variant in $(variants); do
+		cases=
+		[ "$1 $variant" = "tmpfs release" ] || cases=$few
+		preloaded "$1" "$variant" fork_waits $cases
+		[ "$1" = tmpfs ] || break
+	done
+	# How the heap leaves is the same.
+	[ "$1" = tmpfs ] || [ -n "${CI_FULL-}" ] || return 0
+	VMMALLOC_FORK=2
+	preloaded "$1" release fork_waits $few
+	VMMALLOC_FORK=1
+}
+
+plain fork_waits
+# shellcheck disable=SC2086 # words
+each_place waits $mapped_alike
+# shellcheck disable=SC2086 # names of cases
+hindered fork_waits $hindered
+plan

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* waits.c: threads that wait in the kernel, on objects of the heap or in calls that
+ * a stop interrupts, while other threads fork and the heap returns. Prints TAP.
+ * fork_waits [CASE...]; fork_waits list */
+#include "config.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "waits.h"
+#include "waits_calls.h"
+#include "../support/self.h"
+
+#define DIRTY_BYTES ((size_t)8 << 20)
+#define UNTIL_US 5000000
+
+void
+waits_dirty(void)
+{
+	static char *block;
+	static char value;
+
+	if (block == NULL)
+		block = malloc(DIRTY_BYTES);
+	if (block == NULL)
+		_exit(99);
+	memset(block, ++value, DIRTY_BYTES);
+}
+
+int
+waits_until(const int *flag)
+{
+	long long limit_us = self_now_us() + UNTIL_US;
+
+	while (!__atomic_load_n(flag, __ATOMIC_ACQUIRE)) {
+		if (self_now_us() > limit_us)
+			return 0;
+		sched_yield();
+	}
+	return 1;
+}
+
+static const struct table table = { { calls_plain, calls_ipc }, 0 },
+	table_signals = { { calls_plain, calls_ipc }, 1 },
+	table_shared = { { calls_shared, NULL }, 0 },
+	table_shared_signals = { { calls_shared, NULL }, 1 },
+	table_aio = { { calls_aio, NULL }, 0 },
+	table_aio_signals = { { calls_aio, NULL }, 1 };
+
+#define LOCK_LIMIT_S 8
+static const struct test_case cases[] = {
+	{ "sem_private", run_lock, NULL, LOCK_LIMIT_S },
+	{ "sem_shared", run_lock, NULL, LOCK_LIMIT_S },
+	{ "mutex_private", run_lock, NULL, LOCK_LIMIT_S },
+	{ "mutex_shared", run_lock, NULL, LOCK_LIMIT_S },
+	{ "mutex_robust", run_lock, NULL, LOCK_LIMIT_S },
+	{ "mutex_pi", run_lock, NULL, LOCK_LIMIT_S },
+	{ "mutex_shared_pi", run_lock, NULL, LOCK_LIMIT_S },
+	{ "mutex_shared_robust", run_lock, NULL, LOCK_LIMIT_S },
+	{ "owner_ends", run_lock, NULL, LOCK_LIMIT_S },
+	{ "cond_private", run_lock, NULL, LOCK_LIMIT_S },
+	{ "cond_shared", run_lock, NULL, LOCK_LIMIT_S },
+	{ "rwlock_shared", run_lock, NULL, LOCK_LIMIT_S },
+	{ "barrier_shared", run_lock, NULL, LOCK_LIMIT_S },
+	{ "join", run_lock, NULL, LOCK_LIMIT_S },
+	{ "calls", run_table, &table, 60 },
+	{ "calls_signals", run_table, &table_signals, 60 },
+	{ "shared_futex", run_table, &table_shared, 60 },
+	{ "shared_futex_signals", run_table, &table_shared_signals, 60 },
+	{ "aio", run_table, &table_aio, 60 },
+	{ "aio_signals", run_table, &table_aio_signals, 60 },
+};
+
+int
+main(int argc, char **argv)
+{
+	int status;
+
+	/* Objects of System V go with their namespace, even if this is killed. */
+	unshare(CLONE_NEWIPC);
+	status = cases_main(argc, argv, 1, cases, sizeof(cases) / sizeof(cases[0]));
+	calls_clean_up();
+	return status;
+}

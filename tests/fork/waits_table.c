@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* waits_table.c: part of fork_waits: each of many threads waits in another call,
+ * while the process forks and its heap returns again and again. No call may be
+ * interrupted by that, and no real signal may be lost. */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "waits.h"
+#include "waits_calls.h"
+#include "../support/heap_return.h"
+#include "../support/self.h"
+
+#define WAITERS_MAX 64
+#define NROUNDS 30
+#define NSIGNALS 20
+#define ALLOCATIONS_PER_ROUND 24
+/* So often there is time for all of the heap to return. */
+#define WHOLE_EVERY 5
+#define WHOLE_LIMIT_MS 400
+#define EVENT_LIMIT_US 3000000
+/* Some timeouts count the ticks of the kernel's clock. */
+#define EARLY_US 10000
+/* Calls that may wait longer than that may be interrupted by a stop. */
+#define LONG_MS 1000
+
+static struct waiter waiters[WAITERS_MAX];
+static int nwaiters;
+static int is_over;
+static int rounds_returned, rounds;
+
+static __thread struct waiter *self_waiter;
+
+static void
+on_signal(int number)
+{
+	(void)number;
+	if (self_waiter != NULL)
+		__atomic_add_fetch(&self_waiter->handled, 1, __ATOMIC_RELEASE);
+}
+
+static void
+count(int *counter)
+{
+	__atomic_add_fetch(counter, 1, __ATOMIC_RELEASE);
+}
+
+static int
+value_of(const int *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_ACQUIRE);
+}
+
+static void
+note(struct waiter *waiter, enum outcome outcome, int error, long long took_us)
+{
+	switch (outcome) {
+	case WAIT_GOT:
+		waiter->next++;
+		count(&waiter->got);
+		break;
+	case WAIT_TIMED_OUT:
+		count(&waiter->timed_out);
+		if (took_us < waiter->call->timeout_ms * 1000LL - EARLY_US)
+			count(&waiter->early);
+		break;
+	case WAIT_FAILED:
+		if (error == EINTR) {
+			count(&waiter->interrupted);
+			break;
+		}
+		/* fall through */
+	default:
+		waiter->last_error = error;
+		count(&waiter->wrong);
+	}
+}
+
+static void *
+wait_again_and_again(void *argument)
+{
+	struct waiter *waiter = argument;
+
+	self_waiter = waiter;
+	waiter->id = self_thread();
+	count(&waiter->is_there);
+	for (;;) {
+		long long begin_us = self_now_us();
+		enum outcome outcome;
+		int error;
+
+		errno = 0;
+		outcome = waiter->call->wait(waiter);
+		error = errno;
+		if (value_of(&is_over))
+			break;
+		note(waiter, outcome, error, self_now_us() - begin_us);
+		/* What is wrong once would be wrong very often. */
+		if (waiter->wrong > 100)
+			break;
+	}
+	count(&waiter->is_over);
+	return NULL;
+}
+
+static void
+start(const struct call *call)
+{
+	struct waiter *waiter = &waiters[nwaiters];
+	void *page;
+
+	if (posix_memalign(&page, 4096, 4096) != 0)
+		_exit(99);
+	memset(page, 0, 4096);
+	*waiter = (struct waiter){ .call = call, .number = nwaiters,
+		.heap = page, .next = 1 };
+	if (!call->open(waiter)) {
+		cases_skip(call->name, strerror(errno));
+		return;
+	}
+	nwaiters++;
+	pthread_create(&waiter->thread, NULL, wait_again_and_again, waiter);
+	if (!waits_until(&waiter->is_there))
+		_exit(99);
+}
+
+static void
+start_all(const struct table *table)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	sigset_t fed;
+
+	/* Without SA_RESTART. */
+	sigaction(SIGUSR2, &action, NULL);
+	sigemptyset(&fed);
+	sigaddset(&fed, FED_SIGNAL);
+	pthread_sigmask(SIG_BLOCK, &fed, NULL);
+	for (int list = 0; list < 2; list++) {
+		const struct call *call = table->lists[list];
+
+		for (; call != NULL && call->name != NULL; call++) {
+			if (call->is_long || !table->has_signals)
+				start(call);
+		}
+	}
+}
+
+/* Waiters may be in a call without an end. */
+static void
+end_all(void)
+{
+	cases_stage("ending the waiters");
+	count(&is_over);
+	for (int i = 0; i < nwaiters; i++) {
+		while (!value_of(&waiters[i].is_over)) {
+			pthread_kill(waiters[i].thread, SIGUSR2);
+			sched_yield();
+		}
+		pthread_join(waiters[i].thread, NULL);
+	}
+}
+
+/* The heap leaves its file, and returns at least in part. */
+static void
+leave_and_return(void)
+{
+	static unsigned seed = 1;
+
+	rounds++;
+	cases_stage("round %d", rounds);
+	if (!heap_forks())
+		_exit(97);
+	waits_dirty();
+	for (int i = 0; i < ALLOCATIONS_PER_ROUND; i++)
+		heap_allocate(&seed);
+	if (rounds % WHOLE_EVERY == 0)
+		heap_returns(RETURNED_KB, WHOLE_LIMIT_MS);
+	rounds_returned += heap_is_returned(RETURNED_KB);
+}
+
+/*
+ * Without signals: in each round all are fed, who then wait already.
+ */
+
+static int
+becomes(const int *counter, int at_least)
+{
+	long long limit_us = self_now_us() + EVENT_LIMIT_US;
+
+	while (value_of(counter) < at_least) {
+		if (self_now_us() > limit_us)
+			return 0;
+		sched_yield();
+	}
+	return 1;
+}
+
+/* A waiter that has missed something gets nothing more: it may sleep for ever. */
+static void
+feed_all(int round)
+{
+	static int is_lost[WAITERS_MAX];
+
+	for (int i = 0; i < nwaiters; i++) {
+		struct waiter *waiter = &waiters[i];
+
+		if (waiter->call->feed == NULL || is_lost[i])
+			continue;
+		waiter->fed++;
+		waiter->call->feed(waiter);
+	}
+	for (int i = 0; i < nwaiters; i++) {
+		if (waiters[i].call->feed == NULL || is_lost[i] ||
+		    becomes(&waiters[i].got, round))
+			continue;
+		is_lost[i] = 1;
+		cases_comment("%s: has not got what it was fed in round %d",
+		    waiters[i].call->name, round);
+	}
+}
+
+/*
+ * How often a call may return EINTR without a signal. Who is not dumpable and has no
+ * privileges cannot see which threads wait on futexes: then all are interrupted, once for
+ * each fork.
+ */
+static int
+interrupted_max(const struct call *call)
+{
+	if (call->timeout_ms > LONG_MS)
+		return INT_MAX;
+	return getenv("TEST_NOT_DUMPABLE") != NULL ? rounds : 0;
+}
+
+static void
+result_without_signals(const struct waiter *waiter)
+{
+	const struct call *call = waiter->call;
+	int is_good = waiter->wrong == 0 && waiter->early == 0;
+
+	is_good &= waiter->interrupted <= interrupted_max(call);
+	if (call->feed != NULL)
+		is_good &= waiter->got == NROUNDS;
+	else if (call->timeout_ms <= LONG_MS)
+		is_good &= waiter->timed_out > 0;
+	if (!is_good || waiter->interrupted > 0)
+		cases_comment("%s: got %d, timed out %d, early %d, EINTR %d,"
+		    " wrong %d (errno %d)", call->name, waiter->got,
+		    waiter->timed_out, waiter->early, waiter->interrupted,
+		    waiter->wrong, waiter->last_error);
+	cases_result(is_good, "%s", call->name);
+}
+
+static void
+without_signals(void)
+{
+	for (int round = 1; round <= NROUNDS; round++) {
+		for (int i = 0; i < nwaiters; i++) {
+			if (waiters[i].call->feed != NULL)
+				self_sleeps(waiters[i].id);
+		}
+		leave_and_return();
+		feed_all(round);
+	}
+	/* A call that is made again after a stop may begin its timeout anew. */
+	for (int i = 0; i < nwaiters; i++) {
+		if (waiters[i].call->feed == NULL &&
+		    waiters[i].call->timeout_ms <= LONG_MS)
+			becomes(&waiters[i].timed_out, 1);
+	}
+}
+
+/*
+ * With signals: each finds its waiter in a call, and interrupts it.
+ */
+
+static int signals_missed[WAITERS_MAX];
+
+static void *
+send_signals(void *argument)
+{
+	for (int n = 0; n < NSIGNALS; n++) {
+		for (int i = 0; i < nwaiters; i++) {
+			struct waiter *waiter = &waiters[i];
+			int handled = value_of(&waiter->handled);
+			int interrupted;
+
+			self_sleeps(waiter->id);
+			interrupted = value_of(&waiter->interrupted);
+			pthread_kill(waiter->thread, SIGUSR2);
+			if (!becomes(&waiter->handled, handled + 1) ||
+			    !becomes(&waiter->interrupted, interrupted + 1))
+				signals_missed[i]++;
+		}
+	}
+	count(argument);
+	return NULL;
+}
+
+static void
+result_with_signals(const struct waiter *waiter)
+{
+	const struct call *call = waiter->call;
+	int missed = signals_missed[waiter->number];
+	int is_good = missed == 0 && waiter->wrong == 0 && waiter->early == 0;
+
+	is_good &= waiter->handled == NSIGNALS;
+	is_good &= waiter->interrupted >= NSIGNALS &&
+	    waiter->interrupted - NSIGNALS <= interrupted_max(call);
+	if (!is_good)
+		cases_comment("%s: %d signals, handled %d, EINTR %d, missed %d,"
+		    " wrong %d (errno %d)", call->name, NSIGNALS, waiter->handled,
+		    waiter->interrupted, missed, waiter->wrong,
+		    waiter->last_error);
+	cases_result(is_good, "%s, with signals", call->name);
+}
+
+static void
+with_signals(void)
+{
+	pthread_t sender;
+	int is_sent = 0;
+
+	pthread_create(&sender, NULL, send_signals, &is_sent);
+	while (rounds < NROUNDS || !value_of(&is_sent))
+		leave_and_return();
+	pthread_join(sender, NULL);
+}
+
+void
+run_table(const struct test_case *self)
+{
+	const struct table *table = self->with;
+	static struct waiter then[WAITERS_MAX];
+
+	waits_dirty();
+	start_all(table);
+	if (table->has_signals)
+		with_signals();
+	else
+		without_signals();
+	/* What the signals that end the waiters do does not count. */
+	memcpy(then, waiters, sizeof(then));
+	end_all();
+	for (int i = 0; i < nwaiters; i++) {
+		if (table->has_signals)
+			result_with_signals(&then[i]);
+		else
+			result_without_signals(&then[i]);
+	}
+	cases_comment("%d rounds, the heap was seen returned in %d", rounds,
+	    rounds_returned);
+	cases_result(heap_returned_rightly(rounds_returned, rounds,
+	    table->lists[0] == calls_aio), "the heap returned, if it may");
+}

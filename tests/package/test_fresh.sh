@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_fresh.sh: the README's two commands on fresh Debian systems where nothing but
+# the base, git and a compiler is installed. CI_FULL=1: some 40 minutes a system, beside
+# other work. FRESH_SYSTEMS: these alone.
+. "${top_srcdir:-..}/tests/support/lib.sh"
+
+for suite in ${FRESH_SYSTEMS:-bookworm trixie forky}; do
+	what="$suite: quickstart and quickstart check"
+	if [ ! -e "$top_srcdir/.git" ]; then
+		skip "$what" "not a git clone"
+		continue
+	elif [ "${CI_FULL-}" != 1 ]; then
+		skip "$what" "takes long: set CI_FULL=1"
+		continue
+	elif ! fresh_system $suite $suite; then
+		skip "$what" "$fresh_not"
+		continue
+	fi
+	inside_dir=/root
+	expect "$suite: git and a compiler" inside sh -c "
+		apt-get -q update && apt-get -qy install git gcc libc6-dev"
+	rm "$root/usr/sbin/policy-rc.d"
+	expect "$suite: git clone" \
+		git clone -q "$top_srcdir" "$root/root/libvmmalloc"
+	inside_dir=/root/libvmmalloc
+	expect "$suite: quickstart" inside ./quickstart
+	cp "$work/expect" "$work/log"
+	expect "$suite: installs, and shows the heap in the pool" sh -c "
+		grep 'apt-get install' '$work/log' &&
+			grep 'the heap was in the pool' '$work/log'"
+	expect "$suite: quickstart again" inside ./quickstart
+	cp "$work/expect" "$work/log"
+	expect "$suite: installs nothing then" \
+		sh -c "! grep apt-get '$work/log'"
+	# File systems are the kernel's, which is the same: those have their tests outside,
+	# as has what depends on how much else the machine does.
+	inside env TEST_FILE_SYSTEMS=tmpfs TEST_TIMES=no ./quickstart check >"$work/log" 2>&1
+	status=$?
+	tail -n 1 "$work/log" >"$work/last"
+	expect "$suite: quickstart check: $(cat "$work/last")" test $status -eq 0
+	grep '^FAIL' "$work/log" | comment
+	grep '^SKIP' "$work/log" | comment
+	expect "$suite: its last line" \
+		grep -q '^[1-9][0-9]* passed, 0 failed, [0-9]* skipped$' "$work/last"
+done
+plan

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* release_pages.c: what goes back from the pool to the file system, and comes again; run
+ * with the library preloaded. holes DIR [keeps]. Prints TAP. On the pages of a device
+ * (DAX) there is nothing that would be worth returning: `keeps`. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../support/disk.h"
+#include "libvmmalloc.h"
+
+#pragma weak mallctl
+
+#define NBLOCKS 100
+#define BLOCK_BYTES ((size_t)1000000)
+
+static int count;
+
+static void
+result(int is_good, const char *what)
+{
+	printf("%sok %d - %s\n", is_good ? "" : "not ", ++count, what);
+}
+
+/* MiB that the pool's file has on the file system. */
+static unsigned long
+pool_mib(const char *dir)
+{
+	int fd = disk_pool_descriptor(dir);
+	struct stat stat;
+
+	/* Until then a file system may not know where the blocks will be. */
+	if (fsync(fd) != 0 || fstat(fd, &stat) != 0)
+		return 0;
+	return (unsigned long)stat.st_blocks / 2048;
+}
+
+static char *blocks[NBLOCKS];
+
+static int
+take(void)
+{
+	int n = 0;
+
+	while (n < NBLOCKS && (blocks[n] = calloc(1, BLOCK_BYTES)) != NULL) {
+		for (size_t i = 0; i < BLOCK_BYTES; i += 500) {
+			if (blocks[n][i] != 0)
+				return -1;
+		}
+		memset(blocks[n], n + 1, BLOCK_BYTES);
+		n++;
+	}
+	return n;
+}
+
+static int
+give(int n)
+{
+	int is_good = 1;
+
+	while (n-- > 0) {
+		for (size_t i = 0; i < BLOCK_BYTES; i += 500)
+			is_good &= blocks[n][i] == (char)(n + 1);
+		free(blocks[n]);
+	}
+	return is_good && mallctl("arena.4096.purge", NULL, NULL, NULL, 0) == 0;
+}
+
+#define NPIECES 12
+
+/*
+ * The lowest free ranges have lost their blocks; others, which lie higher, have them still,
+ * and can be had again, each of them.
+ */
+static int
+pieces_again(const char *path)
+{
+	char *low[NPIECES], *high[NPIECES];
+	size_t size = (size_t)1 << 20;
+	int had = 0, fd;
+
+	for (int i = 0; i < NPIECES; i++)
+		low[i] = malloc(size);
+	for (int i = 0; i < NPIECES; i++) {
+		high[i] = malloc(size);
+		if (low[i] == NULL || high[i] == NULL)
+			return -1;
+		memset(low[i], 1, size);
+		memset(high[i], 2, size);
+	}
+	for (int i = 0; i < NPIECES; i++)
+		free(low[i]);
+	mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	fd = disk_eat(path);
+	for (int i = 0; i < NPIECES; i += 2)
+		free(high[i]);
+	mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	for (int i = 0; i < NPIECES; i += 2) {
+		high[i] = malloc(size - 65536);
+		if (high[i] != NULL) {
+			memset(high[i], 3, size - 65536);
+			had++;
+		}
+	}
+	for (int i = 0; i < NPIECES; i++)
+		free(high[i]);
+	close(fd);
+	unlink(path);
+	mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+	return had;
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned long full, empty;
+	int keeps = argc == 3 && strcmp(argv[2], "keeps") == 0;
+	char path[4096];
+	int ends[2], n, fd, status, is_whole;
+	time_t until;
+	pid_t pid;
+
+	if (argc != 2 && !keeps)
+		return 99;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	snprintf(path, sizeof(path), "%s/eaten", argv[1]);
+
+	n = pieces_again(path);
+	printf("# %d of %d\n", n, NPIECES / 2);
+	result(n == NPIECES / 2, "what has its blocks can be had again on a full file system");
+	n = take();
+	full = pool_mib(argv[1]);
+	result(n == NBLOCKS && full >= 95, "blocks for what is in use");
+	result(give(n), "given back whole");
+	empty = pool_mib(argv[1]);
+	printf("# %lu MiB, then %lu MiB\n", full, empty);
+	if (keeps)
+		result(empty >= full, "and kept for what comes");
+	else
+		result(empty <= full / 5, "and returned to the file system");
+	n = take();
+	result(n == NBLOCKS, "can be had again, zeroed");
+	result(give(n), "and is whole");
+
+	/* The blocks are somebody else's when they are wanted again. */
+	fd = disk_eat(path);
+	errno = 0;
+	n = take();
+	printf("# %d blocks on a full file system\n", n);
+	if (keeps)
+		result(fd >= 0 && n == NBLOCKS, "which nobody else can take");
+	else
+		result(fd >= 0 && n >= 0 && n < NBLOCKS && errno == ENOMEM,
+		    "NULL and ENOMEM where the space is gone");
+
+	/* Under fork holes become ordinary memory, which nobody else can take. */
+	fflush(stdout);
+	if (pipe(ends) != 0)
+		return 99;
+	pid = fork();
+	if (pid == 0) {
+		int is_good = give(n);
+		int more = take();
+
+		close(ends[1]);
+		is_good &= read(ends[0], path, 1) == 0;
+		_exit(!(is_good && more == NBLOCKS && give(more)));
+	}
+	result(give(n) && take() == NBLOCKS && give(NBLOCKS),
+	    "a parent has memory all the same");
+	close(ends[1]);
+	result(waitpid(pid, &status, 0) == pid && status == 0,
+	    "and so has its child");
+	/* Alone again, and home, where there is none: that is noticed a little later. */
+	until = time(NULL) + 60;
+	do {
+		n = take();
+		is_whole = n >= 0 && give(n);
+	} while (is_whole && n == NBLOCKS && !keeps && time(NULL) < until);
+	result(is_whole && (n < NBLOCKS || keeps), "until the child is gone");
+	close(fd);
+	unlink(path);
+	printf("1..%d\n", count);
+	return 0;
+}

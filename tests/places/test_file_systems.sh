@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_file_systems.sh: pools on different file systems, and file systems that fill up.
+. "${top_srcdir:-..}/tests/support/lib.sh"
+
+# place NAME: the tests, on what is mounted at $mounted.
+place() {
+	VMMALLOC_POOL_DIR=$mounted
+	for reserve in grow full; do
+		expect "$1, $reserve: runs" on_pool release \
+			env VMMALLOC_RESERVE=$reserve "$programs/support/churn" 200000
+	done
+	on_pool release "$programs/pool/own_process" >"$work/out" 2>&1
+	expect "$1: one descriptor, the file without a name" \
+		grep -q '^descriptors 1 high 1 cloexec 1 mode 600$' "$work/out"
+	if [ "$1" != hugetlbfs ]; then
+		expect "$1: little is reserved at start" \
+			grep -q '^a little reserved$' "$work/out"
+		on_pool release env VMMALLOC_RESERVE=full "$programs/pool/own_process" \
+			>"$work/out" 2>&1
+		expect "$1: VMMALLOC_RESERVE=full reserves all" \
+			grep -q '^all reserved$' "$work/out"
+	fi
+	comment "$work/out"
+	pool_size=64M
+	expect "$1: a heap is written" on_pool release "$programs/places/stale_data" write
+	expect "$1: and the next process reads nothing of it" \
+		on_pool release "$programs/places/stale_data" look
+	on_pool release "$programs/pool/capacity" 67108864 >"$work/tap" 2>&1
+	tap "$work/tap" "$1"
+	VMMALLOC_POOL_SIZE=100T on_pool release env true 2>"$work/err"
+	if [ "$1" = hugetlbfs ]; then
+		expect "$1: too large a pool is refused" \
+			grep -q 'nr_hugepages' "$work/err"
+	else
+		expect "$1: too large a pool is refused" \
+			grep -q '109951162777600 bytes needed, [0-9]* free' "$work/err"
+		pool_size=200M
+		fills_up "$1"
+	fi
+	unset VMMALLOC_POOL_DIR
+	expect "$1: nothing is left" test -z "$(ls -A "$mounted" |
+		grep -v lost+found)"
+}
+
+# fills_up NAME: what happens when space runs out, and when it is not needed.
+fills_up() {
+	if [ "$1" = btrfs ] && [ "$pool_dir" = "$work" ]; then
+		skip "$1, fills up" "writes out for each page when it is \
+full, which takes too long on a disk: needs 2 GiB in /dev/shm for its image"
+		return
+	fi
+	for variant in $(variants); do
+		full_on "$1" "$variant" "$programs/places/full_disk" "$mounted"
+		tap "$work/tap" "$1, fills up, $variant"
+		full_on "$1" "$variant" "$programs/places/release_pages" "$mounted"
+		tap "$work/tap" "$1, gives back, $variant"
+		# The room is the same.
+		[ "$1" = tmpfs ] || break
+	done
+}
+
+for type in tmpfs "tmpfs huge=always" ext4 xfs btrfs hugetlbfs; do
+	# shellcheck disable=SC2086 # a type and an option
+	set -- $type
+	if ! file_system "$1" 512M ${2+"$2"}; then
+		skip "$type" "$mounted_not"
+		continue
+	fi
+	place "$type"
+done
+plan

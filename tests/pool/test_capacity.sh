@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_capacity.sh: how much of a pool can be had, and what its end is like.
+. "${top_srcdir:-..}/tests/support/lib.sh"
+
+for variant in $(variants); do
+	# The debug variant's blocks have a guard of 16 bytes.
+	guard=
+	[ "$variant" = release ] || guard=16
+	for pool_size in 268435456 14680064; do
+		on_pool "$variant" "$programs/pool/capacity" $pool_size $guard \
+			>"$work/tap" 2>&1
+		tap "$work/tap" "$variant, $pool_size"
+	done
+	pool_size=64M
+	expect "$variant: malloc_trim gives memory back to the system" \
+		on_pool "$variant" "$programs/pool/trim"
+done
+plan

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* trim.c: what malloc_trim gives back is no longer the file's. */
+#include "config.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/in_pool.h"
+
+#define SIZE ((size_t)20 << 20)
+
+int
+main(void)
+{
+	struct in_pool_figures before, after;
+	char *block = malloc(SIZE);
+	int trimmed;
+
+	memset(block, 1, SIZE);
+	if (!in_pool_look(&before))
+		return 2;
+	free(block);
+	trimmed = malloc_trim(0);
+	if (!in_pool_look(&after))
+		return 2;
+	printf("%d %lu %lu\n", trimmed, before.pool_rss_kb, after.pool_rss_kb);
+	/* All of it in whole pieces of 2 MiB, of which there are at least 8. */
+	return !(trimmed == 1 &&
+	    after.pool_rss_kb + (16 << 10) <= before.pool_rss_kb);
+}

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# lib.sh: what test scripts have in common: TAP, the built library, clean-up.
+# Sourced by each tests/test_*.sh, which ends with `plan`.
+
+set -u
+LC_ALL=C
+export LC_ALL
+# A test starts from its own settings, not from those of whoever runs it.
+unset LD_PRELOAD MALLOC_CONF VMMALLOC_POOL_DIR VMMALLOC_POOL_SIZE \
+	VMMALLOC_FORK VMMALLOC_RESERVE VMMALLOC_CONF VMMALLOC_STOP_THREADS VMMALLOC_LOG_LEVEL \
+	VMMALLOC_LOG_FILE VMMALLOC_LOG_STATS \
+	MAKEFLAGS MFLAGS MAKELEVEL 2>/dev/null || :
+# But for what all of them are to be run with.
+[ -z "${TEST_CONF-}" ] || export VMMALLOC_CONF="$TEST_CONF"
+
+: "${top_builddir:=.}" "${top_srcdir:=..}"
+top_builddir=$(cd "$top_builddir" && pwd)
+top_srcdir=$(cd "$top_srcdir" && pwd)
+programs=$top_builddir/tests
+probe=$programs/support/.libs/heap_probe.so
+
+# The files of lib/ that lie below jemalloc, for tests that build these by themselves.
+# shellcheck disable=SC2034 # used by who sources this
+below_jemalloc="fatal fork log log_file os_linux os_linux_device os_linux_file
+	os_linux_fork os_linux_futex os_linux_io os_linux_log os_linux_maps os_linux_proc
+	os_linux_stop os_linux_sys os_linux_task os_linux_vdso os_linux_window pool
+	pool_blocks pool_child pool_fork pool_leave pool_move pool_open pool_return ranges settings text"
+
+# Pools and images of file systems are large files.
+# shellcheck disable=SC3045 # dash and bash know this one
+ulimit -S -f "$(ulimit -H -f)"
+# shellcheck disable=SC3045
+if [ "$(ulimit -f)" != unlimited ]; then
+	echo "1..0 # SKIP the size of files is limited here (ulimit -f)"
+	exit 0
+fi
+
+count=0
+
+ok() {
+	count=$((count + 1))
+	echo "ok $count - $1"
+}
+
+not_ok() {
+	count=$((count + 1))
+	echo "not ok $count - $1"
+}
+
+# skip WHAT REASON
+skip() {
+	count=$((count + 1))
+	echo "ok $count - $1 # SKIP $2"
+}
+
+# Prints a file, or standard input, as TAP comments.
+comment() {
+	sed -e 's/^/# /' "$@" | head -40
+}
+
+# expect WHAT COMMAND...: the command succeeds; what it printed is shown if not.
+expect() {
+	expect_what=$1
+	shift
+	if "$@" >"$work/expect" 2>&1; then
+		ok "$expect_what"
+	else
+		not_ok "$expect_what"
+		comment "$work/expect"
+	fi
+}
+
+# measures WHAT: whether times count. Where others have the processors they do not, and
+# who runs the test says so by TEST_TIMES=no.
+measures() {
+	[ "${TEST_TIMES-}" != no ] || skip "$1" "left out by TEST_TIMES"
+	[ "${TEST_TIMES-}" != no ]
+}
+
+# plan: the last line of a test script.
+plan() {
+	echo "1..$count"
+}
+
+# Every variant that was built, as words.
+variants() {
+	echo release
+	[ ! -e "$top_builddir/lib/debug/.libs/libvmmalloc.so.1" ] || echo debug
+}
+
+# library VARIANT: the file to preload.
+library() {
+	case $1 in
+	release) echo "$top_builddir/lib/.libs/libvmmalloc.so.1" ;;
+	debug) echo "$top_builddir/lib/debug/.libs/libvmmalloc.so.1" ;;
+	esac
+}
+
+# free_kb DIR: room on its file system.
+free_kb() {
+	df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'
+}
+
+# Mounts are taken down before their images are removed, whatever happened.
+mounts=
+clean_up() {
+	for mount in $mounts; do
+		umount -R "$mount" || umount -R -l "$mount"
+	done
+	[ -z "$huge_pages_before" ] ||
+		echo "$huge_pages_before" >/proc/sys/vm/nr_hugepages
+	# Should a mount have stayed, what is in it is not ours to remove.
+	rm -rf --one-file-system "$work" "$pool_dir"
+}
+
+work=$(mktemp -d "$programs/work.XXXXXX") || exit 99
+pool_dir=$work
+if [ "$(free_kb /dev/shm)" -gt 2097152 ] 2>/dev/null; then
+	pool_dir=$(mktemp -d /dev/shm/vmmalloc.XXXXXX) || exit 99
+fi
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+
+# on_pool VARIANT COMMAND...: runs it preloaded, on a pool of $pool_size; by what
+# $on_pool_by says, which is not.
+pool_size=64M
+on_pool_by=
+on_pool() {
+	on_pool_library=$(library "$1")
+	shift
+	# shellcheck disable=SC2086 # words
+	$on_pool_by env VMMALLOC_POOL_DIR="${VMMALLOC_POOL_DIR-$pool_dir}" \
+		VMMALLOC_POOL_SIZE="${VMMALLOC_POOL_SIZE-$pool_size}" \
+		LD_PRELOAD="$on_pool_library" "$@"
+}
+
+# huge_pages SIZE: has the kernel keep as many; the number is put back at the end. One
+# test at a time, of all that run on the machine, has them.
+huge_pages_before=
+huge_pages() {
+	exec 8</proc/sys/vm/nr_hugepages && flock -w 900 8 || return 1
+	huge_pages_kb=$(awk '/^Hugepagesize:/ { print $2 }' /proc/meminfo)
+	[ -n "$huge_pages_kb" ] || return 1
+	huge_pages_want=$((${1%M} * 1024 / huge_pages_kb))
+	: "${huge_pages_before:=$(cat /proc/sys/vm/nr_hugepages)}"
+	echo $((huge_pages_before + huge_pages_want)) \
+		2>/dev/null >/proc/sys/vm/nr_hugepages || return 1
+	[ "$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)" -ge \
+		"$huge_pages_want" ]
+}
+
+# file_system TYPE SIZE [OPTION]: makes one, of disk file systems in a file, and
+# mounts it at $mounted; or says in $mounted_not why it cannot. TEST_FILE_SYSTEMS: of
+# these types alone.
+file_system() {
+	mounted=$work/$1${3:+.$3}
+	mounted_not=
+	mkdir -p "$mounted"
+	if [ -n "${TEST_FILE_SYSTEMS-}" ] && ! echo " $TEST_FILE_SYSTEMS " | grep -q " $1 "
+	then
+		mounted_not="left out by TEST_FILE_SYSTEMS"
+	elif [ "$(id -u)" -ne 0 ]; then
+		mounted_not="needs root to mount $1"
+	elif [ "$1" = tmpfs ]; then
+		mount -t tmpfs -o "size=$2${3:+,$3}" tmpfs "$mounted" \
+			2>"$work/mount" ||
+			mounted_not="no tmpfs ${3-} can be mounted here"
+	elif [ "$1" = hugetlbfs ]; then
+		huge_pages "$2" &&
+			mount -t hugetlbfs none "$mounted" 2>"$work/mount" ||
+			mounted_not="the kernel gives no $2 in huge pages"
+	elif ! command -v "mkfs.$1" >/dev/null 2>&1; then
+		mounted_not="needs mkfs.$1"
+	else
+		# In memory where there is enough: the disk may be slow, and shared.
+		truncate -s "$2" "$pool_dir/$1.img"
+		"mkfs.$1" -q "$pool_dir/$1.img" >"$work/mkfs" 2>&1 &&
+			mount -o loop "$pool_dir/$1.img" "$mounted" \
+				2>"$work/mount" ||
+			mounted_not="$1 cannot be loop-mounted here"
+	fi
+	[ -z "$mounted_not" ] || return 1
+	mounts="$mounted $mounts"
+}
+
+# take_down: unmounts what file_system has mounted last, and removes it.
+take_down() {
+	umount -R "$mounted" || return 1
+	mounts=${mounts#"$mounted "}
+	rm -f "$pool_dir/${mounted##*/}.img"
+}
+
+# full_on TYPE VARIANT PROGRAM...: a program that fills the file system up, on_pool;
+# its TAP is in $work/tap. A store into a page of a full btrfs can wait in the kernel
+# for room that nobody will ever give back: that is ended, and skipped from then on.
+full_on_stalled=
+full_on() {
+	full_on_type=$1
+	shift
+	if [ "$full_on_type" != btrfs ]; then
+		on_pool "$@" >"$work/tap" 2>&1
+		return
+	fi
+	full_on_status=137
+	if [ -z "$full_on_stalled" ]; then
+		on_pool_by="timeout -s KILL 60"
+		on_pool "$@" >"$work/tap" 2>&1
+		full_on_status=$?
+		on_pool_by=
+	fi
+	[ $full_on_status -eq 137 ] || return $full_on_status
+	full_on_stalled=yes
+	rm -f "$mounted/eaten"
+	printf '1..1\nok 1 - ends # SKIP %s\n' "the kernel waits for room on a full\
+ btrfs, without an end in a minute" >"$work/tap"
+}
+
+# The archive that this machine installs from; nothing where there is none.
+debian_archive() {
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		2>/dev/null | grep -m 1 '/debian/\{0,1\}$'
+}
+
+# jemalloc_release VERSION: upstream's, from that archive, as $jemalloc_tarball.
+jemalloc_release() {
+	jemalloc_from=$(debian_archive)
+	jemalloc_suffix=gz
+	[ "$1" != 5.3.0 ] || jemalloc_suffix=bz2
+	jemalloc_tarball=$work/jemalloc-$1.tar.$jemalloc_suffix
+	[ -n "$jemalloc_from" ] && /usr/lib/apt/apt-helper download-file \
+		"${jemalloc_from}pool/main/j/jemalloc/jemalloc_$1.orig.tar.$jemalloc_suffix" \
+		"$jemalloc_tarball" >"$work/fetch" 2>&1
+}
+
+# jemalloc_source VERSION: the same, unpacked, as $work/jemalloc-VERSION. What Debian has
+# of 5.3.1 lacks what upstream's own release of it has: configure and the file VERSION.
+jemalloc_source() {
+	jemalloc_source=$work/jemalloc-$1
+	jemalloc_release "$1" && mkdir "$jemalloc_source" &&
+		tar -C "$jemalloc_source" --strip-components=1 -xf "$jemalloc_tarball" &&
+		if [ ! -e "$jemalloc_source/configure" ]; then
+			awk -v version="$1" '$1 == "version" && $2 == version {
+				print $3 }' "$top_srcdir/lib/jemalloc.syms" \
+				>"$jemalloc_source/VERSION"
+			(cd "$jemalloc_source" && autoconf)
+		fi >>"$work/fetch" 2>&1
+}
+
+# fresh_system SUITE NAME: a fresh Debian, of the base alone, in $root; or says in
+# $fresh_not why there is none. What debootstrap has made is kept for a week, in
+# $VMM_TEST_CACHE, for the next run.
+fresh_not=
+fresh_system() {
+	root=$work/$2
+	fresh_kept=${VMM_TEST_CACHE:-/var/cache/vmmalloc-tests}/$1.tar
+	fresh_mirror=$(debian_archive)
+	if [ "$(id -u)" -ne 0 ]; then
+		fresh_not="needs root for debootstrap"
+	elif ! command -v debootstrap >/dev/null 2>&1; then
+		fresh_not="needs debootstrap"
+	elif [ -z "$fresh_mirror" ]; then
+		fresh_not="knows no Debian archive"
+	fi
+	[ -z "$fresh_not" ] || return 1
+	# An older debootstrap knows no newer release by name; all are made as sid is.
+	fresh_script=/usr/share/debootstrap/scripts/$1
+	[ -e "$fresh_script" ] || fresh_script=${fresh_script%/*}/sid
+	mkdir -p "$root" "${fresh_kept%/*}"
+	if [ -n "$(find "$fresh_kept" -mtime -7 2>/dev/null)" ]; then
+		tar -C "$root" -xpf "$fresh_kept"
+	elif debootstrap --variant=minbase --include=ca-certificates "$1" "$root" \
+		"$fresh_mirror" "$fresh_script" >"$work/log" 2>&1; then
+		# Of a testing release an archive's copy may be older than it should be.
+		echo 'Acquire::Check-Valid-Until "false";' \
+			>"$root/etc/apt/apt.conf.d/99copy"
+		tar -C "$root" --one-file-system -cpf "$fresh_kept.$$" . &&
+			mv "$fresh_kept.$$" "$fresh_kept"
+	else
+		fresh_not="debootstrap $1 failed"
+		comment "$work/log"
+		return 1
+	fi
+	for place in proc sys dev; do
+		mount --rbind "/$place" "$root/$place" &&
+			mount --make-rslave "$root/$place" &&
+			mounts="$root/$place $mounts"
+	done
+	# No server that a package brings is to start.
+	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+	chmod +x "$root/usr/sbin/policy-rc.d"
+}
+
+# inside COMMAND...: in $root, in $inside_dir, as its superuser would.
+inside_dir=/root
+inside() {
+	chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+		DEBIAN_FRONTEND=noninteractive \
+		sh -c 'cd "$0" && exec "$@"' "$inside_dir" "$@" </dev/null
+}
+
+# tap FILE WHAT: right behind the program that wrote FILE, passes its TAP on, numbered
+# anew. A program that printed less than its plan, or did not end well, has failed.
+tap() {
+	tap_status=$?
+	[ $tap_status -eq 0 ] || not_ok "$2: status $tap_status"
+	tap_plan=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$1" | head -n 1)
+	tap_seen=0
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) tap_seen=$((tap_seen + 1)); ok "$2: ${line#ok * - }" ;;
+		"not ok "*) tap_seen=$((tap_seen + 1)); not_ok "$2: ${line#not ok * - }" ;;
+		1..*) ;;
+		*) echo "# $line" ;;
+		esac
+	done <"$1"
+	[ "$tap_seen" = "${tap_plan:-none}" ] ||
+		not_ok "$2: ran $tap_seen of ${tap_plan:-unknown} tests"
+}

@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# test_profiles.sh: jemalloc's heap profiles of preloaded programs, read by jeprof.
+. "${top_srcdir:-..}/tests/support/lib.sh"
+
+if ! command -v jeprof >/dev/null 2>&1; then
+	skip "heap profiles" "no jeprof here"
+	plan
+	exit
+fi
+conf=prof:true,prof_final:true,lg_prof_sample:12,prof_prefix:$work/heap
+for variant in $(variants); do
+	rm -f "$work"/heap*
+	on_pool "$variant" env VMMALLOC_CONF="$conf" "$programs/pool/exits" exit \
+		>"$work/out" 2>"$work/err"
+	if grep -q 'prof' "$work/err"; then
+		skip "$variant: a profile" "this jemalloc was built without prof"
+		continue
+	fi
+	jeprof --text "$programs/pool/exits" "$work"/heap*.f.heap >"$work/text" \
+		2>"$work/err"
+	comment "$work/text"
+	# The program has 5 MiB at its end, in blocks of 5 MiB, all from main.
+	expect "$variant: who holds what is held" \
+		grep -q '^ *[56]\.0  *\(99\.[0-9]\|100\.0\)%.* main$' "$work/text"
+done
+# What packages install has no names but those that it exports.
+if command -v strip >/dev/null 2>&1; then
+	rm -f "$work"/heap*
+	strip -o "$work/libvmmalloc.so.1" "$(library release)"
+	env VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
+		VMMALLOC_CONF="$conf" LD_PRELOAD="$work/libvmmalloc.so.1" \
+		"$programs/pool/exits" exit >"$work/out" 2>"$work/err"
+	jeprof --text "$programs/pool/exits" "$work"/heap*.f.heap >"$work/text" \
+		2>"$work/err"
+	expect "stripped: who holds what is held" \
+		grep -q '^ *[56]\.0  *\(99\.[0-9]\|100\.0\)%.* main$' "$work/text"
+	comment "$work/text"
+else
+	skip "stripped: a profile" "no strip here"
+fi
+if command -v python3 >/dev/null 2>&1; then
+	rm -f "$work"/heap*
+	# What is called python3 may be a script that looks for it.
+	python=$(python3 -c 'import sys; print(sys.executable)')
+	on_pool release env VMMALLOC_CONF="$conf" VMMALLOC_POOL_SIZE=256M \
+		"$python" -S -c 'x = [str(i) * 100 for i in range(30000)]' \
+		>"$work/out" 2>&1
+	expect "python3: runs" test $? -eq 0 -a ! -s "$work/out"
+	jeprof --text "$python" "$work"/heap*.f.heap >"$work/text" 2>"$work/err"
+	expect "python3: a profile of what it held at its end" sh -c "
+		grep '^Total: [0-9.]* [kM]*B' '$work/text' &&
+			test \$(wc -l <'$work/text') -gt 3"
+	comment "$work/text"
+else
+	skip "python3: a profile" "no python3 here"
+fi
+plan
