@@ -175,7 +175,7 @@ parse_reserve(const struct vmm_setting *setting, const char *value,
 
 /*
  * What jemalloc could do, and must not: take memory from elsewhere, make threads, change
- * what the entry points promise. lib/jehost_conf.c sets these for good.
+ * what the entry points promise. lib/jemalloc/conf.c sets these for good.
  */
 static const struct {
 	const char *name, *value;
@@ -226,7 +226,7 @@ parse_conf(const struct vmm_setting *setting, const char *value,
 		at = strchr(at, ',');
 		at = at == NULL ? NULL : at + 1;
 	}
-	/* The rest is for jemalloc to judge (lib/jehost_conf.c). */
+	/* The rest is for jemalloc to judge (lib/jemalloc/conf.c). */
 	settings->conf = value;
 	return true;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* entry_dlopen.c: dlopen(3), but for the flag that would part a library from its heap. */
+/* dlopen.c: dlopen(3), but for the flag that would part a library from its heap. */
 #include "config.h"
 
 #include <dlfcn.h>

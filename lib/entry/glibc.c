@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* entry_glibc.c: glibc's functions about the heap, answered for the pool. */
+/* glibc.c: glibc's functions about the heap, answered for the pool. */
 #include "config.h"
 
 #include <errno.h>

@@ -28,7 +28,7 @@ struct vmm_fork_allocator {
  * to run in the order of their locks. Returns 0 or an errno value. Called once,
  * before the first block is handed out. Prepare handlers run newest first, others
  * oldest first: so handlers that are registered later, as all others are (see
- * __register_atfork in entry.c), may allocate.
+ * __register_atfork in entry/fork.c), may allocate.
  */
 int vmm_fork_register(enum vmm_fork kind,
     const struct vmm_fork_allocator *allocator);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* block.c: the debug variant's guard over blocks: which live, and where they end. */
+/* guard.c: the debug variant's guard over blocks: which live, and where they end. */
 #include "config.h"
 
 #include "heap/guard.h"

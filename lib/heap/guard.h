@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* block.h: blocks as programs have them: jemalloc's; the debug variant guards them. */
+/* guard.h: blocks as programs have them: jemalloc's; the debug variant guards them. */
 #ifndef VMM_BLOCK_H
 #define VMM_BLOCK_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* jemalloc_private.h: what the private copy of jemalloc offers (see jemalloc(3)). */
+/* je.h: what the private copy of jemalloc offers (see jemalloc(3)). */
 #ifndef VMM_JEMALLOC_PRIVATE_H
 #define VMM_JEMALLOC_PRIVATE_H
 
@@ -42,7 +42,7 @@ extern void (*je_malloc_message)(void *argument, const char *message);
 extern const char *je_malloc_conf_2_conf_harder;
 
 /*
- * Of its internals: see jehost.h for why. Types are named as jemalloc names them, so that
+ * Of its internals: see jemalloc/host.h for why. Types are named as jemalloc names them, so that
  * the compiler can hold these prototypes against its headers (private-jemalloc.sh).
  */
 struct arena_s;

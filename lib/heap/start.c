@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* init.c: the one-time start, at the first allocation, whenever that comes. */
+/* start.c: the one-time start, at the first allocation, whenever that comes. */
 #include "config.h"
 
 #include <errno.h>

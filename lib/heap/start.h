@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* init.h: the one-time start, at the first allocation, whenever that comes. */
+/* start.h: the one-time start, at the first allocation, whenever that comes. */
 #ifndef VMM_INIT_H
 #define VMM_INIT_H
 

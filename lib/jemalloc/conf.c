@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* jehost_conf.c: how the private jemalloc is configured, and who may change what of it. */
+/* conf.c: how the private jemalloc is configured, and who may change what of it. */
 #include "config.h"
 
 #include <string.h>

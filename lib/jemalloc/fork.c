@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* jehost_fork.c: the private jemalloc's locks, around fork(2). */
+/* fork.c: the private jemalloc's locks, around fork(2). */
 #include "config.h"
 
 #include <errno.h>

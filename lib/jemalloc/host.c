@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* jehost.c: what the private jemalloc asks of the system, answered by the pool. */
+/* host.c: what the private jemalloc asks of the system, answered by the pool. */
 #include "config.h"
 
 #include <errno.h>

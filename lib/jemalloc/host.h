@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* jehost.h: what the private jemalloc asks of the system, answered by the pool. */
+/* host.h: what the private jemalloc asks of the system, answered by the pool. */
 #ifndef VMM_JEHOST_H
 #define VMM_JEHOST_H
 
@@ -117,7 +117,7 @@ bool vmm_jehost_pages_purge_lazy(void *address, size_t size);
 bool vmm_jehost_pages_purge_forced(void *address, size_t size);
 
 /*
- * jehost_tcache.c.
+ * tcache.c.
  *
  * src/tcache.c and src/tsd.c: what jemalloc asks for when a thread comes to it for
  * the first time. A thread that starts while the pool is full goes without a

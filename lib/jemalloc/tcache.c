@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* jehost_tcache.c: the caches of the private jemalloc's threads, at their begin and end. */
+/* tcache.c: the caches of the private jemalloc's threads, at their begin and end. */
 #include "config.h"
 
 #include <errno.h>

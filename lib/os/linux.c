@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux.c: os.h's questions about the process, answered with Linux calls. */
+/* linux.c: os.h's questions about the process, answered with Linux calls. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -234,7 +234,7 @@ vmm_os_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
 	int (*next)(void (*)(void), void (*)(void), void (*)(void), void *);
 
 	*(void **)&next = next_function(&known, "__register_atfork");
-	/* Behind libc (entry.c). */
+	/* Behind libc (entry/start.c). */
 	if (next == NULL)
 		*(void **)&next = dlsym(RTLD_DEFAULT, "__register_atfork");
 	return next == NULL ? ENOSYS : next(prepare, parent, child, library);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_device.c: memory that Linux gives out as a character device (device DAX). */
+/* linux_device.c: memory that Linux gives out as a character device (device DAX). */
 #include "config.h"
 
 #include <errno.h>

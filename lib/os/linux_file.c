@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_file.c: os.h's backing file and its mappings, with Linux system calls. */
+/* linux_file.c: os.h's backing file and its mappings, with Linux system calls. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_fork.c: os.h's ways to copy and share a file, and who needs it, on Linux. */
+/* linux_fork.c: os.h's ways to copy and share a file, and who needs it, on Linux. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_futex.c: threads that wait, and processes that wait for each other, on Linux. */
+/* linux_futex.c: threads that wait, and processes that wait for each other, on Linux. */
 #include "config.h"
 
 #include <errno.h>

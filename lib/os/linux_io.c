@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_io.c: whether the Linux kernel may write to this process's memory by itself. */
+/* linux_io.c: whether the Linux kernel may write to this process's memory by itself. */
 #include "config.h"
 
 #include <fcntl.h>

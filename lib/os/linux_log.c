@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_log.c: os.h's places for messages: stderr, numbers that the program has open,
+/* linux_log.c: os.h's places for messages: stderr, numbers that the program has open,
  * and a log file, which no other user can put elsewhere. */
 #include "config.h"
 

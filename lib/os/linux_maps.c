@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_maps.c: what is mapped where the pool lies, and what a program has set there. */
+/* linux_maps.c: what is mapped where the pool lies, and what a program has set there. */
 #include "config.h"
 
 #include <errno.h>

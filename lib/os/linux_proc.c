@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_proc.c: what other files for Linux read in /proc, without libc's buffers. */
+/* linux_proc.c: what other files for Linux read in /proc, without libc's buffers. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_proc.h: what other files for Linux read in /proc, without libc's buffers. */
+/* linux_proc.h: what other files for Linux read in /proc, without libc's buffers. */
 #ifndef VMM_OS_LINUX_PROC_H
 #define VMM_OS_LINUX_PROC_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_stop.c: work that is done while the other threads stand still, on Linux. */
+/* linux_stop.c: work that is done while the other threads stand still, on Linux. */
 #include "config.h"
 
 #include <errno.h>

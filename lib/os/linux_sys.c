@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_sys.c: the table of system calls, and what they are on each architecture. */
+/* linux_sys.c: the table of system calls, and what they are on each architecture. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_sys.h: the system calls that the library makes, in one table. */
+/* linux_sys.h: the system calls that the library makes, in one table. */
 #ifndef VMM_OS_LINUX_SYS_H
 #define VMM_OS_LINUX_SYS_H
 
@@ -28,7 +28,7 @@
  * type, the name, the parameters, and these once more as arguments. KERNEL: the kernel's
  * call has this name and these arguments on each architecture. ONLY: so it has, and it is
  * always made with syscall(2), since libc has no such function, or one with another result.
- * OTHER: os_linux_sys.c has a function for it.
+ * OTHER: linux_sys.c has a function for it.
  */
 #define VMM_SYS_CALLS(ONLY, KERNEL, OTHER) \
 	ONLY(int, cachestat, (int fd, void *range, void *figures, unsigned flags), \

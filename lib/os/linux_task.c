@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_task.c: one seized thread: its registers, and the system call that it was in. */
+/* linux_task.c: one seized thread: its registers, and the system call that it was in. */
 #include "config.h"
 
 #include <elf.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_task.h: one thread that os_linux_stop.c has seized by ptrace(2). */
+/* linux_task.h: one thread that linux_stop.c has seized by ptrace(2). */
 #ifndef VMM_OS_LINUX_TASK_H
 #define VMM_OS_LINUX_TASK_H
 

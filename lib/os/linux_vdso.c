@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_vdso.c: the functions that the kernel maps into each process (vdso(7)). */
+/* linux_vdso.c: the functions that the kernel maps into each process (vdso(7)). */
 #include "config.h"
 
 #include <elf.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_vdso.h: the functions that the kernel maps into each process (vdso(7)). */
+/* linux_vdso.h: the functions that the kernel maps into each process (vdso(7)). */
 #ifndef VMM_OS_LINUX_VDSO_H
 #define VMM_OS_LINUX_VDSO_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* os_linux_window.c: os.h's mappings: made beside the pool, then moved into it. */
+/* linux_window.c: os.h's mappings: made beside the pool, then moved into it. */
 #include "config.h"
 
 #include <errno.h>

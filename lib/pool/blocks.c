@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pool_blocks.c: which blocks the file has: promised ahead of use, returned after it. */
+/* blocks.c: which blocks the file has: promised ahead of use, returned after it. */
 #include "config.h"
 
 #include "base/probe.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pool_child.c: a forked child's heap is put into a file of its own. */
+/* child.c: a forked child's heap is put into a file of its own. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pool_fork.c: what becomes of the pool at fork(2). */
+/* fork.c: what becomes of the pool at fork(2). */
 #include "config.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
  * The heap leaves its file: it becomes private memory at the same addresses. Then the
  * kernel's own copy-on-write makes the child's, at the instant of clone(2). Each side
  * returns when it has a file to itself: a child that is to have one makes it in its own
- * time, before fork(2) returns in it; for the others see pool_return.c.
+ * time, before fork(2) returns in it; for the others see return.c.
  */
 
 /* By which children tell their parents; a bit in `words_taken` for each that is in use. */

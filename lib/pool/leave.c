@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pool_leave.c: the heap leaves its file, and becomes private memory. */
+/* leave.c: the heap leaves its file, and becomes private memory. */
 #include "config.h"
 
 #include <errno.h>
@@ -207,7 +207,7 @@ map_parts(void *argument)
 int
 vmm_pool_leave_by_mapping(void)
 {
-	/* Not on the stack, which may be the program's (see pool_move.c). */
+	/* Not on the stack, which may be the program's (see move.c). */
 	static struct leave leave;
 	static bool had_settings;
 	bool is_done = false;

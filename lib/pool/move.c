@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pool_move.c: other memory with the same content, in place of what is mapped. */
+/* move.c: other memory with the same content, in place of what is mapped. */
 #include "config.h"
 
 #include <errno.h>

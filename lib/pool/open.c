@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pool_open.c: makes the pool, or says why there cannot be one. */
+/* open.c: makes the pool, or says why there cannot be one. */
 #include "config.h"
 
 #include <errno.h>

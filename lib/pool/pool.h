@@ -103,7 +103,7 @@ void vmm_pool_read_figures(struct vmm_pool_figures *figures);
  */
 size_t vmm_pool_in_use(void);
 
-/* One call of fork(2), from its beginning to its end; the members are pool_fork.c's. */
+/* One call of fork(2), from its beginning to its end; the members are fork.c's. */
 struct vmm_pool_fork {
 	int error;           /* there cannot be a child: errno says why */
 	bool is_begun;

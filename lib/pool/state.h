@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pool_state.h: what the files of the pool share, and nobody else sees. */
+/* state.h: what the files of the pool share, and nobody else sees. */
 #ifndef VMM_POOL_STATE_H
 #define VMM_POOL_STATE_H
 
@@ -33,7 +33,7 @@ enum vmm_chunk {
  *
  * The heap is shared with its file, or private: then all that is mapped is copy-on-write
  * memory over the file, or ordinary memory, and the file stays as it is, since other
- * processes may need it. On its way back (pool_return.c) some chunks still are private.
+ * processes may need it. On its way back (return.c) some chunks still are private.
  */
 struct vmm_pool_state {
 	pthread_mutex_t lock;
@@ -108,7 +108,7 @@ vmm_larger(size_t a, size_t b)
 
 /*
  * The lock of all of the above is vmm_pool_lock (pool.h). Whoever has it makes no call
- * that is a cancellation point (os_linux_sys.h). Taking it ends a process that was made by
+ * that is a cancellation point (os/linux_sys.h). Taking it ends a process that was made by
  * clone(2) or _Fork and still has its parent's pool mapped.
  */
 
@@ -123,7 +123,7 @@ vmm_pool_is_private(size_t offset)
 }
 
 /*
- * pool_blocks.c. All of it wants the lock, and says 0 or an errno value, or whether it
+ * blocks.c. All of it wants the lock, and says 0 or an errno value, or whether it
  * was done: ENOSPC, EDQUOT, EFBIG, ..., as of fallocate(2).
  */
 
@@ -181,7 +181,7 @@ int vmm_pool_call_stopped_at_fork(void (*work)(void *argument), void *argument);
 enum vmm_os_others vmm_pool_others_at_fork(void);
 
 /*
- * pool_leave.c, with the lock: makes the heap private, if it is not. 0, or an errno value: then some of it
+ * leave.c, with the lock: makes the heap private, if it is not. 0, or an errno value: then some of it
  * may be private already, which does no harm, since a private page has what the file's
  * had, and returns. EAGAIN where threads would have to stop and do not.
  */
@@ -190,7 +190,7 @@ int vmm_pool_leave(void);
 /* What of it is shared becomes a private mapping of the file, which is vmm_pool.file. */
 int vmm_pool_leave_by_mapping(void);
 
-/* pool_move.c: where what is mapped is to be moved to. */
+/* move.c: where what is mapped is to be moved to. */
 enum vmm_pool_target {
 	VMM_POOL_TO_MEMORY,   /* ordinary memory: all that is in use */
 	VMM_POOL_TO_FILE,     /* the file that it came from: what was written since */
@@ -210,7 +210,7 @@ int vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
     enum vmm_os_others others, size_t *done);
 
 /*
- * pool_leave.c: what is mapped in [begin, end); where the kernel does not say, as `chunks`
+ * leave.c: what is mapped in [begin, end); where the kernel does not say, as `chunks`
  * has it. As vmm_os_parts_read.
  */
 int vmm_pool_parts(size_t begin, size_t end, const struct vmm_os_parts *known,
@@ -223,7 +223,7 @@ size_t vmm_pool_move_unit(void);
 size_t vmm_pool_private_bytes(size_t begin, size_t end);
 
 /*
- * pool_child.c, in a forked child: a file of its own, in place of its parent's. `make` fills
+ * child.c, in a forked child: a file of its own, in place of its parent's. `make` fills
  * it with what is in use and maps it; *is_cloned: it shares blocks with the parent's, and
  * `part` is to follow. ENOSPC, EMFILE, ...: the heap stays private if the process goes on
  * then; otherwise it must not be touched any more. `try` is for the parent:
@@ -233,7 +233,7 @@ int vmm_pool_child_try(void);
 int vmm_pool_child_make(bool goes_on, bool *is_cloned);
 void vmm_pool_child_part(void);
 
-/* pool_return.c: what was made private has to be taken back, if it can be. */
+/* return.c: what was made private has to be taken back, if it can be. */
 void vmm_pool_return_wanted(void);
 
 /* Maps chunks in which nothing is in use from the file again: 0 or an errno value. */

@@ -15,24 +15,16 @@ flags="-std=gnu11 -D_GNU_SOURCE -g -O1 -DVMMALLOC_DEBUG -fno-omit-frame-pointer
 	-I$top_srcdir/include -I$top_srcdir/tests"
 sanitizers=address,undefined
 
-# All but the operators and glibc's questions.
-high="alloc block init jehost jehost_conf jehost_fork jehost_lookup jehost_tcache profile stats"
-
-# compiled DIR FLAGS SOURCES...: objects in $work/DIR.
-# shellcheck disable=SC2016,SC2086 # for the other shell; flags are words
+# compiled DIR FLAGS SOURCES...: objects in $work/DIR; files of one name are in several rooms.
+# shellcheck disable=SC2016 # for the other shell
 compiled() {
 	mkdir -p "$work/$1"
 	compiled_flags="$flags -fsanitize=fuzzer-no-link,$sanitizers $2"
 	compiled_in=$work/$1
 	shift 2
-	printf '%s\n' "$@" | xargs -n 4 -P "$(nproc)" sh -c 'cd "$0" && exec "$@"' \
-		"$compiled_in" $CLANG $compiled_flags -c
-}
-
-sources() {
-	for name; do
-		echo "$top_srcdir/lib/$name.c"
-	done
+	printf '%s\n' "$@" | xargs -n 1 -P "$(nproc)" sh -c '
+		exec $0 -c -o "$1/$(echo "$2" | tr / _).o" "$2"' \
+		"$CLANG $compiled_flags" "$compiled_in"
 }
 
 linked() {
@@ -43,24 +35,26 @@ linked() {
 
 # shellcheck disable=SC2046,SC2086 # lists of names
 build() {
-	compiled low "" $(sources $below_jemalloc) || return 1
+	compiled low "" $(below_jemalloc) || return 1
 	for name in settings ranges paths; do
 		compiled $name "" "$from/$name.c" &&
 			linked $name "$work/$name"/*.o "$work"/low/*.o || return 1
 	done
 	build_calls calls_debug || return 1
 	flags="$flags -UVMMALLOC_DEBUG"
-	compiled low "" $(sources $below_jemalloc) && build_calls calls
+	compiled low "" $(below_jemalloc) && build_calls calls
 }
 
 # The whole library, under other names: the fuzzer has a heap of its own. Alignments
 # that cannot be are among what is tried, and no reason to end.
 # shellcheck disable=SC2046,SC2086 # lists of names
 build_calls() {
-	compiled "$1" "" $(sources $high) "$top_srcdir/tests/support/in_pool.c" &&
+	compiled "$1" "" $(above_pool) "$top_srcdir/lib/entry/profile.c" "$top_srcdir/tests/support/in_pool.c" &&
 		compiled "$1" "-include $from/renamed.h -DSHADOW_LINKED \
 -Wno-unknown-attributes -fno-sanitize=alignment" \
-			$(sources entry entry_glibc) "$from/calls.c" "$top_srcdir/tests/support/shadow.c" &&
+			"$top_srcdir/lib/entry/standard.c" "$top_srcdir/lib/entry/extended.c" \
+			"$top_srcdir/lib/entry/fork.c" "$top_srcdir/lib/entry/start.c" \
+			"$top_srcdir/lib/entry/glibc.c" "$from/calls.c" "$top_srcdir/tests/support/shadow.c" &&
 		linked "$1" "$work/$1"/*.o "$work"/low/*.o \
 			"$top_builddir/lib/jemalloc_private.o" -lgcc_eh -lm
 }

@@ -5,24 +5,15 @@
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${CC:=cc}"
-high="alloc block init jehost jehost_conf jehost_fork jehost_lookup jehost_tcache stats"
-entry="entry entry_glibc operators operators_derived profile"
-
-sources() {
-	for name; do
-		echo "$top_srcdir/lib/$name.c"
-	done
-}
 
 # below SANITIZER: the sources below jemalloc, as that one can have them.
 below() {
-	for name in $below_jemalloc; do
-		case $1,$name in
-		thread,os_linux_stop) echo "$top_srcdir/tests/fork/locks_stop.c" ;;
-		thread,os_linux_task) ;;
-		*) sources "$name" ;;
-		esac
-	done
+	if [ "$1" = thread ]; then
+		below_jemalloc | grep -v -e /os/linux_stop -e /os/linux_task
+		echo "$top_srcdir/tests/fork/locks_stop.c"
+	else
+		below_jemalloc
+	fi
 }
 
 # compile OUTPUT FLAGS...
@@ -47,7 +38,7 @@ has_sanitizer() {
 unit() {
 	expect "$1 under $2: builds" compile "$work/$1" "-fsanitize=$2" -DVMM_SYS_LIBC \
 		-fno-sanitize-recover=all $check_flags $(below "$2") \
-		$(sources_of_"$1") "$top_srcdir/tests/$1.c" \
+		"$top_srcdir/tests/unit/$1.c" \
 		"$top_srcdir/tests/unit/check_main.c" $check_libs -lpthread
 	[ -x "$work/$1" ] || return
 	(cd "$work" && "./$1") >"$work/tap" 2>&1
@@ -58,10 +49,6 @@ unit() {
 	[ $unit_status -eq 0 ] || comment "$work/tap"
 	rm -f "$work/$1"
 }
-
-sources_of_check_ranges() { :; }
-sources_of_check_settings() { :; }
-sources_of_check_pool() { :; }
 
 units() {
 	check_flags="-DVMMALLOC_DEBUG $(${PKG_CONFIG:-pkg-config} --cflags check \
@@ -96,16 +83,16 @@ undefined() {
 		expect "$variant under UBSan: builds" compile "$work/ubsan.so" -shared \
 			-fPIC -fvisibility=hidden $define -fsanitize=undefined \
 			-fsanitize-undefined-trap-on-error \
-			-Wl,--version-script="$top_srcdir/lib/libvmmalloc.map" \
-			$(sources $below_jemalloc $high $entry) \
+			-Wl,--version-script="$top_srcdir/lib/entry/libvmmalloc.map" \
+			$(below_jemalloc) $(above_pool) $(sources_in entry | grep -v dlopen) \
 			"$top_builddir/lib/jemalloc_private.o" -lgcc_eh -lm -lpthread
 		under_ubsan "$variant"
 	done
 }
 
 under_ubsan() {
-	for program in "churn 300000" "operators" "fork_model 3" "soak 3" \
-		"exhaustion 0"; do
+	for program in "support/churn 300000" "entry/operators" "fork/model 3" \
+		"load/soak 3" "pool/exhaustion 0"; do
 		# shellcheck disable=SC2086 # a program and its argument
 		set -- $program
 		run=$programs/$1
@@ -124,7 +111,8 @@ memcheck() {
 		return
 	fi
 	for variant in $(variants); do
-		for program in true "churn 3000" "look" "fork_order" "trace each"; do
+		for program in true "support/churn 3000" pool/own_process fork/handlers \
+			"trace/trace each"; do
 			memcheck_one "$variant" "$program"
 		done
 	done

@@ -6,9 +6,9 @@
 cd "$top_srcdir" || exit 99
 
 # C++ is left to the compilers: there is little of it.
-library="$(ls lib/*.c bin/*.c)"
+library="$(ls lib/*/*.c bin/*.c)"
 benchmark="$(ls bench/*.c)"
-tests="$(ls tests/*.c tests/analysis/fuzz/*.c)"
+tests="$(ls tests/*/*.c tests/analysis/fuzz/*.c)"
 
 findings() {
 	if [ -s "$1" ]; then

@@ -200,7 +200,7 @@ for compiler in "$CC" clang; do
 		# shellcheck disable=SC2086 # a compiler and flags
 		$compiler -O$level -std=gnu11 -D_GNU_SOURCE -I"$top_builddir" \
 			-I"$top_srcdir/lib" -I"$top_srcdir/include" -o "$work/jump" \
-			"$work/jump.c" "$top_srcdir/lib/entry_dlopen.c" 2>"$work/err"
+			"$work/jump.c" "$top_srcdir/lib/entry/dlopen.c" 2>"$work/err"
 		expect "dlopen sees its caller: $compiler -O$level" "$work/jump"
 	done
 done

@@ -7,7 +7,7 @@
 letter=m
 [ "$(getconf LONG_BIT)" = 64 ] || letter=j
 sed -n -e 's/#.*//' -e '/^local:/q' -e 's/^[[:space:]]*\([A-Za-z_].*\);$/\1/p' \
-	"$top_srcdir/lib/libvmmalloc.map" |
+	"$top_srcdir/lib/entry/libvmmalloc.map" |
 	sed "s/\[jm\]/$letter/" | sort >"$work/map"
 
 for variant in $(variants); do

@@ -38,7 +38,7 @@ EOF
 wrappers=$programs/entry/.libs/wrappers.so
 both "functions that allocate" "$wrappers" sh "$work/program"
 for variant in $(variants); do
-	for program in "fork_model 3" "churn 3000"; do
+	for program in "fork/model 3" "support/churn 3000"; do
 		# shellcheck disable=SC2086 # a program and its argument
 		expect "$variant beside functions that allocate: $program" \
 			timeout -s KILL 120 env VMMALLOC_POOL_DIR="$pool_dir" \

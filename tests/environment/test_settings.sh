@@ -158,7 +158,7 @@ for variant in $(variants); do
 				-e 'exhausted: ' -e 'forking: ' -e '^entered' \
 				-e '^operator new' -e ' -> ' -e 'no room for' \
 				-e 'LOG_' -e 'statistics of process' -e 'freed before' \
-				-e '/lib/[a-z_]*\.[ch]'"
+				-e '/lib/[a-z_]*/[a-z_]*\.[ch]'"
 	fi
 
 	# jemalloc names what it cannot read.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* system_calls_seam.c: preloaded before the library, puts functions that can fail into its table
- * of system calls (os_linux_sys.h). INJECT names a file with a struct inject. */
+ * of system calls (os/linux_sys.h). INJECT names a file with a struct inject. */
 #include "config.h"
 
 #include <elf.h>

@@ -2,7 +2,7 @@
 /* callers.c: fork(2) on unusual stacks, in handlers, and beside threads that allocate
  * or use stdio. Run with the library preloaded, under each VMMALLOC_FORK. Every case
  * passes on an ordinary heap, too. Prints TAP.
- * fork_shapes list|CASE [closed]: `closed` first closes every descriptor from 3 up. */
+ * callers list|CASE [closed]: `closed` first closes every descriptor from 3 up. */
 #include "config.h"
 
 #include <signal.h>

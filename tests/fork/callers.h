@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* callers.h: the cases of fork_shapes, and the tools that they share. */
+/* callers.h: the cases of callers, and the tools that they share. */
 #ifndef SHAPES_H
 #define SHAPES_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* callers_tools.c: the tools that the cases of fork_shapes share. */
+/* callers_tools.c: the tools that the cases of callers share. */
 #include "config.h"
 
 #include <fcntl.h>

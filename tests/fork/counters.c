@@ -2,9 +2,9 @@
 /* counters.c: threads add to counters all over the heap, and the kernel writes to it,
  * while the process forks and its heap returns. No increment may be lost, and each child
  * sees the heap as it was at its fork. Prints TAP.
- * fork_count THREADS INCREMENTS: as many by each thread, and 20 forks, at least
- * fork_count rss: private memory one second after a fork
- * fork_count stop: for how long a thread was stopped */
+ * counters THREADS INCREMENTS: as many by each thread, and 20 forks, at least
+ * counters rss: private memory one second after a fork
+ * counters stop: for how long a thread was stopped */
 #include "config.h"
 
 #include <pthread.h>
@@ -292,7 +292,7 @@ main(int argc, char **argv)
 	nwriters = argc == 3 ? atoi(argv[1]) : 0;
 	increments = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
 	if (nwriters < 1 || nwriters > WRITERS_MAX || increments == 0) {
-		fprintf(stderr, "usage: fork_count THREADS INCREMENTS | rss | stop\n");
+		fprintf(stderr, "usage: counters THREADS INCREMENTS | rss | stop\n");
 		return 2;
 	}
 	return count();

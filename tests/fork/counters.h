@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* counters.h: parts of the test program fork_count. */
+/* counters.h: parts of the test program counters. */
 #ifndef FORK_COUNT_H
 #define FORK_COUNT_H
 
@@ -16,7 +16,7 @@ char *count_block(size_t bytes);
 /* A quick source of numbers that are the same in each run. */
 uint64_t count_next(uint64_t *state);
 
-/* fork_count_time.c: how much memory stays private, and how long threads are stopped. */
+/* counters_time.c: how much memory stays private, and how long threads are stopped. */
 int count_rss(void);
 int count_stop(void);
 

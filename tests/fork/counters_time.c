@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* counters_time.c: part of fork_count: what a return costs, and how soon it is done. */
+/* counters_time.c: part of counters: what a return costs, and how soon it is done. */
 #include "config.h"
 
 #include <stdio.h>

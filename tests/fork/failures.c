@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* failures.c: what a child needs cannot be had: fork(2) fails, and nothing else has
  * happened, or the child gets private memory. Run with the library preloaded.
- * fork_fails DIR: where the pool is. Prints TAP. */
+ * failures DIR: where the pool is. Prints TAP. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* handlers.c: fork(2) at odd moments, in odd ways, and with handlers; run with the
- * library preloaded. Prints TAP. fork_order [WAY]: `_Fork` or `clone`, a child that
+ * library preloaded. Prints TAP. handlers [WAY]: `_Fork` or `clone`, a child that
  * nobody prepared, which allocates and is to be stopped; `handlers`, where somebody
  * else's handlers allocate at each fork: no signal may come between. */
 #include "config.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* heap.c: parent and child go on with the same heap, and neither sees what the
  * other writes; run with the library preloaded, under each VMMALLOC_FORK.
- * fork_heap plain|closed|reused|kept [DEPTH]: what becomes of the pool's descriptor,
+ * heap plain|closed|reused|kept [DEPTH]: what becomes of the pool's descriptor,
  * and how deep children have children. */
 #include "config.h"
 

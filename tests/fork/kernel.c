@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* kernel.c: fork(2), and what the kernel does to the heap by itself: it writes to
  * blocks of the heap what it has read, and it refuses mappings. Prints TAP.
- * fork_kernel FILE [CASE...]; fork_kernel FILE list
+ * kernel FILE [CASE...]; kernel FILE list
  * FILE is made by the first case that needs it, and removed at the end; its file system
  * has to support O_DIRECT. */
 #include "config.h"
@@ -89,7 +89,7 @@ main(int argc, char **argv)
 	int status;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: fork_kernel FILE [CASE...]\n");
+		fprintf(stderr, "usage: kernel FILE [CASE...]\n");
 		return 2;
 	}
 	path = argv[1];

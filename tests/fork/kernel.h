@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel.h: parts of the test program fork_kernel. */
+/* kernel.h: parts of the test program kernel. */
 #ifndef FORK_KERNEL_H
 #define FORK_KERNEL_H
 
@@ -34,17 +34,17 @@ struct engine {
 };
 extern const struct engine aio, uring;
 
-/* fork_kernel_reads.c: reads are under way while the heap returns. */
+/* kernel_reads.c: reads are under way while the heap returns. */
 struct reads {
 	const struct engine *engine;
 	int has_thread; /* another thread allocates, and this one waits */
 };
 void run_reads(const struct test_case *self);
 
-/* fork_kernel_uring.c: buffers registered while a child lives (*with) or afterwards. */
+/* kernel_uring.c: buffers registered while a child lives (*with) or afterwards. */
 void run_registered(const struct test_case *self);
 
-/* fork_kernel_refused.c: the kernel may refuse what a fork needs; `with` says how. */
+/* kernel_refused.c: the kernel may refuse what a fork needs; `with` says how. */
 void run_overcommit(const struct test_case *self);
 void run_mappings(const struct test_case *self);
 void run_limit(const struct test_case *self);

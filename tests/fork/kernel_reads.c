@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel_reads.c: part of fork_kernel: direct reads into blocks of the heap, which
+/* kernel_reads.c: part of kernel: direct reads into blocks of the heap, which
  * are under way when the heap has reasons to return. Nothing of them may be lost. */
 #include "config.h"
 

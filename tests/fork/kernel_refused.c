@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel_refused.c: part of fork_kernel: a fork for which the kernel refuses memory
+/* kernel_refused.c: part of kernel: a fork for which the kernel refuses memory
  * or mappings fails with ENOMEM, and leaves the process as it was. */
 #include "config.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel_uring.c: part of fork_kernel: io_uring(7) by system calls alone. */
+/* kernel_uring.c: part of kernel: io_uring(7) by system calls alone. */
 #include "config.h"
 
 #include <errno.h>

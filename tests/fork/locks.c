@@ -38,7 +38,7 @@ unlock(void)
 	pthread_mutex_unlock(&jemallocs);
 }
 
-/* In place of os_linux_stop.c: no thread is ever stopped, one alone does its work itself. */
+/* In place of os/linux_stop.c: no thread is ever stopped, one alone does its work itself. */
 static int has_threads = 1;
 
 static bool

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* locks_stop.c: in place of os_linux_stop.c, for ThreadSanitizer, which knows no process
+/* locks_stop.c: in place of os/linux_stop.c, for ThreadSanitizer, which knows no process
  * that shares memory without being a thread: work is done by the thread that asks. */
 #include "config.h"
 

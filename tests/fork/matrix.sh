@@ -37,7 +37,7 @@ trap 'rm -rf $also_remove; clean_up' EXIT
 plain() {
 	plain_name=$1
 	shift
-	$bounded "$programs/$plain_name" "$@" >"$work/tap" 2>&1
+	$bounded "$programs/fork/$plain_name" "$@" >"$work/tap" 2>&1
 	tap "$work/tap" "ordinary heap"
 }
 
@@ -49,7 +49,7 @@ preloaded() {
 	preloaded_name=$3
 	shift 3
 	on_pool_by="$bounded $under"
-	on_pool "$preloaded_variant" "$programs/$preloaded_name" "$@" \
+	on_pool "$preloaded_variant" "$programs/fork/$preloaded_name" "$@" \
 		>"$work/tap" 2>&1
 	tap "$work/tap" "$preloaded_what"
 	on_pool_by=
@@ -112,8 +112,8 @@ not_dumpable() {
 	also_remove="$also_remove $open $open_pool"
 	chmod 755 "$open"
 	chown 65534 "$open_pool"
-	mkdir -p "$open/tests" "$open/lib/.libs"
-	cp "$programs/$1" "$open/tests/"
+	mkdir -p "$open/tests/fork" "$open/lib/.libs"
+	cp "$programs/fork/$1" "$open/tests/fork/"
 	cp "$(library release)" "$open/lib/.libs/"
 	not_dumpable_saved=$top_builddir
 	top_builddir=$open

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* model.c: threads that allocate and free, in processes that fork to a depth of
  * four, against a model: who owns a block knows each byte of it. Run with the
- * library preloaded, under each VMMALLOC_FORK. fork_model [DEPTH] */
+ * library preloaded, under each VMMALLOC_FORK. model [DEPTH] */
 #include "config.h"
 
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* page_settings.c: what a program has set on pages of its heap stays, through fork(2) and
  * the heap's return to its file. Prints TAP.
- * fork_pages [CASE...]; fork_pages list */
+ * page_settings [CASE...]; page_settings list */
 #include "config.h"
 
 #include <errno.h>

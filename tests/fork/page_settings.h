@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings.h: parts of the test program fork_pages. */
+/* page_settings.h: parts of the test program page_settings. */
 #ifndef FORK_PAGES_H
 #define FORK_PAGES_H
 
@@ -29,7 +29,7 @@ int child_lives(void *argument);
 int can_read(const char *byte);
 int can_write(char *byte);
 
-/* Cases in fork_pages_set.c; run_setting finds the setting by the case's name. */
+/* Cases in page_settings_set.c; run_setting finds the setting by the case's name. */
 void run_setting(const struct test_case *self);
 void run_settings_together(const struct test_case *self);
 void run_closed(const struct test_case *self);
@@ -37,10 +37,10 @@ void run_large(const struct test_case *self);
 void run_dofork(const struct test_case *self);
 void run_at_limit(const struct test_case *self);
 
-/* Cases in fork_pages_lock.c; `with` points to the flags of mlockall(2). */
+/* Cases in page_settings_lock.c; `with` points to the flags of mlockall(2). */
 void run_lock(const struct test_case *self);
 
-/* Cases in fork_pages_core.c; `with` is the name of the process that aborts. */
+/* Cases in page_settings_core.c; `with` is the name of the process that aborts. */
 void run_core(const struct test_case *self);
 _Noreturn void core_main(const char *who);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_core.c: part of fork_pages: a core dump has the heap in it, also after a
+/* page_settings_core.c: part of page_settings: a core dump has the heap in it, also after a
  * fork, when most of it lies in pages that were not written since. */
 #include "config.h"
 
@@ -179,7 +179,7 @@ dump(const char *dir, const char *who)
 	if (pid == 0) {
 		if (chdir(dir) != 0)
 			_exit(1);
-		execl("/proc/self/exe", "fork_pages", "abort", who,
+		execl("/proc/self/exe", "page_settings", "abort", who,
 		    (char *)NULL);
 		_exit(1);
 	}

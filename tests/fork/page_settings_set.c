@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_set.c: part of fork_pages: mlock(2), madvise(2), mprotect(2), and mappings
+/* page_settings_set.c: part of page_settings: mlock(2), madvise(2), mprotect(2), and mappings
  * of the program's own over pages of its heap. */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* return.c: VMMALLOC_FORK=1: back in the file when no other process needs it, and
  * not before. Run with the library preloaded. Prints TAP.
- * fork_home [daemon] */
+ * return [daemon] */
 #include "config.h"
 
 #include <errno.h>

@@ -15,28 +15,28 @@ returned() {
 
 counts() {
 	for variant in $(variants); do
-		preloaded "$1" "$variant" fork_count 4 300000
+		preloaded "$1" "$variant" counters 4 300000
 		returned "$1, fork 1, $variant"
 		[ "$1" = tmpfs ] || break
 	done
 	VMMALLOC_FORK=2
-	preloaded "$1" release fork_count 4 300000
+	preloaded "$1" release counters 4 300000
 	if ! measures "$1, private memory and stops"; then
 		VMMALLOC_FORK=1
 		return
 	fi
 	[ "$1" != tmpfs ] ||
-		preloaded "$1, private memory" release fork_count rss
+		preloaded "$1, private memory" release counters rss
 	VMMALLOC_FORK=1
-	preloaded "$1, private memory" release fork_count rss
-	[ "$1" != tmpfs ] || preloaded "$1, stops" release fork_count stop
+	preloaded "$1, private memory" release counters rss
+	[ "$1" != tmpfs ] || preloaded "$1, stops" release counters stop
 }
 
-plain fork_count 4 300000
+plain counters 4 300000
 if measures "private memory and stops, without the library"; then
-	plain fork_count rss
-	plain fork_count stop
+	plain counters rss
+	plain counters stop
 fi
 each_place counts tmpfs ext4 xfs
-hindered fork_count 4 300000
+hindered counters 4 300000
 plan

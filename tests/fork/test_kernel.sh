@@ -14,19 +14,19 @@ few="aio_thread uring registered_with_child limit_data"
 kernel() {
 	cases=
 	[ "$1" != xfs ] || cases="$few mappings"
-	preloaded "$1" release fork_kernel "$file" $cases
+	preloaded "$1" release kernel "$file" $cases
 	[ "$1" != tmpfs ] || [ "$(variants)" = release ] ||
-		preloaded "$1" debug fork_kernel "$file" $few
+		preloaded "$1" debug kernel "$file" $few
 	VMMALLOC_FORK=2
-	preloaded "$1" release fork_kernel "$file" $few
+	preloaded "$1" release kernel "$file" $few
 	VMMALLOC_FORK=1
 }
 
-plain fork_kernel "$file"
+plain kernel "$file"
 # shellcheck disable=SC2086 # words
 each_place kernel $mapped_alike
 # A directory that a user without privileges can write to.
 file=/tmp/vmmalloc.direct.$$
 also_remove="$file $file.new"
-hindered fork_kernel "$file" aio_thread uring limit_data
+hindered kernel "$file" aio_thread uring limit_data
 plan

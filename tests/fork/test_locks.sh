@@ -7,11 +7,7 @@
 
 # A helper that shares memory without being a thread is nothing that ThreadSanitizer knows:
 # fork_locks.c has functions in place of those that make one.
-files=
-for name in $below_jemalloc; do
-	case $name in os_linux_stop | os_linux_task) continue ;; esac
-	files="$files $top_srcdir/lib/$name.c"
-done
+files=$(below_jemalloc | grep -v -e /os/linux_stop -e /os/linux_task)
 # shellcheck disable=SC2086 # files and flags are words
 build() {
 	$CC -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=thread -DVMM_SYS_LIBC -I"$top_builddir" \

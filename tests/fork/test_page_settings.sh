@@ -16,7 +16,7 @@ pages() {
 		[ "$1 $variant" != "ext4 debug" ] || cases=$few
 		[ "$1" != xfs ] || cases="$few mlockall core_parent"
 		for VMMALLOC_FORK in 1 2; do
-			preloaded "$1" "$variant" fork_pages $cases
+			preloaded "$1" "$variant" page_settings $cases
 		done
 		[ "$1" = tmpfs ] || break
 	done
@@ -31,15 +31,15 @@ busy() {
 		timeout 120 sh -c 'while :; do :; done' &
 		busy_processes="$busy_processes $!"
 	done
-	preloaded "$pool_dir, a busy machine" release fork_pages guards_beside
+	preloaded "$pool_dir, a busy machine" release page_settings guards_beside
 	# shellcheck disable=SC2086 # words
 	kill $busy_processes
 	wait
 }
 
-plain fork_pages
+plain page_settings
 each_place pages tmpfs ext4 xfs
 # shellcheck disable=SC2086 # names of cases
-hindered fork_pages $few closed
+hindered page_settings $few closed
 VMMALLOC_FORK=1 busy
 plan

@@ -19,19 +19,19 @@ waits() {
 	for variant in $(variants); do
 		cases=
 		[ "$1 $variant" = "tmpfs release" ] || cases=$few
-		preloaded "$1" "$variant" fork_waits $cases
+		preloaded "$1" "$variant" waits $cases
 		[ "$1" = tmpfs ] || break
 	done
 	# How the heap leaves is the same.
 	[ "$1" = tmpfs ] || [ -n "${CI_FULL-}" ] || return 0
 	VMMALLOC_FORK=2
-	preloaded "$1" release fork_waits $few
+	preloaded "$1" release waits $few
 	VMMALLOC_FORK=1
 }
 
-plain fork_waits
+plain waits
 # shellcheck disable=SC2086 # words
 each_place waits $mapped_alike
 # shellcheck disable=SC2086 # names of cases
-hindered fork_waits $hindered
+hindered waits $hindered
 plan

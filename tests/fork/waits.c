@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* waits.c: threads that wait in the kernel, on objects of the heap or in calls that
  * a stop interrupts, while other threads fork and the heap returns. Prints TAP.
- * fork_waits [CASE...]; fork_waits list */
+ * waits [CASE...]; waits list */
 #include "config.h"
 
 #include <sched.h>

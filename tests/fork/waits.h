@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits.h: parts of the test program fork_waits. */
+/* waits.h: parts of the test program waits. */
 #ifndef FORK_WAITS_H
 #define FORK_WAITS_H
 
@@ -14,10 +14,10 @@ void waits_dirty(void);
 /* Whether *flag becomes true within some seconds. */
 int waits_until(const int *flag);
 
-/* Cases in fork_waits_locks.c; the object is found by the case's name. */
+/* Cases in waits_locks.c; the object is found by the case's name. */
 void run_lock(const struct test_case *self);
 
-/* Cases in fork_waits_table.c: many calls at once. */
+/* Cases in waits_table.c: many calls at once. */
 struct table {
 	const struct call *lists[2]; /* the second may be NULL */
 	int has_signals;

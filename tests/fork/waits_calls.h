@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_calls.h: part of fork_waits: threads that make a call that waits. */
+/* waits_calls.h: part of waits: threads that make a call that waits. */
 #ifndef FORK_WAITS_CALLS_H
 #define FORK_WAITS_CALLS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_ipc.c: part of fork_waits: calls that wait for other threads and processes,
+/* waits_ipc.c: part of waits: calls that wait for other threads and processes,
  * and for the kernel's asynchronous input and output. */
 #include "config.h"
 
@@ -155,7 +155,7 @@ name_socket(const struct waiter *waiter, struct sockaddr_un *name)
 	memset(name, 0, sizeof(*name));
 	name->sun_family = AF_UNIX;
 	snprintf(name->sun_path + 1, sizeof(name->sun_path) - 1,
-	    "fork_waits.%d.%d", (int)getpid(), waiter->number);
+	    "waits.%d.%d", (int)getpid(), waiter->number);
 	return sizeof(*name);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_locks.c: part of fork_waits: threads wait on a futex in the heap while two
+/* waits_locks.c: part of waits: threads wait on a futex in the heap while two
  * other threads fork. Each has to be woken afterwards. */
 #include "config.h"
 

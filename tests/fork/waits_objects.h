@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_objects.h: part of fork_waits: objects in the heap that threads wait for. */
+/* waits_objects.h: part of waits: objects in the heap that threads wait for. */
 #ifndef FORK_WAITS_OBJECTS_H
 #define FORK_WAITS_OBJECTS_H
 

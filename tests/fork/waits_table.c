@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_table.c: part of fork_waits: each of many threads waits in another call,
+/* waits_table.c: part of waits: each of many threads waits in another call,
  * while the process forks and its heap returns again and again. No call may be
  * interrupted by that, and no real signal may be lost. */
 #include "config.h"

@@ -72,9 +72,9 @@ compiled() {
 	for part in blocks heap_return in_pool self; do
 		[ -e "$work/$part.o" ] ||
 			$CC -std=gnu11 -O2 -I"$top_builddir" -c -o "$work/$part.o" \
-				"$top_srcdir/tests/$part.c" || return 1
+				"$top_srcdir/tests/support/$part.c" || return 1
 	done
-	"$@" -O2 -pthread -I"$top_builddir" -I"$top_srcdir/tests" \
+	"$@" -O2 -pthread -I"$top_builddir" -I"$top_srcdir/tests/support" \
 		-o "$work/$compiled_name" "$files/$compiled_name.$compiled_suffix" \
 		"$work/blocks.o" "$work/heap_return.o" "$work/in_pool.o" \
 		"$work/self.o" ${libraries-}

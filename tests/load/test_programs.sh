@@ -50,7 +50,7 @@ same() {
 	done
 }
 
-text=$top_srcdir/lib/ranges.c
+text=$top_srcdir/lib/pool/ranges.c
 
 same "true prints nothing" true "env true"
 same "ls" ls "ls -la $top_srcdir/lib; ls /none"
@@ -70,7 +70,7 @@ same "grep" grep "grep -n static $text; grep -rEc 'size_t|void' $top_srcdir/lib 
 same "sed" sed "sed -e 's/ranges/RANGES/g' -ne '/take/p' $text"
 same "awk" awk "awk '{ n[length(\$0)]++; t += NF }
 	END { for (i = 0; i < 100; i++) printf \"%d \", n[i]; print t }' $text"
-same "diff" diff "diff $text $top_srcdir/lib/pool.c"
+same "diff" diff "diff $text $top_srcdir/lib/pool/pool.c"
 same "tar, gzip" gzip "tar cf - -C $top_srcdir lib | gzip -9 | gzip -d |
 	tar tf - | sort"
 same "bash pipelines" bash "bash -c '
@@ -139,10 +139,10 @@ same "git" git "
 		GIT_COMMITTER_EMAIL=a@b GIT_AUTHOR_DATE='2020-01-01T00:00:00Z' \
 		GIT_COMMITTER_DATE='2020-01-01T00:00:00Z' HOME=\$PWD
 	git init -q -b main r && cd r && cp -r $top_srcdir/lib . && git add . &&
-	git commit -q -m one && git checkout -q -b other && echo x >>lib/pool.c &&
+	git commit -q -m one && git checkout -q -b other && echo x >>lib/pool/pool.c &&
 	git commit -q -a -m two && git log --stat && git diff main other &&
 	git gc -q && git fsck && git clone -q . ../c && git -C ../c log --oneline &&
-	git grep -c static | sort && git blame lib/pool.c | tail -n 3"
+	git grep -c static | sort && git blame lib/pool/pool.c | tail -n 3"
 same "gcc builds a program" gcc "
 	gcc -std=gnu11 -O2 -w -I$top_builddir -I$top_srcdir/lib \
 		-o x $top_srcdir/tests/support/churn.c && ./x 10000 && md5sum <x
@@ -166,7 +166,7 @@ END
 same "make -j" make "
 	printf 'all: \$(addsuffix .o,\$(basename \$(wildcard *.c)))\n' >Makefile
 	printf '%%.o: %%.c\n\t@sort <\$< | md5sum >\$@\n' >>Makefile
-	cp $top_srcdir/lib/*.c . && make -s -j 4 && cat *.o"
+	cp $top_srcdir/lib/*/*.c . && make -s -j 4 && cat *.o"
 same "sqlite3" sqlite3 "sqlite3 t.db \"
 	create table t(a integer primary key, b text, c real);
 	with recursive n(i) as (select 1 union all select i + 1 from n where i < 50000)

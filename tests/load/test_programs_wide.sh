@@ -197,7 +197,7 @@ if program gdb gdb "${CC%% *}"; then
 fi
 if program gcc "${CC%% *}" "${CXX%% *}"; then
 	version "$CC" --version
-	same cc1plus "$settings" "cp $top_srcdir/tests/operators*.cc ."'
+	same cc1plus "$settings" "cp $top_srcdir/tests/entry/operators*.cc ."'
 	cp "$files/prog.c" .
 	'"$CC"' -O2 -flto=2 -g -o prog prog.c && ./prog 4; echo $?
 	'"$CXX"' -O2 -std=gnu++17 -S -o - -fno-builtin operators_replaced.cc | md5sum

@@ -26,9 +26,9 @@ libraries='libacl1 libbz2-1.0 libc6-dev libcrypt1 libexpat1 libffi8 libgmp10
 	libsqlite3-0 libssl3t64 libstdc++6 libtinfo6 zlib1g check libjemalloc-dev'
 programs_in='bash coreutils gawk git libpython3.13-minimal libpython3.13-stdlib
 	perl-base python3.13-minimal sqlite3 xz-utils'
-c_programs='tests/check_pool tests/check_ranges tests/check_settings
-	tests/check_entry tests/fork_model tests/fork_order tests/operators
-	tests/pool_use tests/churn'
+c_programs='tests/unit/check_pool tests/unit/check_ranges tests/unit/check_settings
+	tests/entry/check_entry tests/fork/model tests/fork/handlers tests/entry/operators
+	tests/pool/capacity tests/support/churn'
 
 # for_architecture LIST...: with its name for Debian behind each.
 for_architecture() {
@@ -158,35 +158,35 @@ own_tests() {
 		# Emulators are slow.
 		[ "$variant" = release ] || [ "$emulator" = env ] ||
 			[ -n "${CI_FULL-}" ] || continue
-		on_target $variant tests/check_entry >"$work/tap" 2>&1
+		on_target $variant tests/entry/check_entry >"$work/tap" 2>&1
 		tap "$work/tap" "$architecture, $variant"
 		for fork in 1 2; do
 			# Programs of this machine cannot be preloaded with it.
-			on_target $variant VMMALLOC_FORK=$fork tests/fork_order \
+			on_target $variant VMMALLOC_FORK=$fork tests/fork/handlers \
 				>"$work/tap" 2>&1
 			sed -i '/^ERROR: ld.so: /d' "$work/tap"
 			tap "$work/tap" "$architecture, $variant, fork $fork"
 			expect "$architecture, $variant, fork $fork: fork_model" \
 				on_target $variant VMMALLOC_FORK=$fork \
-				tests/fork_model
+				tests/fork/model
 		done
 		expect "$architecture, $variant: churn" \
-			on_target $variant tests/churn 20000
+			on_target $variant tests/support/churn 20000
 		expect "$architecture, $variant: operators" \
-			on_target $variant tests/operators
+			on_target $variant tests/entry/operators
 		# What can be had of a pool depends on jemalloc's pages; of 64 KiB
 		# they are elsewhere.
 		[ "$architecture" = i386 ] || continue
 		guard=
 		[ $variant = release ] || guard=16
 		# shellcheck disable=SC2086 # nothing, or a word
-		on_target $variant tests/pool_use 268435456 $guard >"$work/tap" 2>&1
+		on_target $variant tests/pool/capacity 268435456 $guard >"$work/tap" 2>&1
 		tap "$work/tap" "$architecture, $variant"
 	done
 }
 
 pages() {
-	on_target release VMMALLOC_CONF=stats_print:true tests/churn 10 \
+	on_target release VMMALLOC_CONF=stats_print:true tests/support/churn 10 \
 		>"$work/out" 2>&1
 	grep '^Page size: ' "$work/out" | sed "s/^/# $architecture, jemalloc's: /"
 }

@@ -66,7 +66,7 @@ letter=m
 dpkg-deb -R "$packages"/libvmmalloc1_*.deb "$work/unpacked"
 sed -n 's/^ \(.*\)@Base.*/\1/p' "$work/unpacked/DEBIAN/symbols" | sort >"$work/has"
 sed -n -e 's/#.*//' -e '/^local:/q' -e 's/^[[:space:]]*\([A-Za-z_].*\);$/\1/p' \
-	"$top_srcdir/lib/libvmmalloc.map" | sed "s/\[jm\]/$letter/" |
+	"$top_srcdir/lib/entry/libvmmalloc.map" | sed "s/\[jm\]/$letter/" |
 	sort >"$work/map"
 expect "symbols: every exported function" diff "$work/map" "$work/has"
 

@@ -213,10 +213,10 @@ fi
 # The tarball: builds, tests itself, installs and uninstalls. Its own run of this
 # and of the longer tests would be one too many.
 tests=
-[ ! -x "$programs/entry/check_entry" ] || tests="tests/check_ranges tests/check_settings"
+[ ! -x "$programs/entry/check_entry" ] || tests="tests/unit/check_ranges tests/unit/check_settings"
 # All that other tests run is compiled with CI_FULL=1.
-set -- check_PROGRAMS="$tests tests/fork_heap tests/look" \
-	check_LTLIBRARIES="tests/large_pages.la tests/probe.la"
+set -- check_PROGRAMS="$tests tests/fork/heap tests/pool/own_process" \
+	check_LTLIBRARIES="tests/places/large_pages.la tests/support/heap_probe.la"
 [ -z "${CI_FULL-}" ] || set --
 expect "make distcheck" $MAKE -s -C "$work/b" distcheck \
 	TESTS="$tests tests/environment/test_settings.sh" "$@" \

@@ -7,8 +7,8 @@
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${MAKE:=make}"
-private="sh $top_srcdir/lib/private-jemalloc.sh"
-syms=$top_srcdir/lib/jemalloc.syms
+private="sh $top_srcdir/lib/jemalloc/private-jemalloc.sh"
+syms=$top_srcdir/lib/jemalloc/jemalloc.syms
 known=$($private versions "$syms" | tr -d ,)
 
 # configured DIR ARGUMENT...: in $work/DIR; what it says is in $work/DIR.log.
@@ -108,14 +108,14 @@ stops() {
 headers=include/jemalloc/internal
 unit_tests=
 [ ! -x "$programs/entry/check_entry" ] ||
-	unit_tests="tests/check_ranges tests/check_settings tests/check_pool"
-programs_of="$unit_tests tests/check_entry tests/hooks"
+	unit_tests="tests/unit/check_ranges tests/unit/check_settings tests/unit/check_pool"
+programs_of="$unit_tests tests/entry/check_entry tests/entry/extent_hooks"
 tests="$unit_tests tests/entry/test_contract.sh"
 confs=none without=--disable-debug-variant
 if [ -n "${CI_FULL-}" ]; then
 	programs_of='' without=''
 	tests="$tests tests/pool/test_capacity.sh tests/faults/test_page_requests.sh
-		$(cd "$top_srcdir" && ls tests/test_fork*.sh | grep -v -e locks)"
+		$(cd "$top_srcdir" && ls tests/fork/test_*.sh | grep -v -e locks)"
 	confs="none tcache_nslots_small_max:8 tcache:false"
 fi
 for version in $known; do

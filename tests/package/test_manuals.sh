@@ -38,7 +38,7 @@ END
 expect "libvmmalloc.7 has its sections" diff "$work/expected" "$work/sections"
 
 # Variables: the source's table, the manual and README.md have the same.
-sed -n 's/^	{ "\(VMMALLOC_[A-Z_]*\)".*/\1/p' "$top_srcdir/lib/settings.c" |
+sed -n 's/^	{ "\(VMMALLOC_[A-Z_]*\)".*/\1/p' "$top_srcdir/lib/base/settings.c" |
 	sort >"$work/source"
 for text in README.md man/libvmmalloc.7; do
 	grep -o 'VMMALLOC_[A-Z_]*' "$top_srcdir/$text" | sort -u >"$work/text"

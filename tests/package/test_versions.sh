@@ -26,10 +26,10 @@ names libvmmalloc.h "$(awk '/define VMMALLOC_M[AI][JN]OR_VERSION/ {
 
 # The SONAME and the library's own number: CURRENT - AGE, AGE, REVISION (libtool).
 names VMM_LDFLAGS "$(sed -n 's/.*-version-info \([0-9]*\):\([0-9]*\):\([0-9]*\) .*/\1 \2 \3/p' \
-	"$top_srcdir/Makefile.am" | awk '{ print $1 - $3 "." $3 "." $2 }')"
+	"$top_srcdir/lib/Makefile.inc" | awk '{ print $1 - $3 "." $3 "." $2 }')"
 
 # jemalloc: what configure takes is what packages depend on, and documents say.
-known=$(sh "$top_srcdir/lib/private-jemalloc.sh" versions "$top_srcdir/lib/jemalloc.syms" |
+known=$(sh "$top_srcdir/lib/jemalloc/private-jemalloc.sh" versions "$top_srcdir/lib/jemalloc/jemalloc.syms" |
 	tr -d ,)
 for known_version in $known; do
 	expect "README.md names jemalloc $known_version" \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # lib.sh: what test scripts have in common: TAP, the built library, clean-up.
-# Sourced by each tests/test_*.sh, which ends with `plan`.
+# Sourced by each tests/*/test_*.sh, which ends with `plan`.
 
 set -u
 LC_ALL=C
@@ -19,12 +19,24 @@ top_srcdir=$(cd "$top_srcdir" && pwd)
 programs=$top_builddir/tests
 probe=$programs/support/.libs/heap_probe.so
 
-# The files of lib/ that lie below jemalloc, for tests that build these by themselves.
-# shellcheck disable=SC2034 # used by who sources this
-below_jemalloc="fatal fork log log_file os_linux os_linux_device os_linux_file
-	os_linux_fork os_linux_futex os_linux_io os_linux_log os_linux_maps os_linux_proc
-	os_linux_stop os_linux_sys os_linux_task os_linux_vdso os_linux_window pool
-	pool_blocks pool_child pool_fork pool_leave pool_move pool_open pool_return ranges settings text"
+# sources_in ROOM...: the C files of rooms of lib/. The names of functions that level 3 of
+# the trace reports are made by the Makefile alone.
+sources_in() {
+	for room; do
+		ls "$top_srcdir/lib/$room"/*.c
+	done | grep -v '/trace/functions\.c$'
+}
+
+# What does not need jemalloc, for tests that build it by themselves.
+below_jemalloc() {
+	sources_in base os trace pool
+	echo "$top_srcdir/lib/heap/fork.c"
+}
+
+# The rest of what lies below the entry points.
+above_pool() {
+	sources_in heap jemalloc | grep -v '/heap/fork\.c$'
+}
 
 # Pools and images of file systems are large files.
 # shellcheck disable=SC3045 # dash and bash know this one
@@ -240,7 +252,7 @@ jemalloc_source() {
 		tar -C "$jemalloc_source" --strip-components=1 -xf "$jemalloc_tarball" &&
 		if [ ! -e "$jemalloc_source/configure" ]; then
 			awk -v version="$1" '$1 == "version" && $2 == version {
-				print $3 }' "$top_srcdir/lib/jemalloc.syms" \
+				print $3 }' "$top_srcdir/lib/jemalloc/jemalloc.syms" \
 				>"$jemalloc_source/VERSION"
 			(cd "$jemalloc_source" && autoconf)
 		fi >>"$work/fetch" 2>&1
