@@ -49,14 +49,14 @@ sallocx(const void *block, int flags)
 VMM_EXPORT void
 dallocx(void *block, int flags)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(flags));
+	VMM_LOG_CALL_VOID(VMM_POINTER(block), VMM_NUMBER(flags));
 	vmm_guard_dallocx(block, flags);
 }
 
 VMM_EXPORT void
 sdallocx(void *block, size_t size, int flags)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(size), VMM_NUMBER(flags));
+	VMM_LOG_CALL_VOID(VMM_POINTER(block), VMM_NUMBER(size), VMM_NUMBER(flags));
 	vmm_guard_sdallocx(block, size, flags);
 }
 

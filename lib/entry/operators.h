@@ -87,7 +87,7 @@ static inline void
 vmm_operators_give(const char *name, void *block)
 {
 	(void)name;
-	VMM_LOG_GIVEN_AS(name, VMM_POINTER(block));
+	VMM_LOG_CALL_VOID_AS(name, VMM_POINTER(block));
 	vmm_entry_free(block);
 }
 
@@ -95,7 +95,7 @@ static inline void
 vmm_operators_give_sized(const char *name, void *block, size_t size)
 {
 	(void)name;
-	VMM_LOG_GIVEN_AS(name, VMM_POINTER(block), VMM_NUMBER(size));
+	VMM_LOG_CALL_VOID_AS(name, VMM_POINTER(block), VMM_NUMBER(size));
 	vmm_entry_free_sized(block, size);
 }
 

@@ -70,7 +70,7 @@ malloc(size_t size)
 VMM_EXPORT void
 free(void *block)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block));
+	VMM_LOG_CALL_VOID(VMM_POINTER(block));
 	vmm_entry_free(block);
 }
 
@@ -109,14 +109,14 @@ aligned_alloc(size_t alignment, size_t size)
 VMM_EXPORT void
 free_sized(void *block, size_t size)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(size));
+	VMM_LOG_CALL_VOID(VMM_POINTER(block), VMM_NUMBER(size));
 	vmm_entry_free_sized(block, size);
 }
 
 VMM_EXPORT void
 free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(alignment),
+	VMM_LOG_CALL_VOID(VMM_POINTER(block), VMM_NUMBER(alignment),
 	    VMM_NUMBER(size));
 	(void)alignment;
 	(void)size;
@@ -228,6 +228,6 @@ malloc_usable_size(void *block)
 VMM_EXPORT void
 cfree(void *block)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block));
+	VMM_LOG_CALL_VOID(VMM_POINTER(block));
 	vmm_entry_free(block);
 }
