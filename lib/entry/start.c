@@ -17,7 +17,7 @@ static const char behind_libc[] = "libvmmalloc: has no effect: the dynamic linke
 static void __attribute__((constructor))
 start(void)
 {
-	if (!vmm_alloc_find_others()) {
+	if (!vmm_alloc_find_libc()) {
 		vmm_os_write_error(behind_libc, sizeof(behind_libc) - 1);
 		return;
 	}

@@ -101,7 +101,7 @@ take_lock(pthread_mutex_t *mutex)
 int
 vmm_jehost_mutex_lock(pthread_mutex_t *mutex)
 {
-	if (!vmm_fork_takes_locks())
+	if (!vmm_fork_is_locking())
 		return pthread_mutex_lock(mutex);
 	take_lock(mutex);
 	return 0;

@@ -143,7 +143,7 @@ for variant in $(variants); do
 		done
 		refused "log file that cannot be" \
 			"$E VMMALLOC_LOG_FILE=$work/none/log: No such file or directory" \
-			"VMMALLOC_LOG_FILE is $work/none/log; a file that this user owns" \
+			"VMMALLOC_LOG_FILE is $work/none/log; accepted: a file that this user owns" \
 			on_pool debug env VMMALLOC_LOG_FILE="$work/none/log" /bin/true
 	else
 		on_pool release env VMMALLOC_LOG_LEVEL=4 VMMALLOC_LOG_STATS=1 \
