@@ -209,7 +209,7 @@ done
 for variant in $(variants); do
 	refused "pages of 1 MiB" \
 		"$E the library is built for smaller pages of memory than this system's, of 1048576 bytes" \
-		"build it with a jemalloc that is configured with --with-lg-page" \
+		"build the library with a jemalloc that is configured with --with-lg-page=20" \
 		on_pool "$variant" env LD_PRELOAD="$(library "$variant") $programs/places/.libs/large_pages.so" \
 		/bin/true
 done
