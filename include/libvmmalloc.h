@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * libvmmalloc.h: the functions of libvmmalloc, which takes the heap of a program
- * from a memory-mapped file. See libvmmalloc(7).
+ * libvmmalloc.h: the functions of libvmmalloc, which puts the heap of a program into a
+ * memory-mapped file. See libvmmalloc(7).
  *
- * A program needs none of this: it is enough to preload the library, or to link
- * with it, and to set VMMALLOC_POOL_DIR and VMMALLOC_POOL_SIZE. The header may be
- * included before or after <stdlib.h>, <malloc.h> and <jemalloc/jemalloc.h>.
+ * Programs do not need this header: preload the library or link with it, and set
+ * VMMALLOC_POOL_DIR and VMMALLOC_POOL_SIZE. It may be included before or after <stdlib.h>,
+ * <malloc.h> and <jemalloc/jemalloc.h>.
  *
- * Every function may be called by any thread at any time, but by none from a
- * signal handler that may have interrupted another of them. A block comes from the
- * pool and is aligned for any type (16 bytes), unless said otherwise. Where there
- * is no room in the pool, or `size` is larger than PTRDIFF_MAX, the result is NULL
- * with errno ENOMEM. A size of 0 gives a block of its own that may be freed.
+ * All functions are thread-safe. None is async-signal-safe (signal-safety(7)). Functions
+ * that allocate return a block of the pool, aligned to 16 bytes unless stated otherwise. If
+ * the pool has no memory left, or `size` exceeds PTRDIFF_MAX, they return NULL and set errno
+ * to ENOMEM. A size of 0 allocates a distinct block, which may be freed.
  */
 #ifndef LIBVMMALLOC_H
 #define LIBVMMALLOC_H 1
@@ -25,14 +24,14 @@
 extern "C" {
 #endif
 
-/* Version of this interface; a change of MAJOR breaks programs. */
+/* Version of this interface. A new MAJOR version is incompatible with older programs. */
 #define VMMALLOC_MAJOR_VERSION 1
 #define VMMALLOC_MINOR_VERSION 1
 
 /* Smallest VMMALLOC_POOL_SIZE, in bytes. */
 #define VMMALLOC_MIN_POOL ((size_t)(1024 * 1024 * 14))
 
-/* As libc declares them: a C++ compiler insists on the same. */
+/* A C++ compiler requires the exception specification of libc's declarations. */
 #if defined(__THROW)
 #define VMMALLOC_NOTHROW __THROW
 #elif defined(__cplusplus) && __cplusplus >= 201103L
@@ -55,22 +54,22 @@ extern "C" {
 extern void *malloc(size_t size) VMMALLOC_NOTHROW VMMALLOC_NEW
     VMMALLOC_ATTR((__alloc_size__(1)));
 
-/* Zeroed; NULL with errno ENOMEM also when count * size overflows. */
+/* Returns zeroed memory. Fails with ENOMEM also if count * size overflows. */
 extern void *calloc(size_t count, size_t size) VMMALLOC_NOTHROW VMMALLOC_NEW
     VMMALLOC_ATTR((__alloc_size__(1, 2)));
 
-/* A NULL block: malloc. Size 0: frees the block and returns NULL, as in glibc. */
+/* With a NULL block: malloc. With size 0: frees the block and returns NULL, as in glibc. */
 extern void *realloc(void *block, size_t size) VMMALLOC_NOTHROW
     VMMALLOC_ATTR((__warn_unused_result__, __alloc_size__(2)));
 
-/* Leaves errno as it was; a NULL block is no error. */
+/* Keeps errno. Ignores a NULL block. */
 extern void free(void *block) VMMALLOC_NOTHROW;
 
-/* EINVAL when `alignment` is not a power of two; any size will do. */
+/* Fails with EINVAL if `alignment` is not a power of two. Accepts every size. */
 extern void *aligned_alloc(size_t alignment, size_t size) VMMALLOC_NOTHROW
     VMMALLOC_NEW VMMALLOC_ATTR((__alloc_size__(2)));
 
-/* C23: free, told how the block was allocated; a wrong size is undefined. */
+/* C23: free. `size` and `alignment` must be those of the allocation. */
 extern void free_sized(void *block, size_t size) VMMALLOC_NOTHROW;
 extern void free_aligned_sized(void *block, size_t alignment, size_t size)
     VMMALLOC_NOTHROW;
@@ -78,29 +77,29 @@ extern void free_aligned_sized(void *block, size_t alignment, size_t size)
 /* POSIX. */
 
 /*
- * Returns 0, EINVAL when `alignment` is not a power of two and a multiple of
- * sizeof(void *), or ENOMEM; *block is written on success alone, errno never.
+ * Returns 0; EINVAL if `alignment` is not a power of two and a multiple of sizeof(void *);
+ * or ENOMEM. Sets *block only on success. Keeps errno.
  */
 extern int posix_memalign(void **block, size_t alignment, size_t size)
     VMMALLOC_NOTHROW VMMALLOC_ATTR((__nonnull__(1), __warn_unused_result__));
 
-/* glibc and older systems; see malloc(3), posix_memalign(3), malloc_usable_size(3). */
+/* glibc and older systems: malloc(3), posix_memalign(3), malloc_usable_size(3). */
 
-/* realloc of count * size bytes; ENOMEM, the block untouched, on overflow. */
+/* realloc to count * size bytes. On overflow fails with ENOMEM and keeps the block. */
 extern void *reallocarray(void *block, size_t count, size_t size)
     VMMALLOC_NOTHROW VMMALLOC_ATTR((__warn_unused_result__,
 	__alloc_size__(2, 3)));
 
-/* Any alignment; one that is no power of two counts as the next. */
+/* Rounds `alignment` up to a power of two. Fails with EINVAL if there is none. */
 extern void *memalign(size_t alignment, size_t size) VMMALLOC_NOTHROW
     VMMALLOC_NEW VMMALLOC_ATTR((__alloc_size__(2)));
 
-/* Aligned to the system's page; pvalloc also rounds the size up to pages. */
+/* Align to the page size of the system. pvalloc also rounds the size up to pages. */
 extern void *valloc(size_t size) VMMALLOC_NOTHROW VMMALLOC_NEW
     VMMALLOC_ATTR((__alloc_size__(1)));
 extern void *pvalloc(size_t size) VMMALLOC_NOTHROW VMMALLOC_NEW;
 
-/* Bytes that the block can hold, at least its size; 0 for NULL. */
+/* Returns the usable bytes of a block, at least its size; 0 for NULL. */
 extern size_t malloc_usable_size(void *block) VMMALLOC_NOTHROW;
 
 /* The same as free. */
@@ -108,10 +107,10 @@ extern void cfree(void *block) VMMALLOC_NOTHROW;
 
 #ifdef __GLIBC__
 /*
- * glibc's questions about the heap (mallinfo(3), malloc_info(3), malloc_stats(3)),
- * answered for the pool: `arena` is what it has handed out, `ordblks` its free ranges,
- * `uordblks` what is allocated, `fordblks` the rest, `keepcost` what malloc_trim can
- * give back. mallinfo has INT_MAX where a number is larger; malloc_info has no sizes.
+ * glibc's statistics (mallinfo(3), malloc_info(3), malloc_stats(3)), for the pool: `arena`
+ * is what the pool has allocated; `uordblks` of it is in blocks and `fordblks` is free;
+ * malloc_trim can purge `keepcost`. `ordblks` is the number of free ranges in the pool.
+ * mallinfo returns INT_MAX for larger numbers. malloc_info lists no sizes.
  */
 extern struct mallinfo mallinfo(void) VMMALLOC_NOTHROW;
 #if __GLIBC_PREREQ(2, 33)
@@ -120,18 +119,18 @@ extern struct mallinfo2 mallinfo2(void) VMMALLOC_NOTHROW;
 extern int malloc_info(int options, FILE *stream) VMMALLOC_NOTHROW;
 extern void malloc_stats(void) VMMALLOC_NOTHROW;
 
-/* Gives back what is kept for later; 1 if that was anything. `pad` means nothing. */
+/* Purges all arenas. Returns 1 if that freed memory, else 0. Ignores `pad`. */
 extern int malloc_trim(size_t pad) VMMALLOC_NOTHROW;
 
-/* Accepts everything, and changes nothing: 1. */
+/* Accepts every parameter, changes nothing and returns 1. */
 extern int mallopt(int parameter, int value) VMMALLOC_NOTHROW;
 #endif
 
 /*
- * jemalloc's extended interface, for programs written for it; <jemalloc/jemalloc.h>
- * has the flags and jemalloc(3) says what each does. Blocks of these functions and
- * of those above are of one kind. The library creates no thread: mallctl returns
- * EPERM where "background_thread" is set to true.
+ * jemalloc's extended interface, for programs that use it. <jemalloc/jemalloc.h> has the
+ * flags, jemalloc(3) the documentation. Blocks of these functions may be passed to those
+ * above, and vice versa. The library creates no thread: mallctl fails with EPERM if it
+ * would set "background_thread" to true.
  */
 extern void *mallocx(size_t size, int flags)
     VMMALLOC_ATTR((__nothrow__, __malloc__, __alloc_size__(1)));
@@ -154,7 +153,7 @@ extern int mallctlbymib(const size_t *mib, size_t miblen, void *oldp,
 extern void malloc_stats_print(void (*write_cb)(void *, const char *),
     void *cbopaque, const char *opts) VMMALLOC_ATTR((__nothrow__));
 
-/* The C++ operators new and delete, in all their forms, are in the library, too. */
+/* The library also defines all forms of the C++ operators new and delete. */
 
 #ifdef __cplusplus
 }

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # vmmalloc.m4: the project's own configure macros.
 
-# VMM_CHECK_CFLAGS(VARIABLE, FLAGS): adds to VARIABLE those that the compiler takes.
+# VMM_CHECK_CFLAGS(VARIABLE, FLAGS): adds to VARIABLE the flags that the compiler accepts.
 AC_DEFUN([VMM_CHECK_CFLAGS], [
 vmm_saved_CFLAGS=$CFLAGS
 for vmm_flag in m4_normalize([$2]); do
-	AC_MSG_CHECKING([whether the C compiler takes $vmm_flag])
+	AC_MSG_CHECKING([whether the C compiler accepts $vmm_flag])
 	CFLAGS="$vmm_saved_CFLAGS -Werror $vmm_flag"
 	AC_COMPILE_IFELSE([AC_LANG_PROGRAM([], [])],
 		[AC_MSG_RESULT([yes])
@@ -14,9 +14,9 @@ for vmm_flag in m4_normalize([$2]); do
 done
 CFLAGS=$vmm_saved_CFLAGS])
 
-# VMM_GLIBC: ends where libc is another. What is relied on besides the standard is glibc's:
-# that fork(2) calls handlers with the allocator usable, that a thread's data is there before
-# its first allocation, the list of FILEs and its lock.
+# VMM_GLIBC: fails unless libc is glibc. The library relies on glibc for more than the
+# standards require: in fork(2) handlers may allocate; thread-local data exists before the
+# first allocation of a thread; the list of FILEs and its lock.
 AC_DEFUN([VMM_GLIBC], [
 AC_MSG_CHECKING([for glibc])
 AC_COMPILE_IFELSE([AC_LANG_PROGRAM([
@@ -26,19 +26,19 @@ AC_COMPILE_IFELSE([AC_LANG_PROGRAM([
 #endif
 ], [])], [AC_MSG_RESULT([yes])],
 	[AC_MSG_RESULT([no])
-	AC_MSG_ERROR([libvmmalloc needs glibc: with musl and others fork(2) hangs])])])
+	AC_MSG_ERROR([libvmmalloc needs glibc: with other libraries, such as musl, fork(2) hangs])])])
 
-# VMM_PLAIN_NAME(WHAT, NAME): ends where a name has characters in it at which make, libtool,
-# the linker or LD_PRELOAD would end it, or take it for more than one.
+# VMM_PLAIN_NAME(WHAT, NAME): fails if a file name contains a character that make, libtool,
+# the linker or LD_PRELOAD treats as the end of a name.
 AC_DEFUN([VMM_PLAIN_NAME], [
 vmm_name="$2"
 AS_CASE(["$vmm_name"], [[*[\ \	:,\#]*]],
-	[AC_MSG_ERROR([$1 must not have a space, or one of : , @%:@ in its name: $vmm_name])])])
+	[AC_MSG_ERROR([$1 must not have a space or one of : , @%:@ in its name: $vmm_name])])])
 
-# VMM_FIND_JEMALLOC: finds the position independent archive of jemalloc that the private
-# copy is made from, and sets JEMALLOC_ARCHIVE: the distribution's, one that is named,
-# or one that make builds from JEMALLOC_SOURCE. JEMALLOC_VERSION is one of those that
-# lib/jemalloc/jemalloc.syms has been checked for; VMM_JEMALLOC the same as a number.
+# VMM_FIND_JEMALLOC: sets JEMALLOC_ARCHIVE to the position independent archive of jemalloc
+# from which make creates the private jemalloc: the distribution's, that of --with-jemalloc,
+# or one that make builds from JEMALLOC_SOURCE. Sets JEMALLOC_VERSION to a version that
+# lib/jemalloc/jemalloc.syms knows, and defines VMM_JEMALLOC, the same as a number.
 AC_DEFUN([VMM_FIND_JEMALLOC], [
 AC_ARG_WITH([jemalloc],
 	[AS_HELP_STRING([--with-jemalloc=ARCHIVE],
@@ -47,16 +47,16 @@ AC_ARG_WITH([jemalloc],
 	[], [with_jemalloc=none])
 AC_ARG_WITH([jemalloc-source],
 	[AS_HELP_STRING([--with-jemalloc-source=DIR],
-		[an unpacked release of jemalloc, to build the archive from])],
+		[directory of an unpacked release of jemalloc, from which make builds the archive])],
 	[], [with_jemalloc_source=none])
 AC_ARG_ENABLE([untested-jemalloc],
 	[AS_HELP_STRING([--enable-untested-jemalloc],
-		[accept a jemalloc of another version, and treat it as the newest known])],
+		[accept an unknown version of jemalloc, and treat it as the newest known one])],
 	[], [enable_untested_jemalloc=no])
 AS_CASE([$with_jemalloc], [yes|no],
-	[AC_MSG_ERROR([--with-jemalloc takes the name of an archive])])
+	[AC_MSG_ERROR([--with-jemalloc requires the name of an archive])])
 AS_CASE([$with_jemalloc_source], [yes|no],
-	[AC_MSG_ERROR([--with-jemalloc-source takes the name of a directory])])
+	[AC_MSG_ERROR([--with-jemalloc-source requires the name of a directory])])
 AS_IF([test "$with_jemalloc" != none && test "$with_jemalloc_source" != none],
 	[AC_MSG_ERROR([--with-jemalloc and --with-jemalloc-source exclude each other])])
 AS_IF([test -z "$with_jemalloc" || test -z "$with_jemalloc_source"],
@@ -74,9 +74,9 @@ vmm_jemalloc_number=`echo "$JEMALLOC_VERSION" |
 AC_DEFINE_UNQUOTED([VMM_JEMALLOC], [$vmm_jemalloc_number],
 	[jemalloc's version: 50301 is 5.3.1])])
 
-# VMM_FIND_JEMALLOC_VERSION(STRING, WHERE): sets JEMALLOC_VERSION by jemalloc's own string. The
-# library calls and replaces functions that are jemalloc's own affair: another version may
-# have others by these names.
+# VMM_FIND_JEMALLOC_VERSION(STRING, WHERE): sets JEMALLOC_VERSION by jemalloc's version
+# string. The library calls and replaces internal functions of jemalloc, which may differ in
+# another version.
 AC_DEFUN([VMM_FIND_JEMALLOC_VERSION], [
 vmm_jemalloc_string=$1
 vmm_versions=`$vmm_private_jemalloc versions "$vmm_syms"`
@@ -86,26 +86,26 @@ AS_IF([test -n "$JEMALLOC_VERSION"],
 	[test "$enable_untested_jemalloc" = yes],
 	[JEMALLOC_VERSION=`echo "$vmm_versions" | sed 's/.*, //'`
 	AC_MSG_RESULT([${vmm_jemalloc_string:-unknown}, not tested])
-	AC_MSG_WARN([jemalloc ${vmm_jemalloc_string:-of an unknown version} was not tested;
-it is treated as $JEMALLOC_VERSION, but its functions may behave differently])],
+	AC_MSG_WARN([jemalloc ${vmm_jemalloc_string:-of an unknown version} was not tested.
+It is treated as $JEMALLOC_VERSION, but its functions may behave differently])],
 	[AC_MSG_RESULT([${vmm_jemalloc_string:-unknown}])
 	AC_MSG_ERROR([$2 is jemalloc ${vmm_jemalloc_string:-of an unknown version};
 libvmmalloc works with: $vmm_versions.
-Name the unpacked source of one of these with --with-jemalloc-source=DIR; or
-try this one, untested, with --enable-untested-jemalloc])])])
+Give the unpacked source of one of these with --with-jemalloc-source=DIR, or
+try the untested version with --enable-untested-jemalloc])])])
 
 AC_DEFUN([VMM_FIND_JEMALLOC_FROM_SOURCE], [
 AC_MSG_CHECKING([for the source of jemalloc])
 AS_IF([test -x "$with_jemalloc_source/configure"], [],
 	[AC_MSG_RESULT([no])
 	AC_MSG_ERROR([no $with_jemalloc_source/configure: --with-jemalloc-source
-takes the directory of an unpacked release (jemalloc-VERSION.tar.bz2 of upstream's releases)])])
+requires the directory of an unpacked release (upstream's jemalloc-VERSION.tar.bz2)])])
 JEMALLOC_SOURCE=`cd "$with_jemalloc_source" && pwd`
 VMM_PLAIN_NAME([a source of jemalloc], [$JEMALLOC_SOURCE])
 VMM_FIND_JEMALLOC_VERSION([`cat "$JEMALLOC_SOURCE/VERSION" 2>/dev/null`],
 	[$with_jemalloc_source])
-# For the largest pages that kernels of the architecture have: jemalloc's may be larger
-# than the system's, but not smaller.
+# The largest page size of the architecture: jemalloc's pages may be larger than those of
+# the system, but not smaller.
 AS_CASE([$host_cpu],
 	[aarch64*|loongarch*|mips*|powerpc*], [JEMALLOC_PAGE=--with-lg-page=16],
 	[sparc*], [JEMALLOC_PAGE=--with-lg-page=13])
@@ -118,13 +118,13 @@ AS_IF([test "$with_jemalloc" != none], [JEMALLOC_ARCHIVE=$with_jemalloc],
 	[PKG_CHECK_EXISTS([jemalloc],
 		[JEMALLOC_ARCHIVE=`$PKG_CONFIG --variable=libdir jemalloc`/libjemalloc_pic.a],
 		[AC_MSG_RESULT([no])
-		AC_MSG_ERROR([jemalloc not found by pkg-config: install
-libjemalloc-dev, name an archive with --with-jemalloc=ARCHIVE, or a release's source
+		AC_MSG_ERROR([pkg-config does not find jemalloc: install
+libjemalloc-dev, give an archive with --with-jemalloc=ARCHIVE, or the source of a release
 with --with-jemalloc-source=DIR])])])
 AS_IF([test -f "$JEMALLOC_ARCHIVE" && test -r "$JEMALLOC_ARCHIVE"], [AC_MSG_RESULT([$JEMALLOC_ARCHIVE])],
 	[AC_MSG_RESULT([no])
-	AC_MSG_ERROR([no $JEMALLOC_ARCHIVE: name one with --with-jemalloc=ARCHIVE,
-or a release's source with --with-jemalloc-source=DIR])])
+	AC_MSG_ERROR([no $JEMALLOC_ARCHIVE: give an archive with
+--with-jemalloc=ARCHIVE, or the source of a release with --with-jemalloc-source=DIR])])
 AS_CASE([$JEMALLOC_ARCHIVE], [[/*]], [],
 	[JEMALLOC_ARCHIVE=`pwd`/$JEMALLOC_ARCHIVE])
 VMM_PLAIN_NAME([an archive of jemalloc], [$JEMALLOC_ARCHIVE])
@@ -138,7 +138,7 @@ AS_IF([vmm_missing=`$vmm_private_jemalloc check "$vmm_syms" "$JEMALLOC_ARCHIVE" 
 	[AC_MSG_RESULT([no])
 	AC_MSG_ERROR([$vmm_missing])])])
 
-# VMM_CHECK_LIBRARY: Check, for unit tests; without it they are skipped.
+# VMM_CHECK_LIBRARY: looks for Check. Without it the unit tests are skipped.
 AC_DEFUN([VMM_CHECK_LIBRARY], [
 AC_MSG_CHECKING([for Check, for unit tests])
 PKG_CHECK_EXISTS([check >= 0.15],

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* probe.h: static probes, where bpftrace, perf and gdb can look at a running pool. */
+/* probe.h: static probes, by which bpftrace, perf and gdb observe a running pool. */
 #ifndef VMM_PROBE_H
 #define VMM_PROBE_H
 
 /*
- * VMM_PROBE(name, a, b): the probe libvmmalloc:name with two arguments, sizes or
- * offsets in bytes. One no-op instruction, and a note in the ELF file that says where
- * it is (sys/sdt.h of SystemTap); nothing where configure did not find that header.
- * libvmmalloc(7), DEBUGGING, lists them.
+ * VMM_PROBE(name, a, b): the probe libvmmalloc:name with two arguments, for instance sizes
+ * in bytes. A probe is one no-op instruction and a note in the ELF file with its address
+ * (sys/sdt.h of SystemTap). Without that header it compiles to nothing. libvmmalloc(7),
+ * DEBUGGING, lists the probes.
  */
 #ifdef HAVE_SYS_SDT_H
-/* Numbers and registers, and no names of variables, which bpftrace cannot find. */
+/* Arguments in registers or as constants: bpftrace cannot resolve names of variables. */
 #define STAP_SDT_ARG_CONSTRAINT nr
 #include <sys/sdt.h>
 #define VMM_PROBE(name, a, b) DTRACE_PROBE2(libvmmalloc, name, (a), (b))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* settings.c: the table of environment variables, and how each is read. */
+/* settings.c: the table of environment variables, and the parser of each. */
 #include "config.h"
 
 #include <stdint.h>
@@ -9,21 +9,18 @@
 #include "libvmmalloc.h"
 
 /*
- * The first line of each message is looked for by scripts written for this
- * library's namesake: its wording is part of the interface.
+ * The first line of each message is an interface: scripts written for the discontinued
+ * library of the same name search for it.
  */
 #define FIRST_LINE "Error (libvmmalloc): "
 #define SECOND_LINE "\nlibvmmalloc: "
 
-static bool
-refuse(const struct vmm_setting *setting, const char *value,
+/* Appends the second line: the variable, its value, the problem and what is accepted. */
+static void
+add_reason(const struct vmm_setting *setting, const char *value,
     const char *problem, struct vmm_text *error)
 {
-	vmm_text_str(error, FIRST_LINE "incorrect ");
-	vmm_text_str(error, setting->name);
-	vmm_text_str(error, " value (");
-	vmm_text_quote(error, value);
-	vmm_text_str(error, ")" SECOND_LINE);
+	vmm_text_str(error, SECOND_LINE);
 	vmm_text_str(error, setting->name);
 	vmm_text_str(error, " is ");
 	if (value[0] != '\0') {
@@ -36,13 +33,25 @@ refuse(const struct vmm_setting *setting, const char *value,
 	vmm_text_str(error, "; accepted: ");
 	vmm_text_str(error, setting->accepted);
 	vmm_text_str(error, "\n");
+}
+
+static bool
+refuse(const struct vmm_setting *setting, const char *value,
+    const char *problem, struct vmm_text *error)
+{
+	vmm_text_str(error, FIRST_LINE "incorrect ");
+	vmm_text_str(error, setting->name);
+	vmm_text_str(error, " value (");
+	vmm_text_quote(error, value);
+	vmm_text_str(error, ")");
+	add_reason(setting, value, problem, error);
 	return false;
 }
 
 /*
- * Reads digits; returns what follows them, or NULL if there are none or the
- * number is past 64 bits. Unlike strtoull(3) it takes no sign, no white space
- * and no locale.
+ * Reads decimal digits. Returns the text behind them, or NULL if there is no digit or the
+ * number exceeds 64 bits. Unlike strtoull(3) it accepts no sign and no white space and
+ * does not depend on the locale.
  */
 static const char *
 read_number(const char *str, uint64_t *number)
@@ -58,7 +67,7 @@ read_number(const char *str, uint64_t *number)
 	return at == str ? NULL : at;
 }
 
-/* Applies a suffix K, M, G or T; false if it is another or the size overflows. */
+/* Applies a suffix K, M, G or T. False for another suffix and if the size overflows. */
 static bool
 apply_suffix(const char *suffix, uint64_t *bytes)
 {
@@ -79,28 +88,25 @@ apply_suffix(const char *suffix, uint64_t *bytes)
 }
 
 static bool
-refuse_negative(const char *value, struct vmm_text *error)
+refuse_negative(const struct vmm_setting *setting, const char *value,
+    struct vmm_text *error)
 {
-	vmm_text_str(error, FIRST_LINE "negative VMMALLOC_POOL_SIZE" SECOND_LINE
-	    "VMMALLOC_POOL_SIZE is ");
-	vmm_text_quote(error, value);
-	vmm_text_str(error, ", at least ");
-	vmm_text_uint(error, VMMALLOC_MIN_POOL);
-	vmm_text_str(error, " is needed\n");
+	vmm_text_str(error, FIRST_LINE "negative VMMALLOC_POOL_SIZE");
+	add_reason(setting, value, "a negative size", error);
 	return false;
 }
 
 static bool
-refuse_small(uint64_t bytes, const char *value, struct vmm_text *error)
+refuse_small(const struct vmm_setting *setting, uint64_t bytes, const char *value,
+    struct vmm_text *error)
 {
 	vmm_text_str(error, FIRST_LINE
 	    "VMMALLOC_POOL_SIZE value is less than minimum (");
 	vmm_text_uint(error, bytes);
 	vmm_text_str(error, " < ");
 	vmm_text_uint(error, VMMALLOC_MIN_POOL);
-	vmm_text_str(error, ")" SECOND_LINE "VMMALLOC_POOL_SIZE is ");
-	vmm_text_quote(error, value);
-	vmm_text_str(error, ", at least 14M is needed\n");
+	vmm_text_str(error, ")");
+	add_reason(setting, value, "too small", error);
 	return false;
 }
 
@@ -110,7 +116,7 @@ parse_pool_dir(const struct vmm_setting *setting, const char *value,
 {
 	if (value[0] == '\0')
 		return refuse(setting, value, "", error);
-	/* Whether it can hold a pool shows when the pool is made there. */
+	/* vmm_pool_open reports a directory that cannot hold the pool file. */
 	settings->pool_dir = value;
 	return true;
 }
@@ -126,9 +132,9 @@ parse_pool_size(const struct vmm_setting *setting, const char *value,
 	if (suffix == NULL || !apply_suffix(suffix, &bytes))
 		return refuse(setting, value, "not a size", error);
 	if (is_negative)
-		return refuse_negative(value, error);
+		return refuse_negative(setting, value, error);
 	if (bytes < VMMALLOC_MIN_POOL)
-		return refuse_small(bytes, value, error);
+		return refuse_small(setting, bytes, value, error);
 	if (bytes > PTRDIFF_MAX)
 		return refuse(setting, value,
 		    "larger than the address space", error);
@@ -136,9 +142,9 @@ parse_pool_size(const struct vmm_setting *setting, const char *value,
 	return true;
 }
 
-/* Reads a number that is at most `max`. */
+/* Reads a number from 0 to `max`. */
 static bool
-parse_choice(const struct vmm_setting *setting, const char *value, uint64_t max,
+parse_number(const struct vmm_setting *setting, const char *value, uint64_t max,
     uint64_t *number, struct vmm_text *error)
 {
 	const char *rest = read_number(value, number);
@@ -154,7 +160,7 @@ parse_fork(const struct vmm_setting *setting, const char *value,
 {
 	uint64_t number;
 
-	if (!parse_choice(setting, value, VMM_FORK_ANY, &number, error))
+	if (!parse_number(setting, value, VMM_FORK_ANY, &number, error))
 		return false;
 	settings->fork = (enum vmm_fork)number;
 	return true;
@@ -173,41 +179,33 @@ parse_reserve(const struct vmm_setting *setting, const char *value,
 	return true;
 }
 
-/*
- * What jemalloc could do, and must not: take memory from elsewhere, make threads, change
- * what the entry points promise. lib/jemalloc/conf.c sets these for good.
- */
-static const struct {
-	const char *name, *value;
-} fixed[] = {
-	{ "dss", "disabled" },
-	{ "hpa", "false" },
-	{ "background_thread", "false" },
-	{ "zero_realloc", "free" },
-};
-
-/* Whether the pair that begins at `at` sets `name` to anything but `value`. */
-static bool
-is_other(const char *at, const char *name, const char *value)
+/* The pair `name:value` behind the next comma; NULL behind the last pair. */
+static const char *
+next_pair(const char *pair)
 {
-	size_t length = strlen(name);
+	pair = strchr(pair, ',');
+	return pair == NULL ? NULL : pair + 1;
+}
 
-	if (strncmp(at, name, length) != 0 || at[length] != ':')
-		return false;
-	at += length + 1;
-	length = strlen(value);
-	return strncmp(at, value, length) != 0 ||
-	    (at[length] != ',' && at[length] != '\0');
+/* Whether a pair has the same name as a pinned pair, but another value. */
+static bool
+contradicts(const char *pair, const char *pinned)
+{
+	size_t length = strcspn(pinned, ",");
+
+	return strncmp(pair, pinned, strcspn(pinned, ":") + 1) == 0 &&
+	    (strcspn(pair, ",") != length || strncmp(pair, pinned, length) != 0);
 }
 
 static bool
-refuse_fixed(const struct vmm_setting *setting, const char *value, const char *name,
+refuse_pair(const struct vmm_setting *setting, const char *value, const char *pinned,
     struct vmm_text *error)
 {
 	struct vmm_text problem;
 
 	vmm_text_clear(&problem);
-	vmm_text_str(&problem, name);
+	vmm_text_str(&problem, pinned);
+	problem.length = strcspn(pinned, ",");
 	vmm_text_str(&problem, " cannot be changed");
 	return refuse(setting, value, problem.data, error);
 }
@@ -216,17 +214,15 @@ static bool
 parse_conf(const struct vmm_setting *setting, const char *value,
     struct vmm_settings *settings, struct vmm_text *error)
 {
-	const char *at = value;
+	const char *pair, *pinned;
 
-	while (at != NULL) {
-		for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
-			if (is_other(at, fixed[i].name, fixed[i].value))
-				return refuse_fixed(setting, value, fixed[i].name, error);
+	for (pair = value; pair != NULL; pair = next_pair(pair)) {
+		for (pinned = VMM_CONF_PINNED; pinned != NULL; pinned = next_pair(pinned)) {
+			if (contradicts(pair, pinned))
+				return refuse_pair(setting, value, pinned, error);
 		}
-		at = strchr(at, ',');
-		at = at == NULL ? NULL : at + 1;
 	}
-	/* The rest is for jemalloc to judge (lib/jemalloc/conf.c). */
+	/* jemalloc checks the rest; lib/jemalloc/conf.c reports what it rejects. */
 	settings->conf = value;
 	return true;
 }
@@ -248,7 +244,7 @@ parse_log_level(const struct vmm_setting *setting, const char *value,
 {
 	uint64_t number;
 
-	if (!parse_choice(setting, value, VMM_LOG_MAX, &number, error))
+	if (!parse_number(setting, value, VMM_LOG_MAX, &number, error))
 		return false;
 	settings->log_level = (int)number;
 	return true;
@@ -260,7 +256,7 @@ parse_log_file(const struct vmm_setting *setting, const char *value,
 {
 	(void)setting;
 	(void)error;
-	/* Whether it can be written shows when it is opened. */
+	/* lib/heap/start.c reports a file that cannot be opened. */
 	settings->log_file = value;
 	return true;
 }
@@ -271,7 +267,7 @@ parse_log_stats(const struct vmm_setting *setting, const char *value,
 {
 	uint64_t number;
 
-	if (!parse_choice(setting, value, 1, &number, error))
+	if (!parse_number(setting, value, 1, &number, error))
 		return false;
 	settings->log_stats = number != 0;
 	return true;
@@ -280,28 +276,28 @@ parse_log_stats(const struct vmm_setting *setting, const char *value,
 
 const struct vmm_setting vmm_settings_table[] = {
 	{ "VMMALLOC_POOL_DIR", NULL, "a writable directory, or a device such as /dev/dax0.0",
-	    "where the pool's file is made", parse_pool_dir },
+	    "the place of the pool file", parse_pool_dir },
 	{ "VMMALLOC_POOL_SIZE", NULL,
-	    "bytes, or a number with one of K, M, G, T behind it; at least 14M",
-	    "how large the pool is", parse_pool_size },
+	    "a number of bytes, or a number and one of K, M, G, T; at least 14M",
+	    "the size of the pool", parse_pool_size },
 	{ "VMMALLOC_FORK", "1", "0, 1, 2, 3",
-	    "what happens to the pool at fork(2)", parse_fork },
+	    "the heaps of parent and child after fork(2)", parse_fork },
 	{ "VMMALLOC_RESERVE", "grow", "grow, full",
-	    "when the file system promises the pool's blocks", parse_reserve },
+	    "when the file system reserves blocks for the pool", parse_reserve },
 	{ "VMMALLOC_CONF", "",
-	    "settings of jemalloc(3), TUNING, but dss, hpa, background_thread, zero_realloc",
-	    "settings for jemalloc, as in MALLOC_CONF", parse_conf },
+	    "options of jemalloc(3), TUNING, except dss, hpa, background_thread, zero_realloc",
+	    "options for the private jemalloc, as in MALLOC_CONF", parse_conf },
 	{ "VMMALLOC_STOP_THREADS", "auto", "auto, never",
-	    "whether threads may be stopped for an instant after a fork(2)",
+	    "whether the library may stop threads at and after a fork(2)",
 	    parse_stop_threads },
 #ifdef VMMALLOC_DEBUG
 	{ "VMMALLOC_LOG_LEVEL", "0", "0, 1, 2, 3, 4",
-	    "how much the debug variant says", parse_log_level },
+	    "the level of the trace", parse_log_level },
 	{ "VMMALLOC_LOG_FILE", "",
-	    "the name of a file; one that ends in - gets the process ID",
-	    "where the debug variant says it; stderr", parse_log_file },
+	    "a file name; the process ID is appended to one that ends in -",
+	    "the file of the trace and of messages; stderr if empty", parse_log_file },
 	{ "VMMALLOC_LOG_STATS", "0", "0, 1",
-	    "statistics from the debug variant at exit", parse_log_stats },
+	    "whether each process prints statistics at exit", parse_log_stats },
 #endif
 };
 
@@ -315,11 +311,11 @@ refuse_missing(const struct vmm_setting *setting, struct vmm_text *error)
 	vmm_text_str(error, setting->name);
 	vmm_text_str(error, " not specified" SECOND_LINE);
 	vmm_text_str(error, setting->name);
-	vmm_text_str(error, " says ");
+	vmm_text_str(error, ", ");
 	vmm_text_str(error, setting->help);
-	vmm_text_str(error, "; accepted: ");
+	vmm_text_str(error, ", is not set (a set-user-ID program ignores it); accepted: ");
 	vmm_text_str(error, setting->accepted);
-	vmm_text_str(error, " (a set-user-ID program ignores it)\n");
+	vmm_text_str(error, "\n");
 	return false;
 }
 
@@ -342,7 +338,7 @@ vmm_settings_read(struct vmm_settings *settings,
 	    sizeof(vmm_settings_table[0])];
 
 	vmm_text_clear(error);
-	/* What is missing is said before what is wrong. */
+	/* Missing variables are reported before wrong values. */
 	for (size_t i = 0; i < vmm_settings_count; i++) {
 		values[i] = get(vmm_settings_table[i].name);
 		if (values[i] == NULL)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* settings.h: what the user asked for through the environment. */
+/* settings.h: the environment variables of the library. */
 #ifndef VMM_SETTINGS_H
 #define VMM_SETTINGS_H
 
@@ -8,74 +8,82 @@
 
 #include "base/text.h"
 
-/* What fork(2) does to the pool; the values of VMMALLOC_FORK. */
+/* VMMALLOC_FORK: the heap after fork(2). */
 enum vmm_fork {
-	VMM_FORK_NONE = 0,    /* nothing: parent and child share the pool */
-	VMM_FORK_PRIVATE = 1, /* both go on over a private, copy-on-write mapping */
-	VMM_FORK_COPY = 2,    /* the child gets a file of its own, or there is none */
-	VMM_FORK_ANY = 3,     /* the child gets a file of its own; if not, as with 1 */
+	VMM_FORK_NONE = 0,    /* parent and child share the pool */
+	VMM_FORK_PRIVATE = 1, /* the heap of both becomes private */
+	VMM_FORK_COPY = 2,    /* the child gets a pool file of its own, or fork fails */
+	VMM_FORK_ANY = 3,     /* as VMM_FORK_COPY; if impossible, as VMM_FORK_PRIVATE */
 };
 
-/* When the file system promises the pool's blocks; VMMALLOC_RESERVE. */
+/* VMMALLOC_RESERVE: when the file system reserves blocks for the pool. */
 enum vmm_reserve {
 	VMM_RESERVE_GROW, /* in steps, ahead of use */
 	VMM_RESERVE_FULL, /* all of them, before main */
 };
 
-/* What VMMALLOC_LOG_LEVEL asks for; each level has those below it. */
+/* VMMALLOC_LOG_LEVEL: the level of the trace. Each includes the levels below it. */
 enum vmm_log_level {
 	VMM_LOG_OFF = 0,
-	VMM_LOG_ERRORS = 1,     /* details of every error, besides errno */
+	VMM_LOG_ERRORS = 1,     /* the details of each error that sets errno */
 	VMM_LOG_OPERATIONS = 2, /* the pool: opened, grown, exhausted, forked, closed */
-	VMM_LOG_FUNCTIONS = 3,  /* every function of the library that is entered */
+	VMM_LOG_FUNCTIONS = 3,  /* each function of the library at its entry */
 	VMM_LOG_CALLS = 4,      /* every allocation and deallocation */
 	VMM_LOG_MAX = VMM_LOG_CALLS,
 };
 
-/* The settings of a process. Strings belong to the environment they came from. */
+/*
+ * jemalloc options that VMMALLOC_CONF must not change (jemalloc(3), TUNING). Other values
+ * would allocate memory outside the pool (dss, hpa), create threads, or break what
+ * libvmmalloc.h says of realloc(block, 0).
+ */
+#define VMM_CONF_PINNED "dss:disabled,hpa:false,background_thread:false,zero_realloc:free"
+
+/* The settings of a process. The strings belong to the environment. */
 struct vmm_settings {
 	const char *pool_dir;
-	size_t pool_size_bytes; /* as given, not yet rounded up to pages */
+	size_t pool_size_bytes; /* as set, not yet rounded up to pages */
 	enum vmm_fork fork;
 	enum vmm_reserve reserve;
-	const char *conf; /* jemalloc's, "" if none */
+	const char *conf; /* VMMALLOC_CONF, "" if not set */
 	bool never_stops; /* VMMALLOC_STOP_THREADS=never */
 
-	/* What page ranges are counted in: 0, the system's pages; tests take larger. */
+	/* The unit of page ranges: 0 for the system's page size. Tests set larger ones. */
 	size_t page_size_bytes;
 
-	/* In the debug variant only; see log.h. */
+	/* Only in the debug variant; see log.h. */
 	int log_level;
 	const char *log_file; /* "" for stderr */
 	bool log_stats;       /* statistics at exit */
 };
 
-/* One variable of the environment: the row of a table that documents itself. */
+/* One environment variable: a row of the table. */
 struct vmm_setting {
 	const char *name;
 	const char *fallback; /* the default as text; NULL: required */
-	const char *accepted; /* what is accepted, for people */
-	const char *help;     /* what it is for, in one line */
-	/* Stores `value`; on failure returns false with the message in `error`. */
+	const char *accepted; /* the accepted values, for messages */
+	const char *help;     /* the meaning, for messages */
+	/* Stores `value`. Returns false on failure, with the message in `error`. */
 	bool (*parse)(const struct vmm_setting *setting, const char *value,
 	    struct vmm_settings *settings, struct vmm_text *error);
 };
 
-/* Every variable that the library reads, in the order in which they are checked. */
+/* All variables that the library reads, in the order in which they are checked. */
 extern const struct vmm_setting vmm_settings_table[];
 extern const size_t vmm_settings_count;
 
 /*
- * Fills `settings` from the table. `get` answers getenv(3)'s question, NULL for a
- * variable that is not there. Returns true; or false with, in `error`, the two
- * lines for stderr, newlines included. Reads no global state, takes no lock.
+ * Fills `settings` by the table. `get` returns the value of a variable or NULL, as
+ * getenv(3) does. On failure returns false, with the two lines for stderr in `error`,
+ * newlines included. Reads no global state and takes no lock.
  */
 bool vmm_settings_read(struct vmm_settings *settings,
     const char *(*get)(const char *name), struct vmm_text *error);
 
 /*
- * The two lines for a value that turns out to be bad after it was read; `problem` ends the
- * sentence "VARIABLE is VALUE, ...". No thread may have been started.
+ * Writes to `error` the two lines for a value that was rejected after it was read.
+ * `problem` completes the sentence "VARIABLE is VALUE, ...". Reads no global state and
+ * takes no lock.
  */
 void vmm_settings_refuse(const char *name, const char *value, const char *problem,
     struct vmm_text *error);

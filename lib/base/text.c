@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* text.c: messages put together in a stack buffer, without stdio, locale or heap. */
+/* text.c: builds messages in a stack buffer, without stdio, locale or heap. */
 #include "config.h"
 
 #include <string.h>
@@ -40,7 +40,7 @@ vmm_text_quote(struct vmm_text *text, const char *str)
 	size_t at = text->length;
 
 	append(text, str, length);
-	/* No value adds lines to a message, or has a terminal do something. */
+	/* A value must neither add lines to a message nor control a terminal. */
 	for (; at < text->length; at++) {
 		if ((unsigned char)text->data[at] < ' ' || text->data[at] == 0x7f)
 			text->data[at] = '?';
@@ -86,7 +86,7 @@ vmm_text_errno(struct vmm_text *text, int errnum)
 	const char *description = NULL;
 
 #ifdef HAVE_STRERRORDESC_NP
-	/* strerror(3) translates, and so may allocate; this one never does. */
+	/* strerror(3) may allocate to translate; strerrordesc_np never does. */
 	description = strerrordesc_np(errnum);
 #endif
 	if (description != NULL) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dlopen.c: dlopen(3), but for the flag that would part a library from its heap. */
+/* dlopen.c: dlopen(3) without RTLD_DEEPBIND. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -9,12 +9,11 @@
 
 #ifdef RTLD_DEEPBIND
 /*
- * A library that is opened with RTLD_DEEPBIND looks into itself and what it needs, libc
- * among it, before it looks into what was preloaded: it would free our blocks by
- * libc's free, which aborts. Without the flag it finds what all others do.
+ * With RTLD_DEEPBIND a library searches its own dependencies, and so libc, before preloaded
+ * libraries (dlopen(3)). It would pass blocks of the pool to libc's free, which aborts.
  *
- * dlopen(3) looks at its caller, whose run path and namespace it searches. Only a jump has
- * it see ours, whether the rest is optimized or not.
+ * dlopen(3) uses the run path and the namespace of its caller, found by the return address.
+ * So the call must be a jump, with and without optimization.
  */
 #if __has_attribute(musttail)
 #define JUMP __attribute__((musttail))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* entry.h: what entry points have in common. */
+/* entry.h: functions and macros that the entry points share. */
 #ifndef VMM_ENTRY_H
 #define VMM_ENTRY_H
 
@@ -10,17 +10,17 @@
 #include "pool/pool.h"
 #include "trace/log.h"
 
-/* The library is built with hidden visibility; these functions are its surface. */
+/* Marks an entry point. All other functions have hidden visibility. */
 #define VMM_EXPORT __attribute__((visibility("default")))
 
 #define VMM_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define VMM_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 /*
- * Up to these bounds every size class that is a multiple of an alignment is
- * aligned to it (the smallest page is 4 KiB, and slabs begin at pages), so that
- * jemalloc's malloc, which has a fast path, can do for its aligned_alloc. No
- * longer with a guard behind.
+ * Up to these bounds, each size class that is a multiple of an alignment is aligned to it:
+ * pages have at least 4 KiB, and slabs begin at pages. So jemalloc's malloc, which has a
+ * fast path, can replace its aligned_alloc. The guard adds to the size, so the debug
+ * variant cannot use that.
  */
 #ifdef VMMALLOC_DEBUG
 #define VMM_ENTRY_SMALL_ALIGNMENT ((size_t)0)
@@ -29,7 +29,7 @@
 #endif
 #define VMM_ENTRY_SMALL_SIZE ((size_t)14336)
 
-/* What malloc, free and operators do, but for the trace. */
+/* malloc, free and the operators, without the trace. */
 
 static inline void *
 vmm_entry_malloc(size_t size)
@@ -55,7 +55,7 @@ vmm_entry_free_sized(void *block, size_t size)
 		vmm_alloc_foreign_free(block);
 }
 
-/* A block of `size` bytes at a multiple of `alignment`, a power of two. */
+/* Allocates `size` bytes at a multiple of `alignment`, a power of two. */
 static inline void *
 vmm_entry_aligned(size_t alignment, size_t size)
 {

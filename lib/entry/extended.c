@@ -49,14 +49,14 @@ sallocx(const void *block, int flags)
 VMM_EXPORT void
 dallocx(void *block, int flags)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(flags));
+	VMM_LOG_CALL_VOID(VMM_POINTER(block), VMM_NUMBER(flags));
 	vmm_guard_dallocx(block, flags);
 }
 
 VMM_EXPORT void
 sdallocx(void *block, size_t size, int flags)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(size), VMM_NUMBER(flags));
+	VMM_LOG_CALL_VOID(VMM_POINTER(block), VMM_NUMBER(size), VMM_NUMBER(flags));
 	vmm_guard_sdallocx(block, size, flags);
 }
 
@@ -67,7 +67,7 @@ nallocx(size_t size, int flags)
 	return vmm_guard_nallocx(size, flags);
 }
 
-/* The library creates no thread; jemalloc would try, and complain (redis). */
+/* The library creates no thread. jemalloc would try, and print an error (redis does that). */
 static const char background_thread[] = "background_thread";
 
 static bool
@@ -98,11 +98,11 @@ mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp,
     void *newp, size_t newlen)
 {
 	VMM_LOG_ENTER();
-	size_t its_mib, its_length = 1;
+	size_t thread_mib, length = 1;
 
 	if (miblen == 1 && wants_thread(newp, newlen) &&
-	    je_mallctlnametomib(background_thread, &its_mib, &its_length) == 0 &&
-	    mib[0] == its_mib)
+	    je_mallctlnametomib(background_thread, &thread_mib, &length) == 0 &&
+	    mib[0] == thread_mib)
 		return EPERM;
 	return je_mallctlbymib(mib, miblen, oldp, oldlenp, newp, newlen);
 }

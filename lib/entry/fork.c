@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fork.c: fork(2) as the program calls it, and the registration of its handlers. */
+/* fork.c: fork(2) and the registration of the program's fork handlers. */
 #include "config.h"
 
 #include <unistd.h>
@@ -8,11 +8,11 @@
 #include "heap/fork.h"
 #include "os/os.h"
 
-/* In no header of glibc's. */
+/* No header of glibc declares it. */
 int __register_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void), void *library);
 
-/* POSIX: fork(2), so that a heap which cannot be copied is a failure like others. */
+/* POSIX. The library's fork can fail if the heap cannot be copied; handlers cannot. */
 
 VMM_EXPORT pid_t
 fork(void)
@@ -22,9 +22,9 @@ fork(void)
 }
 
 /*
- * glibc: what pthread_atfork(3) calls, from the part of it that is linked into each
- * program and library. Handlers of a library that is set up before anybody has
- * allocated would otherwise come before the heap's, and find its locks taken.
+ * glibc. pthread_atfork(3) is linked into each program and library and calls this function.
+ * It starts the heap first: handlers that were registered before the heap's would run while
+ * the heap's locks are held, and could not allocate.
  */
 
 VMM_EXPORT int

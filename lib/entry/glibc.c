@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* glibc.c: glibc's functions about the heap, answered for the pool. */
+/* glibc.c: glibc's functions that report on the heap and tune it. */
 #include "config.h"
 
 #include <errno.h>
@@ -12,19 +12,19 @@
 #include "jemalloc/host.h"
 #include "os/os.h"
 
-/* glibc 2.33; older headers have none. */
+/* struct mallinfo2 of glibc 2.33; older headers do not declare it. */
 struct vmm_mallinfo2 {
 	size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks,
 	    fordblks, keepcost;
 };
 
 /*
- * mallinfo(3). What the pool has handed out is `arena`; of that the program has
- * `uordblks` and not `fordblks`, `keepcost` of which malloc_trim can give back. There
- * are no blocks outside of it.
+ * mallinfo(3). `arena` is what the pool has allocated: `uordblks` in blocks, `fordblks` in
+ * free memory, of which malloc_trim can purge `keepcost`. Members for memory outside the
+ * heap are 0.
  */
 static struct vmm_mallinfo2
-look(void)
+read_info(void)
 {
 	struct vmm_stats stats;
 
@@ -43,10 +43,10 @@ VMM_EXPORT struct vmm_mallinfo2
 vmm_mallinfo2(void)
 {
 	VMM_LOG_ENTER();
-	return look();
+	return read_info();
 }
 
-/* Where glibc lets a number wrap around, this has the largest there is. */
+/* INT_MAX for larger numbers, which glibc lets wrap around. */
 static int
 as_int(size_t number)
 {
@@ -57,7 +57,7 @@ VMM_EXPORT struct mallinfo
 mallinfo(void)
 {
 	VMM_LOG_ENTER();
-	struct vmm_mallinfo2 info = look();
+	struct vmm_mallinfo2 info = read_info();
 
 	return (struct mallinfo){
 		.arena = as_int(info.arena),
@@ -68,7 +68,7 @@ mallinfo(void)
 	};
 }
 
-/* malloc_info(3): the document that glibc writes, for a heap that has one arena. */
+/* malloc_info(3): the document of glibc for a heap with one arena. */
 VMM_EXPORT int
 malloc_info(int options, FILE *stream)
 {
@@ -102,14 +102,14 @@ malloc_info(int options, FILE *stream)
 }
 
 static void
-row(struct vmm_text *text, const char *name, size_t bytes)
+append_row(struct vmm_text *text, const char *name, size_t bytes)
 {
 	vmm_text_str(text, name);
 	vmm_text_uint(text, bytes);
 	vmm_text_str(text, "\n");
 }
 
-/* malloc_stats(3): glibc's lines, on stderr. */
+/* malloc_stats(3): glibc's lines and one for the pool, on stderr. */
 VMM_EXPORT void
 malloc_stats(void)
 {
@@ -121,19 +121,19 @@ malloc_stats(void)
 	vmm_stats_read(&stats);
 	vmm_text_clear(&text);
 	vmm_text_str(&text, "Arena 0:\n");
-	row(&text, "system bytes     = ", stats.in_use);
-	row(&text, "in use bytes     = ", stats.allocated);
+	append_row(&text, "system bytes     = ", stats.in_use);
+	append_row(&text, "in use bytes     = ", stats.allocated);
 	vmm_text_str(&text, "Total (incl. mmap):\n");
-	row(&text, "system bytes     = ", stats.in_use);
-	row(&text, "in use bytes     = ", stats.allocated);
-	row(&text, "pool bytes       = ", stats.pool);
+	append_row(&text, "system bytes     = ", stats.in_use);
+	append_row(&text, "in use bytes     = ", stats.allocated);
+	append_row(&text, "pool bytes       = ", stats.pool);
 	vmm_os_write_error(text.data, text.length);
 	errno = saved_errno;
 }
 
 /*
- * malloc_trim(3): 1 if something was given back: to the pool, and by it, in pieces of
- * 2 MiB, to the system. `pad` is about the end of a heap, of which there is none.
+ * malloc_trim(3): returns 1 if arenas freed a range to the pool, which releases free chunks
+ * to the system. Ignores `pad`, which is about the top of glibc's heap.
  */
 VMM_EXPORT int
 malloc_trim(size_t pad)
@@ -146,7 +146,7 @@ malloc_trim(size_t pad)
 	return vmm_pool_in_use() < before;
 }
 
-/* mallopt(3): nothing that it sets means anything here, and nothing breaks by it. */
+/* mallopt(3): returns success. No parameter has a meaning for this heap. */
 VMM_EXPORT int
 mallopt(int parameter, int value)
 {

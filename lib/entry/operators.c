@@ -10,7 +10,7 @@
 void *
 vmm_operators_runtime(const char *name)
 {
-	/* A library opened with RTLD_LOCAL may have brought it: ask by file name. */
+	/* A library opened with RTLD_LOCAL may have loaded it: search by file name. */
 	static const char *const runtimes[] = {
 		"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"
 	};
@@ -46,19 +46,19 @@ vmm_operators_new_aligned(size_t size, size_t alignment)
 VMM_EXPORT void *
 vmm_new(size_t size)
 {
-	return vmm_operators_get("operator new", size);
+	return vmm_operators_allocate("operator new", size);
 }
 
 VMM_EXPORT void *
 vmm_new_aligned(size_t size, size_t alignment)
 {
-	return vmm_operators_get_aligned("operator new", size, alignment);
+	return vmm_operators_allocate_aligned("operator new", size, alignment);
 }
 
 VMM_EXPORT void
 vmm_delete(void *block)
 {
-	vmm_operators_give("operator delete", block);
+	vmm_operators_free("operator delete", block);
 }
 
 VMM_EXPORT void

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* operators.h: C++ operators new and delete by their names in the C++ ABI. */
+/* operators.h: the C++ operators new and delete, by their mangled names. */
 #ifndef VMM_OPERATORS_H
 #define VMM_OPERATORS_H
 
@@ -8,9 +8,9 @@
 #include "entry/entry.h"
 
 /*
- * The Itanium C++ ABI, which gcc and clang follow, writes size_t as `m` or, where
- * pointers have 32 bits, as `j`; std::align_val_t is a size_t, and a reference to
- * std::nothrow_t a pointer, of which only the type matters.
+ * The Itanium C++ ABI, which gcc and clang follow, mangles size_t as `m`, or as `j` where
+ * pointers have 32 bits. std::align_val_t is passed as a size_t, and a reference to
+ * std::nothrow_t as a pointer.
  */
 #if __SIZEOF_SIZE_T__ == 8
 #define VMM_CXX(before, after) #before "m" #after
@@ -21,8 +21,8 @@
 struct nothrow;
 
 /*
- * The operators in terms of which the standard defines the others
- * ([new.delete]): a program that replaces one of these replaces those as well.
+ * The operators by which the C++ standard defines the others ([new.delete]). If a program
+ * replaces one of these, the operators that depend on it must call the program's.
  */
 VMM_EXPORT void *vmm_new(size_t size) __asm__(VMM_CXX(_Znw, ));
 VMM_EXPORT void *vmm_new_aligned(size_t size, size_t alignment)
@@ -33,8 +33,8 @@ VMM_EXPORT void vmm_delete_aligned(void *block)
     __asm__("_ZdlPvSt11align_val_t");
 
 /*
- * The same functions under names that no program can replace: by these others
- * learn whether the program did.
+ * Aliases of the same functions that a program cannot replace. If the two addresses of an
+ * operator differ, the program has replaced it.
  */
 void *vmm_own_new(size_t size);
 void *vmm_own_new_aligned(size_t size, size_t alignment);
@@ -42,24 +42,23 @@ void vmm_own_delete(void *block);
 void vmm_own_delete_array(void *block);
 
 /*
- * The operator `name` of the C++ runtime that the program brought along, for when
- * there is no memory: it asks our malloc once more, calls the new_handler, and
- * throws or returns NULL ([new.delete.single]). Aborts, with a message, in a
- * program without one. Never returns NULL.
+ * Returns the operator `name` of the program's C++ runtime, for use when there is no memory:
+ * that calls malloc again, calls the new_handler, and throws or returns NULL
+ * ([new.delete.single]). If there is no C++ runtime, aborts with a message.
  */
 void *vmm_operators_runtime(const char *name);
 
-/* The same, of operator new alone, called. */
+/* Call the runtime's operator new. */
 void *vmm_operators_new(size_t size);
 void *vmm_operators_new_aligned(size_t size, size_t alignment);
 
 /*
- * What the operators do by themselves. `name` is for the trace, which has no line for
- * a block that the runtime had to find: there is one for the malloc that it called.
+ * The library's own operators. `name` is for the trace. If the runtime's operator new
+ * allocates the block, the trace has a line for malloc, which that calls, but none here.
  */
 
 static inline void *
-vmm_operators_get(const char *name, size_t size)
+vmm_operators_allocate(const char *name, size_t size)
 {
 	void *block = vmm_guard_malloc(size);
 
@@ -71,7 +70,7 @@ vmm_operators_get(const char *name, size_t size)
 }
 
 static inline void *
-vmm_operators_get_aligned(const char *name, size_t size, size_t alignment)
+vmm_operators_allocate_aligned(const char *name, size_t size, size_t alignment)
 {
 	void *block = vmm_entry_aligned(alignment, size);
 
@@ -84,18 +83,18 @@ vmm_operators_get_aligned(const char *name, size_t size, size_t alignment)
 }
 
 static inline void
-vmm_operators_give(const char *name, void *block)
+vmm_operators_free(const char *name, void *block)
 {
 	(void)name;
-	VMM_LOG_GIVEN_AS(name, VMM_POINTER(block));
+	VMM_LOG_CALL_VOID_AS(name, VMM_POINTER(block));
 	vmm_entry_free(block);
 }
 
 static inline void
-vmm_operators_give_sized(const char *name, void *block, size_t size)
+vmm_operators_free_sized(const char *name, void *block, size_t size)
 {
 	(void)name;
-	VMM_LOG_GIVEN_AS(name, VMM_POINTER(block), VMM_NUMBER(size));
+	VMM_LOG_CALL_VOID_AS(name, VMM_POINTER(block), VMM_NUMBER(size));
 	vmm_entry_free_sized(block, size);
 }
 

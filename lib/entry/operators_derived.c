@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* operators_derived.c: the C++ operators that the standard defines by others. */
+/* operators_derived.c: the C++ operators that the standard defines by other operators. */
 #include "config.h"
 
 #include "entry/operators.h"
 
 /*
- * In a file of their own, so that the calls go through the dynamic linker and
- * reach the program's operator where the program replaced one.
+ * They are in a file of their own, so that their calls of other operators go through the
+ * dynamic linker and reach an operator of the program if it has replaced the library's.
  */
 
 VMM_EXPORT void *vmm_new_array(size_t size) __asm__(VMM_CXX(_Zna, ));
@@ -14,7 +14,7 @@ VMM_EXPORT void *
 vmm_new_array(size_t size)
 {
 	if (VMM_LIKELY(vmm_new == vmm_own_new))
-		return vmm_operators_get("operator new[]", size);
+		return vmm_operators_allocate("operator new[]", size);
 	return vmm_new(size);
 }
 
@@ -24,15 +24,15 @@ VMM_EXPORT void *
 vmm_new_array_aligned(size_t size, size_t alignment)
 {
 	if (VMM_LIKELY(vmm_new_aligned == vmm_own_new_aligned))
-		return vmm_operators_get_aligned("operator new[]", size,
+		return vmm_operators_allocate_aligned("operator new[]", size,
 		    alignment);
 	return vmm_new_aligned(size, alignment);
 }
 
 /*
- * new (std::nothrow) is new whose exception is caught. There is none to catch
- * while there is memory; else, and where the program's own operator is to be
- * called, the C++ runtime knows how.
+ * new (std::nothrow) calls operator new and catches its exception. While there is memory
+ * there is no exception. If memory is missing, or the program has replaced operator new,
+ * the C++ runtime's operator is called.
  */
 
 static inline void *
@@ -99,7 +99,7 @@ VMM_EXPORT void
 vmm_delete_array(void *block)
 {
 	if (VMM_LIKELY(vmm_delete == vmm_own_delete))
-		vmm_operators_give("operator delete[]", block);
+		vmm_operators_free("operator delete[]", block);
 	else
 		vmm_delete(block);
 }
@@ -107,8 +107,8 @@ extern void vmm_own_delete_array(void *block)
     __attribute__((alias("_ZdaPv"), visibility("hidden")));
 
 /*
- * The size saves jemalloc a look-up. It has to be the one that was asked for, so
- * the short way is open only while both operators are ours.
+ * With the size jemalloc saves a look-up. The size must be the requested one, so it is used
+ * only if the program has not replaced the operators involved.
  */
 
 VMM_EXPORT void vmm_delete_sized(void *block, size_t size)
@@ -117,7 +117,7 @@ VMM_EXPORT void
 vmm_delete_sized(void *block, size_t size)
 {
 	if (VMM_LIKELY(vmm_delete == vmm_own_delete))
-		vmm_operators_give_sized("operator delete", block, size);
+		vmm_operators_free_sized("operator delete", block, size);
 	else
 		vmm_delete(block);
 }
@@ -129,12 +129,12 @@ vmm_delete_array_sized(void *block, size_t size)
 {
 	if (VMM_LIKELY(vmm_delete == vmm_own_delete &&
 		vmm_delete_array == vmm_own_delete_array))
-		vmm_operators_give_sized("operator delete[]", block, size);
+		vmm_operators_free_sized("operator delete[]", block, size);
 	else
 		vmm_delete_array(block);
 }
 
-/* What follows the block in these (tags, alignments, sizes) is not looked at. */
+/* These operators ignore the arguments behind the block: tags, alignments and sizes. */
 #define DELETE_BY(other, function, name)                                       \
 	VMM_EXPORT void function(void *block) __asm__(name);                   \
 	VMM_EXPORT void function(void *block)                                  \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* profile.c: heap profiles as jeprof reads them. */
+/* profile.c: the backtraces of jemalloc's heap profiler. */
 #include "config.h"
 
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #include "heap/je.h"
 #include "trace/log.h"
 
-/* Where the library lies: both are the linker's (ld(1), PROVIDE). */
+/* Begin and end of the library's code, defined by the linker (ld(1), PROVIDE). */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
 
@@ -48,11 +48,11 @@ vmm_profile_start(void *entry)
 	backtrace_hook *hook = backtrace;
 	size_t length = sizeof(whole_backtrace);
 
-	/* The first use of mallctl sets up much: not for those who do not profile. */
+	/* The first call of mallctl initialises much, so it is made only for a profile. */
 	if (!je_opt_prof)
 		return;
 	own_entry = entry;
-	/* Two calls: from the second on there must be something to call. */
+	/* Two calls: the new hook may run as soon as it is set, and needs the old one. */
 	if (je_mallctl("experimental.hooks.prof_backtrace", &whole_backtrace,
 		&length, NULL, 0) == 0)
 		je_mallctl("experimental.hooks.prof_backtrace", NULL, NULL, &hook,

@@ -29,12 +29,12 @@ reallocate(void *block, size_t size)
 		vmm_guard_free(block);
 		return NULL;
 	}
-	/* Its realloc does the same after 38 instructions for other cases. */
+	/* je_realloc does the same, after 38 instructions for other cases. */
 	moved = vmm_guard_rallocx(block, size, 0);
 	return VMM_LIKELY(moved != NULL) ? moved : vmm_alloc_fail(size);
 }
 
-/* Where jemalloc may know of zeroes. */
+/* For large blocks jemalloc may know that the memory is zero already. */
 static __attribute__((noinline)) void *
 zeroed_large(size_t bytes)
 {
@@ -56,7 +56,7 @@ zeroed(size_t count, size_t size)
 	return VMM_LIKELY(block != NULL) ? memset(block, 0, bytes) : NULL;
 }
 
-/* C standard. libvmmalloc.h says what each returns, and when it fails. */
+/* C standard. libvmmalloc.h documents results and errors. */
 
 VMM_EXPORT void *
 malloc(size_t size)
@@ -70,7 +70,7 @@ malloc(size_t size)
 VMM_EXPORT void
 free(void *block)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block));
+	VMM_LOG_CALL_VOID(VMM_POINTER(block));
 	vmm_entry_free(block);
 }
 
@@ -109,14 +109,14 @@ aligned_alloc(size_t alignment, size_t size)
 VMM_EXPORT void
 free_sized(void *block, size_t size)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(size));
+	VMM_LOG_CALL_VOID(VMM_POINTER(block), VMM_NUMBER(size));
 	vmm_entry_free_sized(block, size);
 }
 
 VMM_EXPORT void
 free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block), VMM_NUMBER(alignment),
+	VMM_LOG_CALL_VOID(VMM_POINTER(block), VMM_NUMBER(alignment),
 	    VMM_NUMBER(size));
 	(void)alignment;
 	(void)size;
@@ -134,7 +134,7 @@ posix_memalign(void **block, size_t alignment, size_t size)
 	void *aligned = VMM_LIKELY(is_fit) ? vmm_entry_aligned(alignment, size)
 					   : vmm_alloc_refuse_alignment(alignment);
 
-	/* A second try may have had success, and left what the first one set. */
+	/* A failed first try may have set errno although a second try succeeded. */
 	errno = saved_errno;
 	VMM_LOG_CALL(VMM_RESULT_POINTER(aligned), VMM_POINTER(block),
 	    VMM_NUMBER(alignment), VMM_NUMBER(size));
@@ -147,8 +147,8 @@ posix_memalign(void **block, size_t alignment, size_t size)
 /* glibc and older systems. */
 
 /*
- * As libc's, for the realloc that the program has: another allocator before this library,
- * or in the program, may have no reallocarray. (The name may be a macro's: tests/fuzz.)
+ * As in libc, reallocarray calls the program's realloc: another allocator that comes before
+ * this library may lack reallocarray. (tests/analysis/fuzz defines `realloc` as a macro.)
  */
 #define NAME(function) NAME_OF(function)
 #define NAME_OF(function) #function
@@ -228,6 +228,6 @@ malloc_usable_size(void *block)
 VMM_EXPORT void
 cfree(void *block)
 {
-	VMM_LOG_GIVEN(VMM_POINTER(block));
+	VMM_LOG_CALL_VOID(VMM_POINTER(block));
 	vmm_entry_free(block);
 }

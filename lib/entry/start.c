@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* start.c: what happens when the library is loaded, and at exit. */
+/* start.c: the constructor and the destructor of the library. */
 #include "config.h"
 
 #include "entry/entry.h"
@@ -8,16 +8,16 @@
 #include "libvmmalloc.h"
 #include "os/os.h"
 
-/* Where a shared library is linked with this one, and the program is not. */
-static const char behind_libc[] = "libvmmalloc: has no effect: the dynamic linker finds"
-    " libc's malloc first. Link the program itself with -lvmmalloc, or preload the"
-    " library\n";
+/* For a program that is not linked with the library, but uses one that is. */
+static const char behind_libc[] = "libvmmalloc: the library has no effect, because the"
+    " dynamic linker finds malloc in libc first. Link the program with -lvmmalloc, or set"
+    " LD_PRELOAD=libvmmalloc.so.1\n";
 
-/* Opens the pool before main at the latest: a bad environment is said at start. */
+/* Opens the pool before main, so that an error in the environment is reported there. */
 static void __attribute__((constructor))
 start(void)
 {
-	if (!vmm_alloc_find_others()) {
+	if (!vmm_alloc_find_libc()) {
 		vmm_os_write_error(behind_libc, sizeof(behind_libc) - 1);
 		return;
 	}
@@ -27,8 +27,8 @@ start(void)
 
 #ifdef VMMALLOC_DEBUG
 /*
- * At exit(3), wherever it was called, and when the last of several threads ends
- * (pthread_exit(3)). The pool stays: other destructors may follow.
+ * Runs at exit(3), and when the last thread ends (pthread_exit(3)). The pool stays open:
+ * other destructors may follow.
  */
 static void __attribute__((destructor))
 stop(void)

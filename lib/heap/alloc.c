@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* alloc.c: the rare ways behind the entry points. */
+/* alloc.c: the rare cases behind the entry points: errors and foreign blocks. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -14,6 +14,7 @@
 #include "trace/fatal.h"
 #include "trace/log.h"
 
+/* libc's functions, NULL before vmm_alloc_find_libc. */
 static struct {
 	void (*free)(void *);
 	void *(*realloc)(void *, size_t);
@@ -72,19 +73,19 @@ vmm_alloc_fail(size_t size)
 }
 
 #ifdef VMMALLOC_DEBUG
-/* What glibc's mallinfo2(3) returns; older headers have none. */
+/* struct mallinfo2 of mallinfo2(3), glibc 2.33; older headers do not declare it. */
 struct libc_info {
-	size_t from_system, others[3], mapped, more[5];
+	size_t arena, others[3], hblkhd, more[5];
 };
 static struct libc_info (*libc_info)(void);
 
 /*
- * libc reads what is before a block of its own, and most often ends the process with a
- * message if it is none; where there is no memory, or its block would be elsewhere, with a
- * signal. As a rule libc has never given any.
+ * Aborts with a message if libc cannot have allocated the foreign block. libc itself reads
+ * the header in front of the block: a wrong one often ends in a message, but may also end
+ * in a signal. In most processes libc's allocator has never allocated anything.
  */
 static void
-check_other(const char *what, const void *block)
+check_foreign(const char *what, const void *block)
 {
 	size_t header_size = 2 * sizeof(size_t);
 	const char *why = NULL;
@@ -95,7 +96,7 @@ check_other(const char *what, const void *block)
 	} else if (libc_info != NULL) {
 		struct libc_info info = libc_info();
 
-		if (info.from_system == 0 && info.mapped == 0)
+		if (info.arena == 0 && info.hblkhd == 0)
 			why = ": not of the pool, and libc has given no block";
 	}
 	if (why == NULL) {
@@ -113,7 +114,7 @@ check_other(const char *what, const void *block)
 	vmm_fatal_abort(text.data);
 }
 #else
-#define check_other(what, block) ((void)0)
+#define check_foreign(what, block) ((void)0)
 #endif
 
 void
@@ -123,13 +124,13 @@ vmm_alloc_foreign_free(void *block)
 
 	if (block == NULL)
 		return;
-	/* The program's hooks may have changed it. */
+	/* Extent hooks of the program may change errno. */
 	if (vmm_lookup_owns(block)) {
 		vmm_guard_free(block);
 		errno = saved_errno;
 		return;
 	}
-	check_other("free", block);
+	check_foreign("free", block);
 	if (libc.free != NULL)
 		libc.free(block);
 	errno = saved_errno;
@@ -138,18 +139,18 @@ vmm_alloc_foreign_free(void *block)
 void *
 vmm_alloc_foreign_realloc(void *block, size_t size)
 {
-	bool is_jemallocs = vmm_lookup_owns(block);
+	bool is_jemalloc = vmm_lookup_owns(block);
 
-	if (is_jemallocs && size == 0) {
+	if (is_jemalloc && size == 0) {
 		vmm_alloc_foreign_free(block);
 		return NULL;
 	}
-	if (is_jemallocs) {
+	if (is_jemalloc) {
 		void *moved = vmm_guard_rallocx(block, size, 0);
 
 		return moved != NULL ? moved : vmm_alloc_fail(size);
 	}
-	check_other("realloc", block);
+	check_foreign("realloc", block);
 	if (libc.realloc != NULL)
 		return libc.realloc(block, size);
 	return vmm_alloc_fail(size);
@@ -162,12 +163,12 @@ vmm_alloc_foreign_usable_size(void *block)
 		return 0;
 	if (vmm_lookup_owns(block))
 		return vmm_guard_malloc_usable_size(block);
-	check_other("malloc_usable_size", block);
+	check_foreign("malloc_usable_size", block);
 	return libc.usable_size != NULL ? libc.usable_size(block) : 0;
 }
 
 bool
-vmm_alloc_find_others(void)
+vmm_alloc_find_libc(void)
 {
 	*(void **)&libc.free = dlsym(RTLD_NEXT, "free");
 	*(void **)&libc.realloc = dlsym(RTLD_NEXT, "realloc");

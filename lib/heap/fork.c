@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fork.c: fork(2): the order of locks around it, and how it fails. */
+/* fork.c: fork(2): the order of locks around it, and its failures. */
 #include "config.h"
 
 #include <errno.h>
@@ -17,35 +17,36 @@ static struct vmm_fork_allocator jemalloc;
 static enum vmm_fork kind = VMM_FORK_NONE;
 
 /*
- * What this thread's innermost call of fork has begun, until its handlers take it over:
- * then it is NULL, as it is where libc forks by itself. Handlers of the program that
- * fork, before or after ours, make calls of their own.
+ * This thread's innermost call of vmm_fork, until before_fork takes it over. NULL after
+ * that, and when libc forks by itself, as in daemon(3). Fork handlers of the program that
+ * call fork themselves, before or after before_fork, have calls of their own.
  */
-static __thread struct vmm_pool_fork *begun
+static __thread struct vmm_pool_fork *pending
     __attribute__((tls_model("initial-exec")));
 
-/* This thread is taking the allocator's locks, and may be interrupted by a signal. */
-static __thread bool takes_locks __attribute__((tls_model("initial-exec")));
+/* This thread is taking the allocator's locks; a signal may interrupt it. */
+static __thread bool is_locking __attribute__((tls_model("initial-exec")));
 
-/* The fork that this thread has under way between its handlers. */
+/* The state of this thread's fork between its handlers. */
 static __thread struct {
 	struct vmm_pool_fork *call;
-	struct vmm_pool_fork unasked;
-	bool is_locked; /* false: the child must not live */
+	struct vmm_pool_fork implicit; /* the call when libc forks by itself */
+	bool is_locked; /* all locks are held; if false, the child must end */
 	sigset_t signals;
 } current __attribute__((tls_model("initial-exec")));
 
 bool
-vmm_fork_takes_locks(void)
+vmm_fork_is_locking(void)
 {
-	return takes_locks;
+	return is_locking;
 }
 
 /*
- * libc's list of FILEs is locked first: a thread that has it may wait for a FILE whose
- * owner waits for the allocator. libc itself takes it after all handlers, when the
- * allocator's locks are held. Signals are open while locks are waited for; once they are
- * all held no signal handler runs until in_parent or in_child, for it might fork.
+ * Locks libc's list of FILEs first: a thread that holds that lock may wait for a FILE whose
+ * owner waits for the allocator. libc's fork takes it only after all handlers, when the
+ * allocator's locks are held. Signals stay unblocked while this thread waits for locks.
+ * When it holds all locks, they are blocked until in_parent or in_child, because a signal
+ * handler might fork.
  */
 static void
 before_fork(void)
@@ -53,21 +54,21 @@ before_fork(void)
 	bool is_locked;
 	sigset_t saved;
 
-	if (takes_locks || vmm_pool_is_inside())
+	if (is_locking || vmm_pool_is_inside())
 		vmm_fatal_abort("a signal handler calls daemon(3), or another"
 		    " function that forks inside libc, while its thread is in"
 		    " fork(2) or in the pool");
 	vmm_os_files_lock();
-	takes_locks = true;
+	is_locking = true;
 	is_locked = jemalloc.prepare();
 	vmm_pool_lock();
 	vmm_os_signals_block(&saved);
-	takes_locks = false;
+	is_locking = false;
 	current.is_locked = is_locked;
 	current.signals = saved;
-	current.unasked = (struct vmm_pool_fork){ .is_begun = false };
-	current.call = begun != NULL ? begun : &current.unasked;
-	begun = NULL;
+	current.implicit = (struct vmm_pool_fork){ .is_begun = false };
+	current.call = pending != NULL ? pending : &current.implicit;
+	pending = NULL;
 	vmm_pool_fork_prepare(current.call, kind);
 }
 
@@ -92,18 +93,18 @@ in_child(void)
 	bool was_interrupted;
 
 	vmm_log_in_child();
-	if (!current.is_locked && current.call == &current.unasked)
+	if (!current.is_locked && current.call == &current.implicit)
 		vmm_fatal_abort("a signal handler that interrupted the allocator calls"
 		    " daemon(3), or another function that forks inside libc");
-	/* Its parent knows, and waits for it. */
+	/* fork fails with EAGAIN in the parent, which waits for this child to end. */
 	if (!current.is_locked)
 		vmm_os_exit(0);
 	vmm_pool_fork_child(current.call);
 	was_interrupted = jemalloc.child();
 	vmm_os_files_reset();
 	/*
-	 * First what arenas keep, which then need not be copied. Not if a signal has
-	 * interrupted malloc, for then arenas are not consistent.
+	 * Purge the arenas first: their free ranges need not be copied. If a signal has
+	 * interrupted malloc, the arenas are not consistent and must not be purged.
 	 */
 	if (current.call->wants_file && !was_interrupted)
 		jemalloc.purge();
@@ -111,18 +112,18 @@ in_child(void)
 	vmm_os_signals_restore(&saved);
 }
 
-/* Calls libc's fork, and waits until a child that makes a file has done so. */
+/* Calls libc's fork and waits until the child has its pool file, if it needs one. */
 static pid_t
-fork_begun(struct vmm_pool_fork *fork)
+fork_and_wait(struct vmm_pool_fork *fork)
 {
-	struct vmm_pool_fork *outer = begun;
+	struct vmm_pool_fork *outer = pending;
 	pid_t pid;
 	int error;
 
-	begun = fork;
+	pending = fork;
 	pid = vmm_os_fork();
-	/* Not the parent's: the call that a child returns to is its own from now on. */
-	begun = pid == 0 ? NULL : outer;
+	/* In the child no call of fork is pending: an outer call is the parent's. */
+	pending = pid == 0 ? NULL : outer;
 	if (pid <= 0)
 		return pid;
 	error = fork->error != 0 ? fork->error : vmm_pool_fork_await(fork, pid);
@@ -134,20 +135,20 @@ fork_begun(struct vmm_pool_fork *fork)
 }
 
 /*
- * How many steps of the return a call of fork may take before it is over: all of it, but
- * for very large heaps; a few where each holds up other threads.
+ * The number of steps of the return to the file that fork makes in the parent. 64 complete
+ * the return except for very large heaps. Each step stops the other threads.
  */
-#define STEPS_MAX 64
-#define STEPS_MAX_WITH_THREADS 3
+#define RETURN_STEPS 64
+#define RETURN_STEPS_WITH_THREADS 3
 
 static void
-return_after(void)
+return_to_file(void)
 {
-	int steps = vmm_os_has_threads() ? STEPS_MAX_WITH_THREADS : STEPS_MAX;
+	int steps = vmm_os_has_threads() ? RETURN_STEPS_WITH_THREADS : RETURN_STEPS;
 
 	/*
-	 * When it begins, what arenas keep would be better given back. But that takes locks,
-	 * which this thread may have: fork may have been called by a signal's handler.
+	 * Purging the arenas first would leave less to copy, but takes locks that this thread
+	 * may hold: a signal handler that interrupted malloc may have called fork.
 	 */
 	for (int i = 0; i < steps; i++)
 		vmm_pool_return();
@@ -161,22 +162,22 @@ vmm_fork(void)
 
 	if (kind == VMM_FORK_NONE)
 		return vmm_os_fork();
-	/* A handler of a signal that came while this thread took the locks. */
-	if (takes_locks) {
+	/* A signal handler has interrupted this thread in before_fork. */
+	if (is_locking) {
 		errno = EAGAIN;
 		return -1;
 	}
 	if (vmm_pool_fork_begin(&fork, kind) == 0)
-		pid = fork_begun(&fork);
+		pid = fork_and_wait(&fork);
 	else
 		errno = fork.error;
 	if (pid != 0) {
 		vmm_pool_fork_end(&fork, pid > 0);
 		vmm_pool_fork_wake();
 	}
-	/* A child that has a file needs its parent's no longer. */
+	/* The child has a pool file of its own and no longer needs the parent's. */
 	if (pid > 0 && fork.wants_file)
-		return_after();
+		return_to_file();
 	return pid;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fork.h: fork(2): the order of locks around it, and how it fails. */
+/* fork.h: fork(2): the order of locks around it, and its failures. */
 #ifndef VMM_FORK_H
 #define VMM_FORK_H
 
@@ -8,44 +8,44 @@
 
 #include "base/settings.h"
 
-/* What fork(2) needs of the allocator above the pool. */
+/* The allocator above the pool, as fork(2) needs it. */
 struct vmm_fork_allocator {
 	/*
-	 * Handlers as pthread_atfork(3) has them: its locks taken, and released. `prepare`
-	 * returns false if not all can be had, since a signal has interrupted this thread
-	 * where it has one for which others wait: `parent` and `child` follow all the same.
+	 * Take and release the allocator's locks, as handlers of pthread_atfork(3). `prepare`
+	 * returns false if it cannot take all locks: a signal has interrupted this thread
+	 * while it held one that other threads wait for. `parent` and `child` follow anyway.
 	 */
 	bool (*prepare)(void);
 	void (*parent)(void);
-	/* Returns whether the fork came from a handler of a signal that interrupted it. */
+	/* Returns whether a signal handler that interrupted the allocator called fork. */
 	bool (*child)(void);
-	/* Gives back to the pool what is kept for later: less to copy. */
+	/* Purges all arenas, so that fewer pages have to be copied. */
 	void (*purge)(void);
 };
 
 /*
- * Registers, as pthread_atfork(3) does, the allocator's handlers and the pool's,
- * to run in the order of their locks. Returns 0 or an errno value. Called once,
- * before the first block is handed out. Prepare handlers run newest first, others
- * oldest first: so handlers that are registered later, as all others are (see
- * __register_atfork in entry/fork.c), may allocate.
+ * Registers handlers for fork(2), as pthread_atfork(3) does, that take the allocator's and
+ * the pool's locks in their order. Returns 0 or an errno value. Called once, before the
+ * first block is allocated. Prepare handlers run in reverse order of registration, the
+ * others in order (pthread_atfork(3)). The program registers all its handlers later (see
+ * __register_atfork in entry/fork.c), and so they may allocate.
  */
 int vmm_fork_register(enum vmm_fork kind,
     const struct vmm_fork_allocator *allocator);
 
 /*
- * Whether this thread is in `prepare`: a lock that it waits for then, and has itself, is
- * that of an allocation which a signal has interrupted.
+ * Whether this thread is in `prepare`. If so, and it waits for a lock that it holds itself,
+ * a signal handler has interrupted an allocation and called fork.
  */
-bool vmm_fork_takes_locks(void);
+bool vmm_fork_is_locking(void);
 
 /*
- * fork(2), for the program: -1 with errno, and the process as it was before, where
- * the child cannot get the heap that VMMALLOC_FORK says it should: ENOMEM, ENOSPC,
- * EMFILE, ... besides fork's own; EAGAIN in a signal handler that has interrupted the
- * pool, another fork at its locks, or an allocation for which other threads wait. Most of
- * that is seen before anything is done; if the child cannot fill its file after all, it
- * ends before fork returns in it, and is waited for. Thread-safe.
+ * fork(2) for the program. If the child cannot get the heap that VMMALLOC_FORK requires, it
+ * returns -1, sets errno and leaves the process as it was. Errors: those of fork(2), and
+ * ENOMEM, ENOSPC, EMFILE, ...; EAGAIN in a signal handler that has interrupted the pool, a
+ * fork that is taking its locks, or an allocation for which other threads wait. Most errors
+ * are found before the fork. If the child cannot fill its pool file after all, it ends
+ * before fork returns in it, and the parent waits for its end. Thread-safe.
  */
 pid_t vmm_fork(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* guard.c: the debug variant's guard over blocks: which live, and where they end. */
+/* guard.c: the guard: the debug variant's check bytes and its record of live blocks. */
 #include "config.h"
 
 #include "heap/guard.h"
@@ -16,20 +16,20 @@
 #include "trace/log.h"
 
 /*
- * Two bits for every place in the pool where a block can begin: whether a live one
- * does, and whether one ever did. That is a sixty-fourth of the pool, of which only
- * what is needed takes memory.
+ * The record has two bits for each place in the pool where a block can begin: whether a
+ * live block begins there, and whether one ever did. That is 1/64 of the pool's size in
+ * address space; only pages that are used take memory.
  */
 #define PLACE_SIZE VMM_BLOCK_ALIGNMENT
 #define WORD_BITS (8 * sizeof(unsigned long))
 
 static unsigned long *live;
-static unsigned long *past;
+static unsigned long *was_live;
 
 /*
- * The tail: at the end of what jemalloc gave, the size that was asked for, such that
- * no text or zeroes look like it; and between the two a pattern, no more of it than
- * finds an overrun, since slack can be large.
+ * The check bytes behind each block. The last word of jemalloc's block is the requested
+ * size, coded so that neither text nor zeroes are valid. The slack in between begins with
+ * a pattern; its length is limited, because slack can be large.
  */
 #define TAIL_SIZE 16
 #define PATTERN 0xfd
@@ -48,11 +48,11 @@ vmm_guard_open(void)
 		return error;
 	live = map;
 	error = vmm_os_map_plain(size, &map);
-	past = map;
+	was_live = map;
 	return error;
 }
 
-/* Blocks of extents that a program brought itself (jemalloc(3)) are not recorded. */
+/* Foreign blocks, from the program's own extent hooks (jemalloc(3)), are not recorded. */
 static bool
 is_recorded(const void *block)
 {
@@ -72,7 +72,7 @@ bit_of(size_t place)
 }
 
 static bool
-has(const unsigned long *bits, const void *block)
+is_set(const unsigned long *bits, const void *block)
 {
 	size_t place = place_of(block);
 
@@ -82,21 +82,21 @@ has(const unsigned long *bits, const void *block)
 }
 
 static void
-set_live(const void *block)
+mark_live(const void *block)
 {
 	size_t place = place_of(block);
 
 	if (!is_recorded(block))
 		return;
-	__atomic_fetch_or(&past[place / WORD_BITS], bit_of(place),
+	__atomic_fetch_or(&was_live[place / WORD_BITS], bit_of(place),
 	    __ATOMIC_RELAXED);
 	__atomic_fetch_or(&live[place / WORD_BITS], bit_of(place),
 	    __ATOMIC_RELEASE);
 }
 
-/* Of several threads that free the same block one alone gets true. */
+/* If several threads free the same block, only one of them gets true. */
 static bool
-clear_live(const void *block)
+unmark_live(const void *block)
 {
 	size_t place = place_of(block);
 
@@ -115,7 +115,7 @@ size_with_tail(size_t size)
 	return __builtin_add_overflow(size, TAIL_SIZE, &whole) ? SIZE_MAX : whole;
 }
 
-/* Whatever part of the block is slack, and can tell. */
+/* The length of the pattern. */
 static size_t
 pattern_size(size_t size, size_t usable)
 {
@@ -134,7 +134,7 @@ write_tail(void *block, size_t size)
 	memcpy((char *)block + usable - sizeof(code), &code, sizeof(code));
 }
 
-/* The size that was asked for, or SIZE_MAX if the tail has been written to. */
+/* The requested size, or SIZE_MAX if the check bytes have changed. */
 static size_t
 read_tail(const void *block)
 {
@@ -153,9 +153,9 @@ read_tail(const void *block)
 	return size;
 }
 
-/* The live block that begins nearest below, NULL if there is none. */
+/* The live block with the highest address up to `address`; NULL if there is none. */
 static const char *
-live_below(const void *address)
+find_live_below(const void *address)
 {
 	size_t place = place_of(address);
 	size_t word = place / WORD_BITS;
@@ -170,11 +170,11 @@ live_below(const void *address)
 	return (const char *)vmm_pool_span.base + place * PLACE_SIZE;
 }
 
-/* Why no live block begins there. */
+/* Appends the reason why no live block begins at `address`. */
 static void
-explain(struct vmm_text *text, const void *address)
+describe(struct vmm_text *text, const void *address)
 {
-	const char *below = live_below(address);
+	const char *below = find_live_below(address);
 	size_t size = below == NULL ? 0 : read_tail(below);
 
 	if (below != NULL && size != SIZE_MAX &&
@@ -185,7 +185,7 @@ explain(struct vmm_text *text, const void *address)
 		vmm_text_uint(text, size);
 		vmm_text_str(text, " at ");
 		vmm_text_pointer(text, below);
-	} else if (has(past, address)) {
+	} else if (is_set(was_live, address)) {
 		vmm_text_str(text, "freed before");
 	} else {
 		vmm_text_str(text, "never given out");
@@ -193,7 +193,7 @@ explain(struct vmm_text *text, const void *address)
 }
 
 static void
-begin_message(struct vmm_text *text, const char *what, const void *block)
+add_call(struct vmm_text *text, const char *what, const void *block)
 {
 	vmm_text_str(text, what);
 	vmm_text_str(text, " of ");
@@ -201,23 +201,23 @@ begin_message(struct vmm_text *text, const char *what, const void *block)
 	vmm_text_str(text, ": ");
 }
 
-/* The level-1 line, and the end. */
+/* Traces the message and aborts with it. */
 static _Noreturn void
-refuse(const struct vmm_text *text)
+fail(const struct vmm_text *text)
 {
 	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, text->data));
 	vmm_fatal_abort(text->data);
 }
 
 static _Noreturn void
-refuse_dead(const char *what, const void *block)
+fail_dead(const char *what, const void *block)
 {
 	struct vmm_text text;
 
 	vmm_text_clear(&text);
-	begin_message(&text, what, block);
-	explain(&text, block);
-	refuse(&text);
+	add_call(&text, what, block);
+	describe(&text, block);
+	fail(&text);
 }
 
 static size_t
@@ -229,28 +229,28 @@ checked_size(const char *what, const void *block)
 	if (size != SIZE_MAX)
 		return size;
 	vmm_text_clear(&text);
-	begin_message(&text, what, block);
+	add_call(&text, what, block);
 	vmm_text_str(&text, "written to behind its end");
-	refuse(&text);
+	fail(&text);
 }
 
-/* The block lives no longer; its size. */
+/* Removes a block from the record. Returns its size. */
 static size_t
 retire(const char *what, const void *block)
 {
-	if (!clear_live(block))
-		refuse_dead(what, block);
+	if (!unmark_live(block))
+		fail_dead(what, block);
 	return checked_size(what, block);
 }
 
-/* The block lives from now on. */
+/* Adds a new block to the record and writes its check bytes. */
 static void *
 record(void *block, size_t size)
 {
 	if (block == NULL)
 		return NULL;
 	write_tail(block, size);
-	set_live(block);
+	mark_live(block);
 	return block;
 }
 
@@ -286,10 +286,10 @@ vmm_guard_free(void *block)
 size_t
 vmm_guard_malloc_usable_size(const void *block)
 {
-	if (!is_recorded(block) || has(live, block))
+	if (!is_recorded(block) || is_set(live, block))
 		return checked_size("malloc_usable_size", block);
-	VMM_LOG(VMM_LOG_ERRORS, begin_message(line, "malloc_usable_size", block),
-	    explain(line, block));
+	VMM_LOG(VMM_LOG_ERRORS, add_call(line, "malloc_usable_size", block),
+	    describe(line, block));
 	return 0;
 }
 
@@ -299,7 +299,7 @@ vmm_guard_mallocx(size_t size, int flags)
 	return record(je_mallocx(size_with_tail(size), flags), size);
 }
 
-/* The slack that a block no longer has is to be zero, as is what jemalloc added. */
+/* MALLOCX_ZERO: zeroes old slack that is now part of the block. jemalloc zeroes the rest. */
 static void
 zero_slack(void *block, size_t old_size, size_t old_usable, size_t size)
 {
@@ -317,7 +317,7 @@ vmm_guard_rallocx(void *block, size_t size, int flags)
 	void *moved = je_rallocx(block, size_with_tail(size), flags);
 
 	if (moved == NULL) {
-		set_live(block);
+		mark_live(block);
 		return NULL;
 	}
 	if (flags & FLAG_ZERO)
@@ -332,7 +332,7 @@ vmm_guard_xallocx(void *block, size_t size, size_t extra, int flags)
 	size_t old_usable = je_malloc_usable_size(block);
 	size_t room;
 
-	/* What it returns may be the size before (large_ralloc_no_move, 5.3.0). */
+	/* 5.3.0 may return the old size after it resized the block (large_ralloc_no_move). */
 	je_xallocx(block, size_with_tail(size), extra, flags);
 	room = je_malloc_usable_size(block) - TAIL_SIZE;
 	if (room < size)
@@ -349,8 +349,8 @@ size_t
 vmm_guard_sallocx(const void *block, int flags)
 {
 	(void)flags;
-	if (is_recorded(block) && !has(live, block))
-		refuse_dead("sallocx or xallocx", block);
+	if (is_recorded(block) && !is_set(live, block))
+		fail_dead("sallocx or xallocx", block);
 	return checked_size("sallocx or xallocx", block);
 }
 

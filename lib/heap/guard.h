@@ -1,33 +1,32 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* guard.h: blocks as programs have them: jemalloc's; the debug variant guards them. */
-#ifndef VMM_BLOCK_H
-#define VMM_BLOCK_H
+/* guard.h: blocks by jemalloc; in the debug variant with the guard. */
+#ifndef VMM_GUARD_H
+#define VMM_GUARD_H
 
 #include <stddef.h>
 
 #include "heap/je.h"
 
-/* Alignment of every block, as glibc's manual promises ("Basic Allocation"). */
+/* Alignment of every block, as in glibc (manual, "Basic Allocation"). */
 #define VMM_BLOCK_ALIGNMENT 16
 
 /*
- * Entry points and what lies behind them ask for blocks by these names. Each has the
- * prototype, and does what jemalloc(3) says, of the name with `je_`. In the debug
- * variant a block has in addition, behind the size that was asked for, a tail that
- * nobody else writes to, and a record of where it begins. Whatever takes a block
- * aborts, with a message, if no live one begins there, or if it was written to
- * behind its end; all may be called by any thread.
+ * The entry points use blocks through these names. Each has the prototype and the meaning
+ * of the same name with `je_` (jemalloc(3)). The debug variant adds the guard: check bytes
+ * behind the requested size, and a record of live blocks. There each function that gets a
+ * block aborts with a message if no live block begins at that address, or if its check
+ * bytes have changed. Thread-safe.
  */
 #ifdef VMMALLOC_DEBUG
 
-/* Makes room for the records, once the pool is open. ENOMEM. */
+/* Maps the record; called once, when the pool is open. Returns 0 or ENOMEM. */
 int vmm_guard_open(void);
 
 void *vmm_guard_malloc(size_t size);
 void *vmm_guard_calloc(size_t count, size_t size);
 void *vmm_guard_aligned_alloc(size_t alignment, size_t size);
 void vmm_guard_free(void *block);
-/* The size that was asked for; 0, and a line of the trace, for what does not live. */
+/* Returns the requested size. For a block that is not live, returns 0 and traces it. */
 size_t vmm_guard_malloc_usable_size(const void *block);
 
 void *vmm_guard_mallocx(size_t size, int flags);
@@ -35,7 +34,7 @@ void *vmm_guard_rallocx(void *block, size_t size, int flags);
 size_t vmm_guard_xallocx(void *block, size_t size, size_t extra, int flags);
 size_t vmm_guard_sallocx(const void *block, int flags);
 void vmm_guard_dallocx(void *block, int flags);
-/* A size that is not the block's is reported in the trace, and does no harm. */
+/* A wrong size is reported in the trace and otherwise ignored. */
 void vmm_guard_sdallocx(void *block, size_t size, int flags);
 void vmm_guard_free_sized(void *block, size_t size);
 size_t vmm_guard_nallocx(size_t size, int flags);
@@ -56,8 +55,8 @@ size_t vmm_guard_nallocx(size_t size, int flags);
 #define vmm_guard_nallocx je_nallocx
 
 /*
- * jemalloc says that a block has its old size where it could not be given size + extra,
- * but was given `size` (large_ralloc_no_move, 5.3.0).
+ * jemalloc 5.3.0 returns the old size if it could not resize the block to size + extra but
+ * did resize it to `size` (large_ralloc_no_move).
  */
 static inline size_t
 vmm_guard_xallocx(void *block, size_t size, size_t extra, int flags)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* je.h: what the private copy of jemalloc offers (see jemalloc(3)). */
-#ifndef VMM_JEMALLOC_PRIVATE_H
-#define VMM_JEMALLOC_PRIVATE_H
+/* je.h: the functions of the private jemalloc. */
+#ifndef VMM_JE_H
+#define VMM_JE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Each does, and returns, what jemalloc(3) says of the name without `je_`. */
+/* jemalloc(3) documents each function under its name without `je_`. */
 void *je_malloc(size_t size) __attribute__((malloc, alloc_size(1)));
 void *je_calloc(size_t count, size_t size)
     __attribute__((malloc, alloc_size(1, 2)));
@@ -36,14 +36,14 @@ int je_mallctlbymib(const size_t *mib, size_t mib_length, void *old,
 void je_malloc_stats_print(void (*write_cb)(void *, const char *),
     void *argument, const char *options);
 
-/* Configuration that jemalloc reads at its start, before and after all other. */
-extern const char *je_malloc_conf;
+extern const char *je_malloc_conf;               /* options that jemalloc reads first */
+extern const char *je_malloc_conf_2_conf_harder; /* options that jemalloc reads last */
 extern void (*je_malloc_message)(void *argument, const char *message);
-extern const char *je_malloc_conf_2_conf_harder;
 
 /*
- * Of its internals: see jemalloc/host.h for why. Types are named as jemalloc names them, so that
- * the compiler can hold these prototypes against its headers (private-jemalloc.sh).
+ * Internal functions of jemalloc; jemalloc/host.h says what they are for. Types have
+ * jemalloc's names, so that the compiler can compare these prototypes with jemalloc's
+ * headers (private-jemalloc.sh).
  */
 struct arena_s;
 struct cache_bin_s;
@@ -71,7 +71,7 @@ extern uint8_t je_sz_size2index_tab[];
 void je_sz_boot(const struct sc_data_s *size_classes, bool is_cache_oblivious);
 bool je_tsd_tcache_enabled_data_init(struct tsd_s *tsd);
 #if VMM_JEMALLOC < 50301
-/* What its operators delete call: sdallocx without flags, 3 instructions less. */
+/* sdallocx without flags, as jemalloc's operators delete call it: 3 instructions less. */
 void je_je_sdallocx_noflags(void *block, size_t size);
 #define je_free_sized je_je_sdallocx_noflags
 void *je_arena_palloc(struct tsdn_s *tsdn, struct arena_s *arena, size_t size,
@@ -81,7 +81,7 @@ void je_arena_cache_bin_fill_small(struct tsdn_s *tsdn, struct arena_s *arena,
     unsigned bin, unsigned count);
 #else
 struct cache_bin_ptr_array_s;
-/* Handed over by value; jemalloc's header, where the compiler has it, says the same. */
+/* Passed by value, so it needs a definition: the same as in jemalloc's header. */
 #ifndef JEMALLOC_INTERNAL_CACHE_BIN_H
 struct cache_bin_stats_s {
 	uint64_t nrequests;

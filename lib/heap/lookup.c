@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* lookup.c: whether a block outside the pool is jemalloc's. */
+/* lookup.c: whether a foreign block belongs to an extent of jemalloc. */
 #include "config.h"
 
 #include <stdint.h>
@@ -8,16 +8,15 @@
 #include "heap/lookup.h"
 
 /*
- * jemalloc maps pages to records of their extents. Its own free assumes that there is a
- * record, and would crash for an address of others. Where is_dependent is false, this
- * lookup returns NULL instead. The context is a cache, which it insists on; it is thrown
- * away.
+ * jemalloc maps each page to the record of its extent. jemalloc's free assumes that there
+ * is a record and crashes for other addresses. With is_dependent = false, this lookup
+ * returns NULL for them instead. It requires a cache, the context, which is not kept.
  */
-#define CONTEXT_SIZE 1024 /* 384 is what it takes (rtree_tsd.h, 5.3.0, 5.3.1). */
+#define CONTEXT_SIZE 1024 /* sizeof(rtree_ctx_t) is 384 (rtree_tsd.h, 5.3.0, 5.3.1) */
 
 /*
- * The first word of what is found is the record's address, 0 if there is none; in the bits
- * below its alignment and above ADDRESS_BITS are other things (rtree.h, rtree_leaf_elm_s).
+ * The first word of a leaf element is the address of the record, or 0. Bits below the
+ * record's alignment and from ADDRESS_BITS on hold other data (rtree.h, rtree_leaf_elm_s).
  */
 #define RECORD_ALIGNMENT 128
 #define ADDRESS_BITS (sizeof(void *) == 8 ? 48 : 32)
@@ -28,7 +27,7 @@ vmm_lookup_owns(const void *block)
 	uintptr_t context[CONTEXT_SIZE / sizeof(uintptr_t)];
 	uintptr_t *element, record;
 
-	/* jemalloc does not look at the bits above. */
+	/* jemalloc ignores the bits from ADDRESS_BITS on. */
 	if ((uint64_t)(uintptr_t)block >> ADDRESS_BITS != 0)
 		return false;
 	je_rtree_ctx_data_init((void *)context);

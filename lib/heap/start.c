@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* start.c: the one-time start, at the first allocation, whenever that comes. */
+/* start.c: reads the settings and opens the pool, once, at the first allocation. */
 #include "config.h"
 
 #include <errno.h>
@@ -39,15 +39,15 @@ start_log(void)
 	vmm_text_str(&error, "\nlibvmmalloc: VMMALLOC_LOG_FILE is ");
 	vmm_text_quote(&error, settings.log_file);
 	vmm_text_str(&error, errnum == EBADF
-	    ? "; the program has no such descriptor open\n"
+	    ? ", a descriptor that is not open; accepted: an open one, or a file\n"
 	    : errnum == ENXIO
-	    ? "; a fifo has to have a reader before the program starts\n"
-	    : "; a file that this user owns, or can make, is needed, by no other"
-	      " user's symbolic link\n");
+	    ? ", a FIFO without a reader; start its reader before the program\n"
+	    : "; accepted: a file that this user owns or can create, not through"
+	      " another user's symbolic link\n");
 	vmm_fatal_setup(&error);
 }
 
-/* For a message that ends the process before the settings are known. */
+/* Opens the log file for a message about wrong settings. */
 static void
 open_log_early(void)
 {
@@ -69,8 +69,8 @@ start_guard(void)
 	vmm_text_str(&error, "Error (libvmmalloc): no memory for the debug"
 	    " variant's records: ");
 	vmm_text_errno(&error, errnum);
-	vmm_text_str(&error, "\nlibvmmalloc: they take a sixty-fourth of"
-	    " VMMALLOC_POOL_SIZE in address space\n");
+	vmm_text_str(&error, "\nlibvmmalloc: the records need address space of 1/64 of"
+	    " VMMALLOC_POOL_SIZE; reduce that, or raise ulimit -v\n");
 	vmm_fatal_setup(&error);
 }
 

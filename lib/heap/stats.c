@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stats.c: what the pool and jemalloc know about the heap, put together. */
+/* stats.c: statistics of the heap, by the pool and by jemalloc. */
 #include "config.h"
 
 #include <errno.h>
@@ -11,12 +11,12 @@
 #include "pool/pool.h"
 #include "trace/log.h"
 
-/* 4096 stands for all arenas (jemalloc(3), MALLCTL_ARENAS_ALL). */
+/* All arenas together (jemalloc(3), MALLCTL_ARENAS_ALL). */
 #define ALL_ARENAS "4096"
 
-/* A figure of jemalloc's; 0 if it has none. */
+/* One of jemalloc's statistics; 0 if it does not exist. */
 static size_t
-ask(const char *name)
+read_number(const char *name)
 {
 	size_t value = 0;
 	size_t size = sizeof(value);
@@ -31,19 +31,19 @@ vmm_stats_read(struct vmm_stats *stats)
 	uint64_t epoch = 1;
 	struct vmm_pool_figures pool;
 
-	/* Has jemalloc add up its figures. */
+	/* jemalloc updates its statistics only at a write to "epoch". */
 	je_mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
 	vmm_pool_read_figures(&pool);
 	*stats = (struct vmm_stats){
 		.pool = pool.size,
 		.in_use = pool.in_use,
-		.allocated = ask("stats.allocated"),
-		.kept = (ask("stats.arenas." ALL_ARENAS ".pdirty") +
-			    ask("stats.arenas." ALL_ARENAS ".pmuzzy")) *
-		    ask("arenas.page"),
+		.allocated = read_number("stats.allocated"),
+		.kept = (read_number("stats.arenas." ALL_ARENAS ".pdirty") +
+			    read_number("stats.arenas." ALL_ARENAS ".pmuzzy")) *
+		    read_number("arenas.page"),
 		.free_ranges = pool.free_ranges,
 	};
-	/* The two are read one after the other, and must not cross. */
+	/* The two are read at different moments; glibc.c subtracts them. */
 	if (stats->allocated > stats->in_use)
 		stats->allocated = stats->in_use;
 	errno = saved_errno;
@@ -53,9 +53,9 @@ vmm_stats_read(struct vmm_stats *stats)
 
 #include "os/os.h"
 
-/* NAME, a number of bytes, and the same in MiB. */
+/* A line with the name, the number of bytes, and the same number in MiB. */
 static void
-bytes_row(struct vmm_text *text, const char *name, uint64_t bytes)
+append_bytes(struct vmm_text *text, const char *name, uint64_t bytes)
 {
 	vmm_text_str(text, name);
 	vmm_text_uint(text, bytes);
@@ -67,16 +67,16 @@ bytes_row(struct vmm_text *text, const char *name, uint64_t bytes)
 }
 
 static void
-count_row(struct vmm_text *text, const char *name, uint64_t count)
+append_count(struct vmm_text *text, const char *name, uint64_t count)
 {
 	vmm_text_str(text, name);
 	vmm_text_uint(text, count);
 }
 
 static void
-forks_row(struct vmm_text *text, const struct vmm_pool_figures *pool)
+append_forks(struct vmm_text *text, const struct vmm_pool_figures *pool)
 {
-	count_row(text, "  forks:               ", pool->forks);
+	append_count(text, "  forks:               ", pool->forks);
 	vmm_text_str(text, ", which took ");
 	vmm_text_uint(text, pool->forks_us);
 	vmm_text_str(text, " us, the longest ");
@@ -87,7 +87,7 @@ forks_row(struct vmm_text *text, const struct vmm_pool_figures *pool)
 }
 
 static const char *
-whose(const struct vmm_pool_figures *pool)
+location(const struct vmm_pool_figures *pool)
 {
 	if (pool->is_private)
 		return "private memory, since a fork; another process may"
@@ -97,37 +97,37 @@ whose(const struct vmm_pool_figures *pool)
 }
 
 static void
-summary(struct vmm_text *text)
+append_summary(struct vmm_text *text)
 {
 	struct vmm_pool_figures pool;
 	struct vmm_stats stats;
 
 	vmm_stats_read(&stats);
 	vmm_pool_read_figures(&pool);
-	count_row(text, "libvmmalloc: statistics of process ",
+	append_count(text, "libvmmalloc: statistics of process ",
 	    (uint64_t)vmm_os_process());
 	vmm_text_str(text, "\n  pool in:             ");
 	vmm_text_quote(text, pool.dir);
 	vmm_text_str(text, ", ");
 	vmm_text_str(text, pool.fs);
 	vmm_text_str(text, "\n");
-	bytes_row(text, "  pool size:           ", pool.size);
-	bytes_row(text, "  in use:              ", pool.in_use);
-	bytes_row(text, "    allocated:         ", stats.allocated);
-	bytes_row(text, "    kept for later:    ", stats.kept);
-	bytes_row(text, "  peak:                ", pool.peak);
-	count_row(text, "  free ranges:         ", pool.free_ranges);
-	bytes_row(text, "\n  largest of them:     ", pool.longest_free);
+	append_bytes(text, "  pool size:           ", pool.size);
+	append_bytes(text, "  in use:              ", pool.in_use);
+	append_bytes(text, "    allocated:         ", stats.allocated);
+	append_bytes(text, "    kept for later:    ", stats.kept);
+	append_bytes(text, "  peak:                ", pool.peak);
+	append_count(text, "  free ranges:         ", pool.free_ranges);
+	append_bytes(text, "\n  largest of them:     ", pool.longest_free);
 	if (pool.has_blocks)
-		bytes_row(text, "  blocks of the file:  ", pool.blocks);
+		append_bytes(text, "  blocks of the file:  ", pool.blocks);
 	else
 		vmm_text_str(text, "  blocks of the file:  not known, the"
 		    " program has closed its descriptor\n");
 	vmm_text_str(text, "  heap is in:          ");
-	vmm_text_str(text, whose(&pool));
+	vmm_text_str(text, location(&pool));
 	vmm_text_str(text, "\n");
-	forks_row(text, &pool);
-	count_row(text, "  failed allocations:  ", vmm_alloc_failures());
+	append_forks(text, &pool);
+	append_count(text, "  failed allocations:  ", vmm_alloc_failures());
 	vmm_text_str(text, "\n");
 }
 
@@ -139,9 +139,9 @@ vmm_stats_report(void (*write)(void *argument, const char *text),
 	struct vmm_text text;
 
 	vmm_text_clear(&text);
-	summary(&text);
+	append_summary(&text);
 	write(argument, text.data);
-	/* Without a table for each arena: those of all are added up. */
+	/* "a" omits the tables of the single arenas (jemalloc(3), malloc_stats_print). */
 	je_malloc_stats_print(write, argument, "a");
 	errno = saved_errno;
 }

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stats.h: what the pool and jemalloc know about the heap, put together. */
+/* stats.h: statistics of the heap, by the pool and by jemalloc. */
 #ifndef VMM_STATS_H
 #define VMM_STATS_H
 
 #include <stddef.h>
 
-/* Bytes, unless said otherwise; those of jemalloc as jemalloc(3) defines them. */
+/* In bytes, except free_ranges. jemalloc(3), MALLCTL NAMESPACE, defines jemalloc's. */
 struct vmm_stats {
-	size_t pool;        /* its size */
-	size_t in_use;      /* handed out to arenas by the pool */
-	size_t allocated;   /* of that, in blocks that the program has, or a thread's cache */
-	size_t kept;        /* of that, in page ranges that arenas keep for later */
-	size_t free_ranges; /* of the pool, their number */
+	size_t pool;        /* the size of the pool */
+	size_t in_use;      /* page ranges that the pool has allocated */
+	size_t allocated;   /* of these, blocks of the program and of threads' caches */
+	size_t kept;        /* of these, free page ranges that arenas keep */
+	size_t free_ranges; /* the number of free ranges in the pool */
 };
 
 /*
- * Reads them. The figures are of moments that lie close together, no more: other
- * threads go on. Takes jemalloc's locks and the pool's; allocates nothing; keeps errno.
+ * Reads the statistics. The values belong to slightly different moments, because other
+ * threads go on. Takes jemalloc's locks and the pool's. Allocates nothing; keeps errno.
+ * Thread-safe.
  */
 void vmm_stats_read(struct vmm_stats *stats);
 
 /*
- * A summary for people, and jemalloc's own statistics, in pieces of text that
- * `write` is given with `argument`. Otherwise as vmm_stats_read.
+ * Calls write(argument, text) for each piece of a readable summary, followed by jemalloc's
+ * own statistics. Otherwise as vmm_stats_read. Only in the debug variant.
  */
 void vmm_stats_report(void (*write)(void *argument, const char *text),
     void *argument);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* conf.c: how the private jemalloc is configured, and who may change what of it. */
+/* conf.c: the configuration of the private jemalloc. */
 #include "config.h"
 
 #include <string.h>
@@ -15,47 +15,49 @@
 #include "trace/log.h"
 
 /*
- * jemalloc reads its configuration from five places, each overruling those
- * before it (jemalloc(3), TUNING): the first was fixed when jemalloc was built; the
- * second and the last are variables, which the library defines; the third is a symbolic
- * link, in whose place stands what depends on the pool; the fourth is the environment, the
- * user's.
+ * jemalloc reads its options from five places, each overriding those before it (jemalloc(3),
+ * TUNING):
+ * 1. fixed when jemalloc was built;
+ * 2. je_malloc_conf, below;
+ * 3. the symbolic link /etc/malloc.conf: vmm_jehost_readlink returns what depends on the
+ *    pool instead;
+ * 4. the environment: vmm_jehost_secure_getenv returns VMMALLOC_CONF;
+ * 5. je_malloc_conf_2_conf_harder, below.
  *
- * What is behind each is what bench/run --conf says of the alternative, on two cores
- * (bench/RESULTS.md): time, if not said otherwise.
+ * The numbers are ratios of the time that `bench/run --conf` takes with the alternative to
+ * the time with this value, on two cores (bench/RESULTS.md), unless another unit is named.
  *
- * retain:false            An arena gives back what it does not need; kept, it
- *                         would be lost to the other arenas of a pool that cannot
- *                         grow. true: large 1.8, grow 1.06; memory 1.7 and 1.06.
- * oversize_threshold:0    No arena of their own for large blocks, which would
- *                         purge each at once. 8 MiB: born 1.08, the rest alike.
- * dirty_decay_ms:-1       Free ranges stay with their arena until the pool runs out,
- *                         or is to grow. 10 s: large 18, born 1.6.
- * muzzy_decay_ms:0        Who would rather have the system get them back sets it
- *                         otherwise: the pool returns what it is given.
+ * retain:false            An arena returns free extents to the pool. If it kept them, the
+ *                         other arenas could not use them, and the pool cannot grow.
+ *                         true: large 1.8, grow 1.06; memory 1.7 and 1.06.
+ * oversize_threshold:0    Large blocks have no arena of their own, which would purge each
+ *                         at once. 8 MiB: born 1.08, no difference elsewhere.
+ * dirty_decay_ms:-1       Arenas keep free extents until the pool is full or about to
+ *                         grow. 10 s: large 18, born 1.6.
+ * muzzy_decay_ms:0        Extents that decay go straight to the pool, which releases
+ *                         their pages. Users who want that set dirty_decay_ms.
  * lg_tcache_nslots_mul:2, tcache_nslots_small_max:600
  * tcache_gc_incr_bytes:262144 (5.3.0)
- *                         Threads cache up to three times as many small blocks, and
- *                         look through them a fourth as often. jemalloc's own 1,
- *                         200, 65536: churn 1.04, c++ 1.03 of the instructions. What
- *                         short-lived threads would pay for it, vmm_jehost_bin_fill
- *                         saves.
+ *                         Threads cache up to three times as many small blocks, and search
+ *                         their caches for unused ones a fourth as often. jemalloc's
+ *                         defaults 1, 200, 65536: churn 1.04, c++ 1.03 of the instructions.
+ *                         vmm_jehost_bin_fill saves short-lived threads the cost.
  *
- * And with jemalloc 5.3.1:
+ * For jemalloc 5.3.1:
  *
  * lg_extent_max_active_fit:30
- *                         Free ranges of an arena join whatever their size is. 5.3.1
- *                         joins them only up to 64 times that of the smaller, by its
- *                         default of 6: behind blocks of 100 bytes, whose slabs have 28
- *                         KiB, blocks of 1 MiB got 54 % of a pool, and 99 % with 30.
- *                         (64, its largest, joins nothing: a shift by 64.)
+ *                         Free extents of an arena coalesce whatever their sizes are. With
+ *                         its default of 6, 5.3.1 coalesces only up to 64 times the size of
+ *                         the smaller one: behind blocks of 100 bytes, whose slabs have
+ *                         28 KiB, blocks of 1 MiB got 54 % of a pool, and 99 % with 30.
+ *                         (64, the maximum, coalesces nothing: a shift by 64.)
  * experimental_tcache_gc:false, tcache_gc_incr_bytes:1048576
- *                         Caches are looked through one size at a time, as 5.3.0 does,
- *                         and not all sizes every 10 ms. Instructions with jemalloc's own:
- *                         churn 1.03, mixed 1.04, c++ 1.03.
+ *                         Caches are searched one size at a time, as in 5.3.0, and not all
+ *                         sizes every 10 ms. Instructions with jemalloc's defaults: churn
+ *                         1.03, mixed 1.04, c++ 1.03.
  *
- * Not set, since it made no difference: metadata_thp:auto; and, but for small pools (see
- * arena_count), narenas:1 and 2.
+ * Not set, because they made no difference: metadata_thp:auto; and narenas:1 and 2, except
+ * for small pools (see arena_count).
  */
 #if VMM_JEMALLOC < 50301
 #define CONF_OF_VERSION "tcache_gc_incr_bytes:262144"
@@ -68,19 +70,14 @@ const char *je_malloc_conf =
     "retain:false,oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:0,"
     "lg_tcache_nslots_mul:2,tcache_nslots_small_max:600," CONF_OF_VERSION;
 
-/*
- * What a user cannot change, since it would take memory from elsewhere (dss, hpa),
- * create threads, or break what the entry points promise (zero_realloc).
- */
-const char *je_malloc_conf_2_conf_harder =
-    "dss:disabled,hpa:false,background_thread:false,zero_realloc:free";
+const char *je_malloc_conf_2_conf_harder = VMM_CONF_PINNED;
 
 /*
- * An arena of this size still packs well: it keeps a slab of each small size, and
- * free ranges that others cannot use until the pool runs out.
+ * Each arena keeps a slab of each small size, and free extents that other arenas cannot
+ * use until the pool is full. At this size of the pool per arena, the loss is small.
  */
 #define POOL_BYTES_PER_ARENA ((size_t)16 << 20)
-#define ARENAS_PER_CPU 4 /* jemalloc's own default */
+#define ARENAS_PER_CPU 4 /* jemalloc's default */
 
 static size_t
 arena_count(void)
@@ -108,10 +105,10 @@ vmm_jehost_readlink(const char *path, char *buffer, size_t size)
 	return (ssize_t)conf.length;
 }
 
-/* jemalloc reads what the user has set. */
-static bool reads_conf;
+/* Until vmm_jehost_conf_end, messages of jemalloc are about VMMALLOC_CONF. */
+static bool is_reading_conf;
 
-/* What confirm_conf:true has it say of every setting; all else is a complaint. */
+/* Whether confirm_conf:true is the reason of a message. All other messages are errors. */
 static bool
 is_confirmation(const char *text)
 {
@@ -119,9 +116,9 @@ is_confirmation(const char *text)
 	    strncmp(text, "-- Set conf value", 17) == 0;
 }
 
-/* What jemalloc says, in whole lines. */
+/* Gets each message of jemalloc, in whole lines. */
 static void
-take_message(void *argument, const char *message)
+handle_message(void *argument, const char *message)
 {
 	static const char prefix[] = "<jemalloc>: ";
 	const char *text = message;
@@ -130,11 +127,12 @@ take_message(void *argument, const char *message)
 	(void)argument;
 	if (strncmp(text, prefix, sizeof(prefix) - 1) == 0)
 		text += sizeof(prefix) - 1;
-	if (!reads_conf || is_confirmation(text)) {
+	if (!is_reading_conf || is_confirmation(text)) {
 		vmm_log_write(message, strlen(message));
 		return;
 	}
 	vmm_text_clear(&problem);
+	vmm_text_str(&problem, "jemalloc reports: ");
 	vmm_text_str(&problem, text);
 	problem.data[strcspn(problem.data, "\n")] = '\0';
 	vmm_settings_refuse("VMMALLOC_CONF", vmm_heap_start()->conf, problem.data,
@@ -145,7 +143,7 @@ take_message(void *argument, const char *message)
 void
 vmm_jehost_conf_end(void)
 {
-	reads_conf = false;
+	is_reading_conf = false;
 }
 
 char *
@@ -153,9 +151,9 @@ vmm_jehost_secure_getenv(const char *name)
 {
 	const struct vmm_settings *settings = vmm_heap_start();
 
-	je_malloc_message = take_message;
+	je_malloc_message = handle_message;
 	if (strcmp(name, "MALLOC_CONF") != 0 || *settings->conf == '\0')
 		return NULL;
-	reads_conf = true;
+	is_reading_conf = true;
 	return (char *)(uintptr_t)settings->conf;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fork.c: the private jemalloc's locks, around fork(2). */
+/* fork.c: takes and releases the private jemalloc's locks around fork(2). */
 #include "config.h"
 
 #include <errno.h>
@@ -12,18 +12,18 @@
 #include "trace/fatal.h"
 #include "trace/log.h"
 
-/* jemalloc's handlers for fork(2). */
+/* The handlers that jemalloc passes to pthread_atfork(3). */
 static struct {
 	void (*prepare)(void);
 	void (*parent)(void);
 	void (*child)(void);
-} own_handlers;
+} handlers;
 
 /*
- * fork(2) may be called by the handler of a signal that has interrupted an allocation.
- * Locks that this thread has already stay its own: the interrupted code goes on to hold
- * them in the parent, and releases them in both. Other threads may hold the rest for ever,
- * as they wait for those: then the fork has to fail.
+ * A signal handler that has interrupted an allocation may call fork(2). Locks that this
+ * thread holds already remain held: the interrupted code releases them later, in the parent
+ * and in the child. Other threads may wait for these locks while they hold the rest, and
+ * so may never release it: then the fork must fail.
  */
 #define LOCKS_MAX 64
 struct locks {
@@ -32,14 +32,14 @@ struct locks {
 };
 
 static __thread struct {
-	struct locks own;     /* this thread had them before */
-	struct locks missing; /* it went on without them */
-	bool is_hopeless;     /* one of those may be this thread's own */
+	struct locks held;    /* this thread holds them: a signal interrupted it */
+	struct locks missing; /* this thread goes on without them */
+	bool is_hopeless;     /* one of the missing may be held by this thread itself */
 	uint64_t begin_us;
-	uint64_t patience_us; /* after that it goes on without what others have */
+	uint64_t patience_us; /* after that, locks of other threads are missing */
 } forking __attribute__((tls_model("initial-exec")));
 
-/* How long another thread may have no processor while it takes or releases a lock. */
+/* How long a taken lock may have no owner because its thread waits for a processor. */
 #define UNOWNED_US 2000000
 #define PATIENCE_US 200000
 
@@ -61,7 +61,7 @@ has_lock(const struct locks *locks, const pthread_mutex_t *mutex)
 	return false;
 }
 
-/* Takes a lock for fork(2), or notes why not. */
+/* Takes a lock for fork(2), or adds it to `held` or `missing`. */
 static void
 take_lock(pthread_mutex_t *mutex)
 {
@@ -71,18 +71,18 @@ take_lock(pthread_mutex_t *mutex)
 
 	while (pthread_mutex_trylock(mutex) != 0) {
 		uint64_t now_us = vmm_os_now_us();
-		bool is_alone = *owner == 0 && !vmm_os_has_threads();
+		bool is_single = *owner == 0 && !vmm_os_has_threads();
 
-		/* Another thread may have released it, and ended, just before. */
-		if (is_alone && pthread_mutex_trylock(mutex) == 0)
+		/* The last other thread may have released the lock just before it ended. */
+		if (is_single && pthread_mutex_trylock(mutex) == 0)
 			return;
-		if (is_alone || *owner == vmm_os_thread()) {
-			add_lock(&forking.own, mutex);
+		if (is_single || *owner == vmm_os_thread()) {
+			add_lock(&forking.held, mutex);
 			return;
 		}
 		/*
-		 * glibc notes the owner behind the lock, and a signal may come in between:
-		 * nobody can say whether this thread was interrupted there.
+		 * glibc sets the owner after it takes the lock. A signal may have interrupted
+		 * this thread in between, which cannot be detected.
 		 */
 		if (*owner == 0 && now_us - begin_us > UNOWNED_US)
 			forking.is_hopeless = true;
@@ -101,7 +101,7 @@ take_lock(pthread_mutex_t *mutex)
 int
 vmm_jehost_mutex_lock(pthread_mutex_t *mutex)
 {
-	if (!vmm_fork_takes_locks())
+	if (!vmm_fork_is_locking())
 		return pthread_mutex_lock(mutex);
 	take_lock(mutex);
 	return 0;
@@ -110,29 +110,29 @@ vmm_jehost_mutex_lock(pthread_mutex_t *mutex)
 int
 vmm_jehost_mutex_unlock(pthread_mutex_t *mutex)
 {
-	if (has_lock(&forking.own, mutex) || has_lock(&forking.missing, mutex))
+	if (has_lock(&forking.held, mutex) || has_lock(&forking.missing, mutex))
 		return 0;
 	return pthread_mutex_unlock(mutex);
 }
 
-/* Takes all locks. False if that can never be. */
+/* Takes all locks. Returns false if that is impossible. */
 static bool
 lock_allocator(void)
 {
-	/* This thread is to have its cache, or to go without, when it takes the lock. */
+	/* Creating the tcache takes vmm_jehost_tcache_lock, so it must be done before. */
 	vmm_jehost_tcache_begin();
 	forking.is_hopeless = false;
 	for (forking.patience_us = PATIENCE_US;; forking.patience_us *= 2) {
-		forking.own.count = forking.missing.count = 0;
+		forking.held.count = forking.missing.count = 0;
 		forking.begin_us = vmm_os_now_us();
 		take_lock(&vmm_jehost_tcache_lock);
-		own_handlers.prepare();
+		handlers.prepare();
 		if (forking.missing.count == 0)
 			return true;
-		if (forking.own.count > 0 || forking.is_hopeless)
+		if (forking.held.count > 0 || forking.is_hopeless)
 			return false;
-		/* Nothing was interrupted: others take their time, and get it. */
-		own_handlers.parent();
+		/* No allocation was interrupted, so the other threads only need more time. */
+		handlers.parent();
 		vmm_jehost_mutex_unlock(&vmm_jehost_tcache_lock);
 	}
 }
@@ -140,24 +140,24 @@ lock_allocator(void)
 static void
 unlock_in_parent(void)
 {
-	own_handlers.parent();
+	handlers.parent();
 	vmm_jehost_mutex_unlock(&vmm_jehost_tcache_lock);
-	forking.own.count = forking.missing.count = 0;
+	forking.held.count = forking.missing.count = 0;
 }
 
 static bool
 unlock_in_child(void)
 {
-	bool was_interrupted = forking.own.count > 0;
+	bool was_interrupted = forking.held.count > 0;
 
-	/* All locks of jemalloc's are new after this. */
-	own_handlers.child();
+	/* jemalloc's handler initialises its locks anew; those held must be taken again. */
+	handlers.child();
 	vmm_jehost_mutex_unlock(&vmm_jehost_tcache_lock);
-	for (size_t i = 0; i < forking.own.count; i++) {
-		if (forking.own.list[i] != &vmm_jehost_tcache_lock)
-			pthread_mutex_lock(forking.own.list[i]);
+	for (size_t i = 0; i < forking.held.count; i++) {
+		if (forking.held.list[i] != &vmm_jehost_tcache_lock)
+			pthread_mutex_lock(forking.held.list[i]);
 	}
-	forking.own.count = forking.missing.count = 0;
+	forking.held.count = forking.missing.count = 0;
 	return was_interrupted;
 }
 
@@ -165,22 +165,22 @@ int
 vmm_jehost_pthread_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void))
 {
-	const struct vmm_fork_allocator with_lock = {
+	const struct vmm_fork_allocator allocator = {
 		lock_allocator, unlock_in_parent, unlock_in_child, vmm_jehost_purge_arenas
 	};
 	enum vmm_fork kind = vmm_heap_start()->fork;
 	static bool is_registered;
 	int error;
 
-	/* jemalloc begins anew where memory was wanting, and comes here once more. */
+	/* jemalloc repeats its initialisation, and this call, if memory was missing. */
 	if (is_registered)
 		return 0;
-	own_handlers.prepare = prepare;
-	own_handlers.parent = parent;
-	own_handlers.child = child;
+	handlers.prepare = prepare;
+	handlers.parent = parent;
+	handlers.child = child;
 	if (kind == VMM_FORK_NONE)
 		return 0;
-	error = vmm_fork_register(kind, &with_lock);
+	error = vmm_fork_register(kind, &allocator);
 	is_registered = error == 0;
 	return error;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* host.c: what the private jemalloc asks of the system, answered by the pool. */
+/* host.c: replaces functions that the private jemalloc calls. */
 #include "config.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include "trace/fatal.h"
 #include "trace/log.h"
 
-/* While jemalloc looks at the system's pages: it writes to one that it did not get. */
+/* jemalloc is in pages_boot, which would write to the result of an mmap that failed. */
 static bool is_in_pages_boot;
 
 void *
@@ -30,8 +30,8 @@ vmm_jehost_mmap(void *address, size_t size, int protection, int flags, int fd,
 	vmm_text_clear(&error);
 	vmm_text_str(&error, "Error (libvmmalloc): no memory to start with: ");
 	vmm_text_errno(&error, errno);
-	vmm_text_str(&error, "\nlibvmmalloc: some ordinary memory is needed"
-	    " besides the pool (ulimit -v, ulimit -d)\n");
+	vmm_text_str(&error, "\nlibvmmalloc: the library needs some ordinary memory"
+	    " besides the pool; raise ulimit -v or ulimit -d\n");
 	vmm_fatal_setup(&error);
 }
 
@@ -96,20 +96,23 @@ vmm_jehost_pages_boot(void)
 	vmm_text_str(&error, "Error (libvmmalloc): the library is built for"
 	    " smaller pages of memory than this system's, of ");
 	vmm_text_uint(&error, vmm_os_page_size());
-	vmm_text_str(&error, " bytes\nlibvmmalloc: build it with a jemalloc that"
-	    " is configured with --with-lg-page\n");
+	vmm_text_str(&error, " bytes\nlibvmmalloc: build the library with a jemalloc"
+	    " that is configured with --with-lg-page=");
+	vmm_text_uint(&error, (uint64_t)__builtin_ctzl(vmm_os_page_size()));
+	vmm_text_str(&error, "\n");
 	vmm_fatal_setup(&error);
 }
 
 /*
- * jemalloc's smallest class, of 8 bytes, is aligned to 8 bytes only. It finds classes
- * up to a page in a table, by the size in units of 8 bytes, rounded up: here sizes up
- * to 8 get the class of 16, in every way at once, as no test at each malloc would.
+ * jemalloc's smallest size class has 8 bytes and is aligned to 8 bytes only. jemalloc finds
+ * the class of a size up to a page in a table, by the size in units of 8 bytes, rounded up.
+ * This function gives sizes up to 8 the class of 16 bytes: for all functions of jemalloc,
+ * and without a test in each malloc.
  */
 void
 vmm_jehost_sz_boot(const struct sc_data_s *size_classes, bool is_cache_oblivious)
 {
-	/* jemalloc calls this when it has read its settings. */
+	/* jemalloc calls this function after it has read its options. */
 	vmm_jehost_conf_end();
 	je_sz_boot(size_classes, is_cache_oblivious);
 	je_sz_size2index_tab[0] = je_sz_size2index_tab[1] =
@@ -173,8 +176,8 @@ vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn, struct pac_s *pac,
 	struct edata_s *extent;
 
 	/*
-	 * Before the pool grows by much: what the arenas keep may be enough. Without a
-	 * thread's data jemalloc is still at its start, for which mallctl would wait.
+	 * Purge the arenas first: free memory that they hold may be enough. But if `tsdn` is
+	 * NULL, jemalloc is still initialising, and mallctl would wait for that for ever.
 	 */
 	if (tsdn != NULL && expanded == NULL && vmm_pool_outgrows(size)) {
 		vmm_jehost_purge_arenas();
@@ -183,11 +186,11 @@ vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn, struct pac_s *pac,
 	extent = je_ecache_alloc_grow(tsdn, pac, ehooks, ecache, expanded, size,
 	    alignment, is_zero, is_guarded);
 
-	/* What cannot grow in place moves, and comes here again. */
+	/* If a block cannot grow in place, jemalloc moves it and calls this again. */
 	if (extent != NULL || tsdn == NULL || expanded != NULL ||
 	    size >= vmm_pool_span.size)
 		return extent;
-	if (!vmm_jehost_is_before_tcache())
+	if (!vmm_jehost_is_in_tcache_init())
 		je_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 	vmm_jehost_purge_arenas();
 	errno = saved_errno;
@@ -225,8 +228,8 @@ vmm_jehost_pages_decommit(void *address, size_t size)
 }
 
 /*
- * MADV_DONTNEED, which these stand for, would bring the old contents of a shared
- * file mapping back instead of zeroes (madvise(2)); jemalloc then zeroes itself.
+ * jemalloc would use MADV_DONTNEED, and rely on zeroes afterwards. A shared file mapping has
+ * its old contents after it (madvise(2)). After a failure jemalloc zeroes the memory itself.
  */
 bool
 vmm_jehost_pages_purge_lazy(void *address, size_t size)
@@ -248,7 +251,7 @@ void
 vmm_jehost_purge_arenas(void)
 {
 	vmm_pool_release_pause();
-	/* 4096 stands for all arenas (jemalloc(3), MALLCTL_ARENAS_ALL). */
+	/* 4096: all arenas (jemalloc(3), MALLCTL_ARENAS_ALL). */
 	je_mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
 	vmm_pool_release_resume();
 }

@@ -1,20 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# private-jemalloc.sh: what jemalloc.syms says of an archive of jemalloc.
+# private-jemalloc.sh: makes the private jemalloc from an archive, by jemalloc.syms.
 #
 #   private-jemalloc.sh versions SYMS
-#       the versions of jemalloc that it has been checked for
+#       prints the known versions of jemalloc
 #   private-jemalloc.sh string ARCHIVE
-#       what the archive calls its version
+#       prints the version string that the archive contains
 #   private-jemalloc.sh version SYMS STRING
-#       which of those versions has that string; or nothing
+#       prints the known version with that string, or nothing
 #   private-jemalloc.sh check SYMS ARCHIVE VERSION
-#       fails if the archive lacks a name that this version has
+#       fails if the archive lacks a name of that version
 #   private-jemalloc.sh prototypes SYMS VERSION
-#       C that the compiler takes, beside jemalloc's own headers, only if each name that
-#       changes has the prototype of what it becomes
+#       prints C that compiles with jemalloc's headers only if each renamed function has
+#       the prototype of the function that replaces it
 #   private-jemalloc.sh make SYMS ARCHIVE VERSION OUTPUT
-#       the library's private copy of it: one object, renamed by that table
+#       writes the private jemalloc: one object, with the names of SYMS
 #
 # Tools come from the environment: AR, LD, NM, OBJCOPY.
 set -eu
@@ -28,14 +28,14 @@ table() {
 	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$syms"
 }
 
-# The rows of $version, as SCOPE NAME NEWNAME.
+# Prints the rows for $version, as SCOPE NAME NEWNAME.
 rows() {
 	table | awk -v version="$version" '
 		$1 == "version" || (NF == 4 && $4 != version) { next }
 		{ print $1, $2 (NF > 2 ? " " $3 : "") }'
 }
 
-# Every name with its object, as it is called without suffixes: "OBJECT NAME" a line.
+# Prints each symbol with its object, "OBJECT NAME"; OBJECT has no suffix.
 names() {
 	"${NM:-nm}" -A "$archive" 2>/dev/null |
 		sed -n -e 's/^[^ ]*:\([A-Za-z0-9_]*\)[^ :]*:/\1 /p' |
@@ -75,15 +75,15 @@ make() {
 			BEGIN { while ((getline symbol < uses) > 0) is_used[symbol] = 1 }
 			$1 == name || ($1 == "users" && $2 in is_used) { print $2, $3 }
 		' | cat "$work/all" - >"$work/these"
-		# What is left for link-time optimization has the old names.
+		# Sections for link-time optimization still have the old names.
 		"${OBJCOPY:-objcopy}" --remove-section='.gnu.lto_*' \
 			--redefine-syms="$work/these" "$object"
 	done
 	${LD:-ld} -r -o "$1" "$work"/o/*.o
 }
 
-# What the library calls is declared twice then, which has to be alike; what it is called
-# by is compared here.
+# Functions that the library calls are declared twice in this C, by je.h and by jemalloc's
+# headers, and the compiler compares the two. SAME compares those that jemalloc calls.
 prototypes() {
 	cat <<-'END'
 		#include <dlfcn.h>
@@ -107,7 +107,7 @@ command=$1
 shift
 case $command in
 string)
-	# Not strings(1), which what builds for other machines may lack.
+	# Not strings(1), which a cross toolchain may lack.
 	LC_ALL=C grep -a -o -m 1 -E '[0-9]+(\.[0-9]+)+-[0-9]+-g[0-9a-f]{7,40}' "$1" | head -n 1
 	exit
 	;;
@@ -129,7 +129,7 @@ check | make)
 	archive=$1 version=$2
 	shift 2
 	[ -r "$archive" ] || die "no archive $archive"
-	# Absolute, for what happens in another directory.
+	# Absolute, because make changes the directory.
 	case $archive in /*) ;; *) archive=$PWD/$archive ;; esac
 	work=$(mktemp -d "${TMPDIR:-/tmp}/vmmalloc.XXXXXX")
 	trap 'rm -rf "$work"' EXIT

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tcache.c: the caches of the private jemalloc's threads, at their begin and end. */
+/* tcache.c: the tcaches of threads: creation, fills, and the end of a thread. */
 #include "config.h"
 
 #include <errno.h>
@@ -10,33 +10,33 @@
 
 pthread_mutex_t vmm_jehost_tcache_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Whether this thread was given its cache, or is being given it. */
-static __thread bool has_begun __attribute__((tls_model("initial-exec")));
-static __thread bool is_before_tcache __attribute__((tls_model("initial-exec")));
+/* Whether the creation of this thread's tcache has begun, and whether it is going on. */
+static __thread bool was_begun __attribute__((tls_model("initial-exec")));
+static __thread bool is_in_tcache_init __attribute__((tls_model("initial-exec")));
 
 bool
-vmm_jehost_is_before_tcache(void)
+vmm_jehost_is_in_tcache_init(void)
 {
-	return is_before_tcache;
+	return is_in_tcache_init;
 }
 
 void
 vmm_jehost_tcache_begin(void)
 {
-	if (!has_begun)
+	if (!was_begun)
 		je_free(je_malloc(1));
 }
 
-/* Bins in which a thread's fills are counted; jemalloc has 36 to 39 of them. */
+/* Size classes whose fills are counted; jemalloc has 36 to 39 small ones. */
 #define NBINS 64
 /*
- * jemalloc.syms has what this earns. First fills of 4 to 32 and fewer doublings win less,
- * or no more.
+ * jemalloc.syms has the measurements. First fills of 4 to 32 blocks, and fewer doublings,
+ * save less or the same.
  */
 #define FILL_FIRST 8U
 #define FILL_DOUBLINGS 6
 
-/* How many blocks of a size this thread takes this time; no more than `count`. */
+/* The number of blocks, at most `count`, for this thread's next fill of a size class. */
 static unsigned
 fill_count(unsigned bin, unsigned count)
 {
@@ -50,18 +50,18 @@ fill_count(unsigned bin, unsigned count)
 }
 
 #if VMM_JEMALLOC < 50301
-/* Whether there was no memory for the cache that a thread is being given. */
-static __thread bool has_no_tcache __attribute__((tls_model("initial-exec")));
+/* There was no memory for this thread's tcache. */
+static __thread bool was_refused __attribute__((tls_model("initial-exec")));
 
 void *
 vmm_jehost_tcache_palloc(struct tsdn_s *tsdn, struct arena_s *arena, size_t size,
     size_t alignment, bool is_zero, struct tcache_s *tcache)
 {
-	/* Stacks of pointers, which are written before they are read. */
+	/* A tcache consists of stacks of pointers, which are written before they are read. */
 	void *block = je_arena_palloc(tsdn, arena, size, alignment,
-	    is_zero && !is_before_tcache, tcache);
+	    is_zero && !is_in_tcache_init, tcache);
 
-	has_no_tcache = block == NULL;
+	was_refused = block == NULL;
 	return block;
 }
 
@@ -70,19 +70,19 @@ vmm_jehost_tcache_init(struct tsd_s *tsd)
 {
 	bool failed;
 
-	has_begun = true;
-	/* jemalloc reads je_opt_tcache twice, and must find the same both times. */
+	was_begun = true;
+	/* jemalloc reads je_opt_tcache twice and must find the same value both times. */
 	pthread_mutex_lock(&vmm_jehost_tcache_lock);
-	is_before_tcache = true;
-	has_no_tcache = false;
+	is_in_tcache_init = true;
+	was_refused = false;
 	failed = je_tsd_tcache_enabled_data_init(tsd);
-	if (has_no_tcache) {
-		/* Again, with caches off. They were on, or none would have been asked for. */
+	if (was_refused) {
+		/* Try again with tcaches off; they were on, as palloc was called. */
 		je_opt_tcache = false;
 		failed = je_tsd_tcache_enabled_data_init(tsd);
 		je_opt_tcache = true;
 	}
-	is_before_tcache = false;
+	is_in_tcache_init = false;
 	pthread_mutex_unlock(&vmm_jehost_tcache_lock);
 	return failed;
 }
@@ -100,9 +100,9 @@ void *
 vmm_jehost_tcache_palloc(struct tsdn_s *tsdn, struct arena_s *arena, size_t size,
     size_t alignment, bool is_zero, bool is_slab, struct tcache_s *tcache)
 {
-	/* Stacks of pointers, which are written before they are read. */
+	/* A tcache consists of stacks of pointers, which are written before they are read. */
 	return je_arena_palloc(tsdn, arena, size, alignment,
-	    is_zero && !is_before_tcache, is_slab, tcache);
+	    is_zero && !is_in_tcache_init, is_slab, tcache);
 }
 
 bool
@@ -110,10 +110,10 @@ vmm_jehost_tcache_init(struct tsd_s *tsd)
 {
 	bool failed;
 
-	has_begun = true;
-	is_before_tcache = true;
+	was_begun = true;
+	is_in_tcache_init = true;
 	failed = je_tsd_tcache_enabled_data_init(tsd);
-	is_before_tcache = false;
+	is_in_tcache_init = false;
 	return failed;
 }
 
@@ -129,7 +129,7 @@ vmm_jehost_bin_fill(struct tsdn_s *tsdn, struct arena_s *arena, unsigned bin,
 }
 
 void
-vmm_jehost_tcache_say(const char *message)
+vmm_jehost_tcache_write(const char *message)
 {
 	(void)message;
 }

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fatal.c: the only ways in which the library ends a process. */
+/* fatal.c: the last message, and the end of the process. */
 #include "config.h"
 
 #include "os/os.h"
 #include "trace/fatal.h"
 #include "trace/log.h"
 
-static void
-say(const struct vmm_text *message)
-{
-	vmm_log_say(message->data, message->length);
-}
-
 _Noreturn void
 vmm_fatal_setup(const struct vmm_text *message)
 {
-	say(message);
+	vmm_log_report(message->data, message->length);
 	vmm_os_exit(1);
 }
 
@@ -28,6 +22,6 @@ vmm_fatal_abort(const char *what)
 	vmm_text_str(&message, "Error (libvmmalloc): ");
 	vmm_text_str(&message, what);
 	vmm_text_str(&message, "\n");
-	say(&message);
+	vmm_log_report(message.data, message.length);
 	vmm_os_abort();
 }

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fatal.h: the only ways in which the library ends a process. */
+/* fatal.h: the last message, and the end of the process. */
 #ifndef VMM_FATAL_H
 #define VMM_FATAL_H
 
 #include "base/text.h"
 
 /*
- * Prints `message` to stderr, and in the debug variant to VMMALLOC_LOG_FILE as well, and
- * ends the process with status 1, running no exit handlers and leaving no core: the
- * user's environment is wrong, at start. Async-signal-safe.
+ * Writes `message` to stderr and ends the process with status 1, without exit handlers and
+ * without a core dump (_exit(2)): for an environment in which the library cannot start.
+ * The debug variant also writes to VMMALLOC_LOG_FILE. Async-signal-safe.
  */
 _Noreturn void vmm_fatal_setup(const struct vmm_text *message);
 
 /*
- * The same with "Error (libvmmalloc): ", `what` and a newline, and aborts the process:
- * going on would corrupt memory. Async-signal-safe.
+ * Writes "Error (libvmmalloc): ", `what` and a newline to the same places and calls
+ * abort(3): for states in which going on would corrupt memory. Async-signal-safe.
  */
 _Noreturn void vmm_fatal_abort(const char *what);
 
-/* Checks what must hold, in the debug variant only; costs nothing in release. */
+/* In the debug variant, aborts with a message if the condition does not hold. */
 #ifdef VMMALLOC_DEBUG
 #define VMM_STRING_OF(x) #x
 #define VMM_STRING(x) VMM_STRING_OF(x)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* functions.c: level 3 of the trace: functions that are entered. */
+/* functions.c: level 3 of the trace, which reports each function at its entry. */
 #include "config.h"
 
 #include "trace/log.h"

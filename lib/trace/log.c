@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* log.c: the debug variant's trace. */
+/* log.c: the lines of the trace. */
 #include "config.h"
 
 #include "trace/log.h"
@@ -37,7 +37,7 @@ vmm_log_end(struct vmm_text *line)
 {
 	int saved_errno = errno;
 
-	/* A line that had to be cut still ends. */
+	/* A line that was cut still ends with a newline. */
 	if (line->length == sizeof(line->data) - 1)
 		line->length--;
 	vmm_text_str(line, "\n");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* log.h: the debug variant's trace; in the release variant there is nothing of it. */
+/* log.h: the trace. In the release variant its macros are empty. */
 #ifndef VMM_LOG_H
 #define VMM_LOG_H
 
@@ -12,21 +12,21 @@
 
 #ifdef VMMALLOC_DEBUG
 
-/* Set once, before there are threads. */
+/* VMMALLOC_LOG_LEVEL; set once, before the first thread is created. */
 extern int vmm_log_level;
 
-/* A value in a line, with its name. */
+/* A named value in a line. */
 struct vmm_log_value {
 	const char *name;
 	uintptr_t value;
-	bool is_pointer; /* hexadecimal, and not decimal */
+	bool is_pointer; /* printed in hexadecimal, not in decimal */
 };
 #define VMM_NUMBER(number) { #number, (uintptr_t)(number), false }
 #define VMM_POINTER(pointer) { #pointer, (uintptr_t)(pointer), true }
 #define VMM_RESULT(number) { "", (uintptr_t)(number), false }
 #define VMM_RESULT_POINTER(pointer) { "", (uintptr_t)(pointer), true }
 
-/* Where in the source a line comes from. */
+/* The place in the source that writes a line. */
 struct vmm_log_place {
 	const char *file;
 	unsigned line;
@@ -35,18 +35,18 @@ struct vmm_log_place {
 #define VMM_LOG_PLACE(function)                                                \
 	(&(const struct vmm_log_place){ __FILE__, __LINE__, (function) })
 
-/* The beginning of a line: its level, and where it comes from. */
+/* Begins a line with its level and its place. */
 void vmm_log_begin(struct vmm_text *line, int level,
     const struct vmm_log_place *place);
 
-/* Ends the line and writes it, with one write(2). Keeps errno. */
+/* Ends the line and writes it with one write(2). Keeps errno. */
 void vmm_log_end(struct vmm_text *line);
 
-/* A line that says that the function is entered. Keeps errno. */
+/* Writes a line that reports the entry of a function. Keeps errno. */
 void vmm_log_enter(const struct vmm_log_place *place);
 
 /*
- * A line for one call of the program's: its `count` arguments, and its result,
+ * Writes a line that reports a call by the program: `count` arguments, and the result or
  * NULL for none. Keeps errno.
  */
 void vmm_log_call(const struct vmm_log_place *place,
@@ -54,35 +54,38 @@ void vmm_log_call(const struct vmm_log_place *place,
     const struct vmm_log_value *result);
 
 /*
- * Where lines go (log_file.c): to stderr, or to the file that VMMALLOC_LOG_FILE
- * names. `open` is called once, before the first line: 0, or what open(2) says;
- * EPERM or EMLINK for a file of another user's, or one with several names; ELOOP for
- * a name that is another user's symbolic link; EBADF for the number of a descriptor that
- * is not open (/dev/fd/N). `write` puts one or several
- * whole lines there; what cannot be written is lost. Both may be called by any
- * thread, in any child, and in any state of its descriptors. errno may change.
+ * Opens the file `name` (VMMALLOC_LOG_FILE) for all further lines; called at most once,
+ * before the first line. Returns 0 or an errno value: EPERM for another user's file, EMLINK
+ * for one with several names, ELOOP for another user's symbolic link, EBADF for a
+ * descriptor that is not open (/dev/fd/N), or an error of open(2). Not thread-safe.
  */
 int vmm_log_open(const char *name);
+
+/*
+ * Writes one or more whole lines to that file, or to stderr if none was opened. Lines that
+ * cannot be written are lost. Thread-safe; works in children of fork(2) and after the
+ * program has closed descriptors. May change errno.
+ */
 void vmm_log_write(const char *data, size_t length);
 
 /*
- * In a child of fork(2), whose only thread this is, before its first line: it may have the
- * same process ID as its parent has, in a namespace of its own.
+ * Must be called in a child of fork(2) before its first line. In a PID namespace of its own
+ * a child can have its parent's process ID, so log_file.c cannot tell the two apart.
  */
 void vmm_log_in_child(void);
 
 /*
- * From now on what is for stderr reaches it also when the program has closed it, as many do
- * at exit. Called once, where anything is asked for.
+ * Duplicates stderr, so that lines reach it after the program has closed it, as many
+ * programs do at exit. Called once, if a trace or statistics are wanted.
  */
 void vmm_log_keep_stderr(void);
 
-/* Writes to stderr, and to the file as well if there is one. */
-void vmm_log_say(const char *data, size_t length);
+/* Writes a message to stderr and, if one is open, to the file. As vmm_log_write. */
+void vmm_log_report(const char *data, size_t length);
 
 /*
- * Set while this thread waits for a helper that has its thread-local data (os.h,
- * vmm_os_call_stopped): the trace is written by processes, each under its own name.
+ * True while this thread waits for the helper process, which uses the same thread-local
+ * data (os.h, vmm_os_call_stopped). The trace must not have lines of that process.
  */
 extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")));
 
@@ -91,9 +94,9 @@ extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")))
 #define VMM_LOG_QUIET(is_quiet) ((void)(vmm_log_is_quiet = (is_quiet)))
 
 /*
- * VMM_LOG(level, statements): a line of that level; the statements append the
- * message to the text `line`. They are not even compiled into the release variant,
- * nor is anything that the other macros are given.
+ * VMM_LOG(level, statements): writes a line of that level. The statements append the
+ * message to the text `line`. The release variant does not evaluate the arguments of these
+ * macros.
  */
 #define VMM_LOG(level, ...)                                                    \
 	do {                                                                   \
@@ -105,7 +108,7 @@ extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")))
 		}                                                              \
 	} while (0)
 
-/* At the head of a function. */
+/* The entry of a function; for functions that -finstrument-functions does not cover. */
 #define VMM_LOG_ENTER()                                                        \
 	do {                                                                   \
 		if (VMM_LOG_IS(VMM_LOG_FUNCTIONS))                             \
@@ -113,9 +116,9 @@ extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")))
 	} while (0)
 
 /*
- * VMM_LOG_CALL(result, arguments): a call of a function that the program knows as
- * the one it is in; VMM_LOG_CALL_AS says another name. The result is VMM_RESULT...,
- * an argument VMM_NUMBER or VMM_POINTER. VMM_LOG_GIVEN has no result.
+ * VMM_LOG_CALL(result, arguments): reports a call by the program of the enclosing function,
+ * VMM_LOG_CALL_AS of the function `name`. The result is VMM_RESULT or VMM_RESULT_POINTER,
+ * each argument VMM_NUMBER or VMM_POINTER. VMM_LOG_CALL_VOID(_AS): there is no result.
  */
 #define VMM_LOG_CALL(result, ...)                                              \
 	VMM_LOG_CALL_WITH(__func__, (&(const struct vmm_log_value)result),     \
@@ -123,8 +126,8 @@ extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")))
 #define VMM_LOG_CALL_AS(name, result, ...)                                     \
 	VMM_LOG_CALL_WITH(name, (&(const struct vmm_log_value)result),         \
 	    __VA_ARGS__)
-#define VMM_LOG_GIVEN(...) VMM_LOG_CALL_WITH(__func__, NULL, __VA_ARGS__)
-#define VMM_LOG_GIVEN_AS(name, ...) VMM_LOG_CALL_WITH(name, NULL, __VA_ARGS__)
+#define VMM_LOG_CALL_VOID(...) VMM_LOG_CALL_WITH(__func__, NULL, __VA_ARGS__)
+#define VMM_LOG_CALL_VOID_AS(name, ...) VMM_LOG_CALL_WITH(name, NULL, __VA_ARGS__)
 #define VMM_LOG_CALL_WITH(name, result, ...)                                   \
 	do {                                                                   \
 		if (VMM_LOG_IS(VMM_LOG_CALLS)) {                               \
@@ -143,11 +146,11 @@ extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")))
 #define VMM_LOG_ENTER() ((void)0)
 #define VMM_LOG_CALL(result, ...) ((void)0)
 #define VMM_LOG_CALL_AS(name, result, ...) ((void)0)
-#define VMM_LOG_GIVEN(...) ((void)0)
-#define VMM_LOG_GIVEN_AS(name, ...) ((void)0)
+#define VMM_LOG_CALL_VOID(...) ((void)0)
+#define VMM_LOG_CALL_VOID_AS(name, ...) ((void)0)
 #define VMM_LOG_QUIET(is_quiet) ((void)0)
 #define vmm_log_in_child() ((void)0)
-#define vmm_log_say(data, length) vmm_os_write_error(data, length)
+#define vmm_log_report(data, length) vmm_os_write_error(data, length)
 #define vmm_log_write(data, length) vmm_os_write_error(data, length)
 
 #endif

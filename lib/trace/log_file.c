@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* log_file.c: where the debug variant's lines go: to stderr, or to a file. */
+/* log_file.c: writes the lines of the trace to stderr or to VMMALLOC_LOG_FILE. */
 #include "config.h"
 
 #include "trace/log.h"
@@ -16,32 +16,32 @@
 #define PROCESS_DIGITS 20
 
 /*
- * The file. A child made by fork(2) opens one of its own, if the name has the process
- * ID in it; and who has closed the descriptor, as daemons do, has it opened again.
- * Both are looked at before each line, since not everything that makes a child runs
- * handlers.
+ * VMMALLOC_LOG_FILE. If its name has the process ID, each child opens a file of its own. If
+ * the program has closed the descriptor, as daemons do, the file is opened again. Both are
+ * checked before each line, because some children are created without running handlers
+ * (clone(2)).
  */
 static struct {
-	char path[PATH_MAX + PROCESS_DIGITS]; /* absolute; "" is stderr */
-	size_t length;     /* of it, without a process ID */
-	int program_fd;    /* the program's descriptor that is meant, or -1 */
-	bool has_process;  /* a process ID belongs behind that */
-	pid_t process;     /* whose file is open */
-	pid_t locker;      /* the process that has the lock, 0 for none */
+	char path[PATH_MAX + PROCESS_DIGITS]; /* absolute; "" for stderr */
+	size_t length;     /* of the path without a process ID */
+	int program_fd;    /* the descriptor of the program that the path names, or -1 */
+	bool has_process;  /* the process ID is appended to the path */
+	pid_t process;     /* the process whose file is open */
+	pid_t locker;      /* the process that holds the lock, 0 for none */
 	struct vmm_os_file file;
 } target = { .program_fd = -1, .file = { .fd = -1 } };
 
 static struct {
-	bool is_kept; /* a descriptor of the library's own was wanted */
+	bool is_kept; /* vmm_log_keep_stderr was called */
 	struct vmm_os_file file;
 } own_stderr;
 
-/* This thread is in the midst of a line. */
+/* This thread is writing a line. */
 static __thread volatile bool is_writing __attribute__((tls_model("initial-exec")));
 
 /*
  * Not a mutex: a child of fork(2) inherits the lock taken, but not the thread that took
- * it. A lock that holds another process's ID counts as free.
+ * it. A lock that holds the ID of another process is free.
  */
 static void
 lock(void)
@@ -77,7 +77,7 @@ open_file(void)
 	return vmm_os_log_open(target.path, &target.file);
 }
 
-/* Opens the file if it is closed, or is the parent's. False if that fails. */
+/* Opens the file if it is closed or belongs to the parent. False if that fails. */
 static bool
 ensure_open(void)
 {
@@ -85,7 +85,7 @@ ensure_open(void)
 
 	if (is_own && (!target.has_process || target.process == vmm_os_process()))
 		return true;
-	/* Closes what came from the parent, and nothing else. */
+	/* Closes only a descriptor that still refers to the file. */
 	vmm_os_file_close(&target.file, NULL, 0);
 	return open_file() == 0;
 }
@@ -99,7 +99,7 @@ vmm_log_open(const char *name)
 	if (target.program_fd >= 0) {
 		target.length = strlen(target.path);
 		error = vmm_os_fd_duplicate(target.program_fd, &target.file);
-		/* As without a name: what is for a closed stderr is lost. */
+		/* A closed stderr is no error: as without a file, lines to it are lost. */
 		if (error == EBADF && target.program_fd == STDERR_FILENO)
 			error = 0;
 	} else if (error == 0) {
@@ -123,7 +123,7 @@ void
 vmm_log_keep_stderr(void)
 {
 	own_stderr.is_kept = true;
-	/* Without one there is nothing to write to. */
+	/* If stderr is closed already, lines to it are lost. */
 	vmm_os_fd_duplicate(STDERR_FILENO, &own_stderr.file);
 }
 
@@ -134,7 +134,7 @@ write_file(const char *data, size_t length)
 		vmm_os_fd_write(&target.file, target.program_fd, data, length);
 		return;
 	}
-	/* A signal's handler that forks has interrupted this thread: it has the lock. */
+	/* A signal handler that forks has interrupted this thread, which holds the lock. */
 	if (is_writing) {
 		if (vmm_os_file_is_own(&target.file))
 			vmm_os_log_write(&target.file, data, length);
@@ -158,7 +158,7 @@ write_stderr(const char *data, size_t length)
 }
 
 void
-vmm_log_say(const char *data, size_t length)
+vmm_log_report(const char *data, size_t length)
 {
 	write_stderr(data, length);
 	if (target.length != 0)

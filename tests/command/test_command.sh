@@ -156,7 +156,7 @@ expect "no command: the usage" sh -c "
 runs "$vmmalloc" check
 expect "no directory to check: the usage" sh -c "
 	test $status -eq 125 && grep -q '^vmmalloc check DIR' '$work/err'"
-fails 125 "a size that is too small" "-s is 1M, at least 14M is needed" \
+fails 125 "a size that is too small" "-s is 1M, too small; accepted: .* at least 14M" \
 	"$vmmalloc" -d "$pool_dir" -s 1M true
 fails 125 "no size" "-s is much, not a size; accepted: " "$vmmalloc" -s much true
 fails 125 "an empty size" "-s is empty; accepted: " "$vmmalloc" -s '' true

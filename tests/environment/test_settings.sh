@@ -143,7 +143,7 @@ for variant in $(variants); do
 		done
 		refused "log file that cannot be" \
 			"$E VMMALLOC_LOG_FILE=$work/none/log: No such file or directory" \
-			"VMMALLOC_LOG_FILE is $work/none/log; a file that this user owns" \
+			"VMMALLOC_LOG_FILE is $work/none/log; accepted: a file that this user owns" \
 			on_pool debug env VMMALLOC_LOG_FILE="$work/none/log" /bin/true
 	else
 		on_pool release env VMMALLOC_LOG_LEVEL=4 VMMALLOC_LOG_STATS=1 \
@@ -209,7 +209,7 @@ done
 for variant in $(variants); do
 	refused "pages of 1 MiB" \
 		"$E the library is built for smaller pages of memory than this system's, of 1048576 bytes" \
-		"build it with a jemalloc that is configured with --with-lg-page" \
+		"build the library with a jemalloc that is configured with --with-lg-page=20" \
 		on_pool "$variant" env LD_PRELOAD="$(library "$variant") $programs/places/.libs/large_pages.so" \
 		/bin/true
 done

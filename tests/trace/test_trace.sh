@@ -251,7 +251,7 @@ for name in /dev/stdout /dev/fd/5; do
 	expect "$name is a file" sh -c "grep 'pool closed' '$work/out' && test ! -s '$work/err'"
 done
 no_log "a number that is not open" /dev/fd/99 "Bad file descriptor"
-expect "and no file is asked for" grep -q 'no such descriptor open' "$work/err"
+expect "and no file is asked for" grep -q 'a descriptor that is not open' "$work/err"
 on_pool debug env VMMALLOC_LOG_LEVEL=2 VMMALLOC_LOG_FILE=/dev/stderr /bin/true 2>&-
 status=$?
 expect "/dev/stderr, closed: as without a name" test $status -eq 0
