@@ -8,9 +8,9 @@
 #include "trace/log.h"
 
 /*
- * How far to reserve ahead of use: a share of the end of use, so that the number of
- * steps grows with the logarithm of the pool. The minimum is lower on tmpfs, where to
- * reserve is to allocate: a small program pays only for what it uses.
+ * Reserve ahead of use a share of what is used, so that the number of steps grows with
+ * the logarithm of the pool. The minimum is lower on tmpfs, where reserving allocates:
+ * a small program pays only for what it uses.
  */
 #define RESERVE_SHARE 8
 #define RESERVE_MIN_COSTLY ((size_t)256 << 10)
@@ -196,7 +196,7 @@ fill_hole(size_t begin, size_t end)
 	int error = 0;
 
 	if (!vmm_pool.is_private) {
-		if (vmm_pool_is_private(begin))
+		if (vmm_pool_chunk_is_private(begin))
 			error = vmm_pool_return_unused(begin, end);
 		return error != 0 ? error : vmm_os_file_reserve(&vmm_pool.file,
 		    vmm_pool.base, begin, end - begin);
@@ -285,7 +285,7 @@ release_chunk(size_t begin)
 {
 	size_t end = begin + VMM_CHUNK_SIZE;
 
-	if (vmm_pool_is_private(begin)) {
+	if (vmm_pool_chunk_is_private(begin)) {
 		if (!vmm_pool.is_private)
 			vmm_pool_chunks_add(begin, end, VMM_CHUNK_HOLE);
 		if (vmm_pool.releases_chunks && vmm_pool.release_pauses == 0)

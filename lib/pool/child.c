@@ -213,10 +213,10 @@ adopt_file(void)
 static void
 keep_parent_file(size_t done)
 {
-	size_t again = 0;
+	size_t moved = 0;
 
 	if (done > 0 && vmm_pool_move(0, done, VMM_POOL_TO_ANONYMOUS, VMM_OS_NO_OTHERS,
-		&again) != 0)
+		&moved) != 0)
 		vmm_fatal_abort("no memory for the heap of a forked child, which is"
 		    " in two files");
 	vmm_pool_chunks_add(0, done, VMM_CHUNK_ANONYMOUS);
@@ -226,7 +226,7 @@ keep_parent_file(size_t done)
 }
 
 int
-vmm_pool_child_file_make(bool goes_on, bool *is_cloned)
+vmm_pool_child_file_make(bool may_stay_private, bool *is_cloned)
 {
 	struct vmm_os_file file;
 	struct vmm_os_room room;
@@ -242,7 +242,7 @@ vmm_pool_child_file_make(bool goes_on, bool *is_cloned)
 	error = fill(*is_cloned, &done);
 	if (error == 0)
 		adopt_file();
-	else if (goes_on)
+	else if (may_stay_private)
 		keep_parent_file(done);
 	return error;
 }

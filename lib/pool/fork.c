@@ -21,27 +21,27 @@ static unsigned *replies;
 static uint64_t replies_in_use;
 
 static int
-allocate_reply(unsigned **word)
+allocate_reply(unsigned **reply)
 {
 	size_t size = vmm_os_page_size();
-	void *common;
-	int error = replies == NULL ? vmm_os_common_map(size, &common) : 0;
+	void *shared;
+	int error = replies == NULL ? vmm_os_common_map(size, &shared) : 0;
 	int i;
 
 	if (error != 0)
 		return error;
 	if (replies == NULL)
-		replies = common;
+		replies = shared;
 	if (replies_in_use == UINT64_MAX)
 		return EAGAIN;
 	i = __builtin_ctzll(~replies_in_use);
 	replies_in_use |= (uint64_t)1 << i;
 	replies[i] = 0;
-	*word = &replies[i];
+	*reply = &replies[i];
 	return 0;
 }
 
-/* In a child, after its reply: these are the parent's. */
+/* In a child that has replied: only its parent needs this memory. */
 static void
 unmap_replies(void)
 {
@@ -129,7 +129,7 @@ vmm_pool_fork_child(struct vmm_pool_fork *fork)
 	if (vmm_pool.is_copied)
 		vmm_os_file_close(&vmm_pool.file, NULL, 0);
 	vmm_pool_return_schedule();
-	/* The thread that forked took the lock, and it is the one that exists here. */
+	/* The thread that took the lock in the parent is this one. */
 	vmm_pool_unlock();
 	errno = saved_errno;
 }
@@ -198,7 +198,7 @@ vmm_pool_fork_end(struct vmm_pool_fork *fork, bool is_done)
 {
 	int saved_errno = errno;
 
-	/* A handler may fork. In its child the parent's call goes on, without effect. */
+	/* In the child of a handler that forks, this call belongs to the parent. */
 	if (!fork->is_begun || fork->process != vmm_os_process())
 		return;
 	vmm_pool_lock();

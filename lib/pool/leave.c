@@ -15,9 +15,9 @@
 static size_t
 end_of_run(size_t at, size_t limit)
 {
-	bool is_private = vmm_pool_is_private(at);
+	bool is_private = vmm_pool_chunk_is_private(at);
 
-	while (at < limit && vmm_pool_is_private(at) == is_private)
+	while (at < limit && vmm_pool_chunk_is_private(at) == is_private)
 		at = (at / VMM_CHUNK_SIZE + 1) * VMM_CHUNK_SIZE;
 	return vmm_smaller(at, limit);
 }
@@ -49,7 +49,7 @@ vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *before,
 		struct vmm_os_part part = {
 			.begin = begin, .end = end_of_run(begin, end),
 			.protection = PROT_READ | PROT_WRITE,
-			.is_shared = !vmm_pool_is_private(begin),
+			.is_shared = !vmm_pool_chunk_is_private(begin),
 			.has_file = true, .is_own = true,
 		};
 
@@ -81,7 +81,7 @@ keep_in_core(const struct vmm_os_part *part)
 	if (at >= part->end)
 		return;
 	byte = vmm_pool.base + at;
-	/* Before Linux 5.14 the kernel cannot (EINVAL). */
+	/* Before Linux 5.14 (EINVAL) a store must do, without other threads. */
 	if (vmm_os_populate((void *)(uintptr_t)byte, vmm_os_page_size()) == EINVAL &&
 	    !vmm_os_has_threads()) {
 		value = *byte;
@@ -90,11 +90,11 @@ keep_in_core(const struct vmm_os_part *part)
 }
 
 /*
- * After the heap has left, a wake on a shared futex means the private page. It misses a
- * thread that has waited since before, by the file's page. A stopped thread repeats its
- * wait by the new page. Where stops are refused, waiters are woken instead, as futex(2)
- * allows. The kernel cannot wake waiters with priority inheritance so: then the heap
- * must not leave. Where not all waiters can be found, vmm_pool_fork_wake makes all
+ * A thread waits on a shared futex under the key of the file's page. After the heap has
+ * left, a wake uses the key of the private page and misses it. A stopped thread repeats
+ * its wait under the new key. If stops are refused, waiters are woken instead, as
+ * futex(2) allows. The kernel wakes no waiter with priority inheritance so: then the
+ * heap must not leave. If not all waiters can be found, vmm_pool_fork_wake makes all
  * threads repeat their calls.
  */
 static int

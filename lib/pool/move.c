@@ -10,8 +10,8 @@
 #include "trace/log.h"
 
 /*
- * How long other threads are stopped. Pages are copied before the stop. During the stop
- * pages that have changed since are copied again, and the mapping is replaced.
+ * About how long other threads are stopped. Pages are copied before the stop. During
+ * the stop pages that have changed since are copied again, and the mapping is replaced.
  */
 #define STOP_US 2000
 
@@ -48,11 +48,11 @@ vmm_pool_private_bytes(size_t begin, size_t end)
 	size_t page_size = vmm_os_page_size();
 	size_t bytes = 0;
 
-	for (size_t stop; begin < end; begin = stop) {
+	for (size_t chunk_end; begin < end; begin = chunk_end) {
 		size_t npages;
 
-		stop = vmm_smaller(end, begin + VMM_CHUNK_SIZE);
-		npages = (stop - begin) / page_size;
+		chunk_end = vmm_smaller(end, begin + VMM_CHUNK_SIZE);
+		npages = (chunk_end - begin) / page_size;
 		vmm_os_private_pages(vmm_pool.base + begin, npages, is_private);
 		for (size_t page = 0; page < npages; page++)
 			bytes += is_private[page] ? page_size : 0;
@@ -182,16 +182,16 @@ copy_chunk(size_t begin, size_t end)
 	return error;
 }
 
-/* Copies from `begin` to `end`, or until the deadline. Sets *stop to where it ended. */
+/* Copies from `begin` to `end`, or until the deadline. Sets *copied_end to its end. */
 static int
-copy_range(size_t begin, size_t end, size_t *stop)
+copy_range(size_t begin, size_t end, size_t *copied_end)
 {
 	int error = 0;
 
 	for (size_t at = begin, next; error == 0 && at < end; at = next) {
 		next = vmm_smaller(end, (at / VMM_CHUNK_SIZE + 1) * VMM_CHUNK_SIZE);
 		error = copy_chunk(at, next);
-		*stop = next;
+		*copied_end = next;
 		if (move.has_deadline && vmm_os_now_us() > move.deadline_us &&
 		    next % vmm_pool_move_unit() == 0)
 			break;
@@ -213,7 +213,7 @@ protect(const struct vmm_os_part *part, int protection)
 	    protection);
 }
 
-/* Moves the window of a part into the part's place. */
+/* Moves the part's window into the part's place. */
 static int
 replace(const struct vmm_os_part *part)
 {
@@ -233,7 +233,7 @@ static int
 move_part(struct vmm_os_part part)
 {
 	bool is_readable = (part.protection & PROT_READ) != 0;
-	size_t stop = part.end;
+	size_t copied_end = part.end;
 	int error = 0;
 
 	if (!must_move(&part)) {
@@ -243,12 +243,12 @@ move_part(struct vmm_os_part part)
 	if (!is_readable)
 		error = protect(&part, part.protection | PROT_READ);
 	if (error == 0)
-		error = copy_range(part.begin, part.end, &stop);
-	part.end = stop;
+		error = copy_range(part.begin, part.end, &copied_end);
+	part.end = copied_end;
 	if (error == 0)
 		error = replace(&part);
 	if (error == 0)
-		move.done = stop;
+		move.done = copied_end;
 	else if (!is_readable)
 		protect(&part, part.protection);
 	return error;
@@ -281,14 +281,14 @@ move_stopped(void *argument)
 static int
 copy_in_advance(void)
 {
-	size_t stop;
+	size_t copied_end;
 	int error = vmm_pool_parts_read(move.begin, move.end, NULL, &move.parts_before);
 
 	for (size_t i = 0; error == 0 && i < move.parts_before.count; i++) {
 		const struct vmm_os_part *part = &move.parts_before.list[i];
 
 		if (must_move(part) && (part->protection & PROT_READ) != 0)
-			error = copy_range(part->begin, part->end, &stop);
+			error = copy_range(part->begin, part->end, &copied_end);
 	}
 	return error;
 }

@@ -206,7 +206,7 @@ node_at(const struct vmm_ranges *ranges, size_t first)
 	return node != 0 && first_of(ranges, node) == first ? node : 0;
 }
 
-/* Returns the first page at a multiple of `alignment` from the range of `node` on. */
+/* Returns the first aligned page at or behind the start of the range of `node`. */
 static size_t
 aligned_first(const struct vmm_ranges *ranges, size_t node, size_t alignment)
 {

@@ -171,7 +171,7 @@ next_run(size_t *begin, size_t *end)
 	for (size_t next; at < limit && *end - *begin < STEP_CHUNKS * VMM_CHUNK_SIZE;
 	     at = next) {
 		next = vmm_smaller(at + unit, limit);
-		if (!vmm_pool_is_private(at) || !reserve_if_used(at, next)) {
+		if (!vmm_pool_chunk_is_private(at) || !reserve_if_used(at, next)) {
 			if (*begin < *end)
 				break;
 			*begin = *end = vmm_pool.return_next = next;

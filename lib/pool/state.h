@@ -48,7 +48,7 @@ struct vmm_pool_state {
 	size_t growth_threshold; /* of vmm_pool_outgrows */
 	size_t peak;      /* the most bytes that were allocated at a time */
 	bool releases_chunks;
-	unsigned release_pauses; /* pending calls of vmm_pool_release_pause */
+	unsigned release_pauses; /* calls of vmm_pool_release_pause without a resume */
 	unsigned char *chunks;   /* the state of each chunk */
 	size_t hole_count;
 	size_t private_count;
@@ -112,15 +112,14 @@ vmm_larger(size_t a, size_t b)
 
 /* Returns whether the chunk at `offset` is private. Requires the lock. */
 static inline bool
-vmm_pool_is_private(size_t offset)
+vmm_pool_chunk_is_private(size_t offset)
 {
 	return (vmm_pool.chunks[offset / VMM_CHUNK_SIZE] & VMM_CHUNK_PRIVATE) != 0;
 }
 
 /*
  * pool.c: takes the lock. Returns 0; or EDEADLK in a signal handler that interrupted
- * its thread at the lock. Aborts in a child of clone(2) or _Fork: the pool is its
- * parent's.
+ * its thread at the lock. Aborts in a child of clone(2) or _Fork.
  */
 int vmm_pool_try_lock(void);
 
@@ -130,8 +129,9 @@ int vmm_pool_try_lock(void);
  */
 
 /*
- * blocks.c: sets or clears a bit in the state of the chunks of [begin, end), and counts
- * the chunks. A chunk that is not private any more is not anonymous either.
+ * blocks.c: sets or clears a bit in the state of all chunks that [begin, end) overlaps,
+ * and counts the chunks. `remove` requires a `begin` at a chunk. A chunk that is not
+ * private any more is not anonymous either.
  */
 void vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind);
 void vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind);
@@ -202,9 +202,9 @@ int vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *bef
 /* move.c: the memory that replaces what is mapped, and the pages that it needs. */
 enum vmm_pool_target {
 	VMM_POOL_TO_ANONYMOUS, /* all pages in use */
-	VMM_POOL_TO_FILE,     /* the file of the heap: pages written since it left */
-	VMM_POOL_TO_NEW_FILE, /* an empty file: pages in use that were ever written */
-	VMM_POOL_TO_CLONE,    /* a file with shared blocks: pages written since */
+	VMM_POOL_TO_FILE,      /* the file of the heap: pages written since it left */
+	VMM_POOL_TO_NEW_FILE,  /* an empty file: pages in use that were ever written */
+	VMM_POOL_TO_CLONE,     /* a file with shared blocks: pages written since it left */
 };
 
 /*
@@ -223,15 +223,15 @@ size_t vmm_pool_move_unit(void);
 /* Returns the size of the pages in [begin, end) that are private copies. */
 size_t vmm_pool_private_bytes(size_t begin, size_t end);
 
-/* child.c, in the parent: could a child's file be made now? ENOSPC, EMFILE, ... */
+/* child.c: checks in the parent that a child's file can be made: ENOSPC, EMFILE, ... */
 int vmm_pool_child_file_check(void);
 
 /*
- * In a child: makes a file, moves the heap into it and gives the parent's file up. Sets
- * *is_cloned if both files share blocks; then `unshare` must follow. On failure the
- * heap stays private if `goes_on`. Otherwise it must not be used any more.
+ * In a child: makes a file, moves the heap into it and closes the parent's file. Sets
+ * *is_cloned if both files share blocks. Then `unshare` must follow. On failure the
+ * heap stays private if `may_stay_private`. Otherwise it must not be used any more.
  */
-int vmm_pool_child_file_make(bool goes_on, bool *is_cloned);
+int vmm_pool_child_file_make(bool may_stay_private, bool *is_cloned);
 void vmm_pool_child_file_unshare(void);
 
 /* return.c: begins a new attempt to return, after memory became private. */
