@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* blocks.c: which blocks the file has: promised ahead of use, returned after it. */
+/* blocks.c: the pool file's blocks: reserved ahead of use, released after it. */
 #include "config.h"
 
 #include "base/probe.h"
@@ -8,17 +8,17 @@
 #include "trace/log.h"
 
 /*
- * How far to reserve ahead of use: a share of what is in use, so that the number
- * of steps grows with the logarithm of the pool; within limits, so that a small
- * program on tmpfs, where reserving allocates, pays for what it uses.
+ * Reserve ahead of use a share of what is used, so that the number of steps grows with
+ * the logarithm of the pool. The minimum is lower on tmpfs, where reserving allocates:
+ * a small program pays only for what it uses.
  */
 #define RESERVE_SHARE 8
 #define RESERVE_MIN_COSTLY ((size_t)256 << 10)
 #define RESERVE_MIN ((size_t)2 << 20)
 
-/* How many chunks are of that kind; nobody asks for VMM_CHUNK_MEMORY's. */
+/* Returns the counter of chunks of that kind. Anonymous chunks need none. */
 static size_t *
-count_of(enum vmm_chunk kind)
+counter_of(enum vmm_chunk kind)
 {
 	static size_t unused;
 
@@ -33,7 +33,7 @@ vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind)
 	     begin += VMM_CHUNK_SIZE) {
 		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
 
-		*count_of(kind) += (*chunk & kind) == 0;
+		*counter_of(kind) += (*chunk & kind) == 0;
 		*chunk |= (unsigned char)kind;
 	}
 }
@@ -44,11 +44,10 @@ vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind)
 	for (; begin < end; begin += VMM_CHUNK_SIZE) {
 		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
 
-		*count_of(kind) -= (*chunk & kind) != 0;
+		*counter_of(kind) -= (*chunk & kind) != 0;
 		*chunk &= (unsigned char)~kind;
-		/* What is not private any more is the file's. */
 		if (kind == VMM_CHUNK_PRIVATE)
-			*chunk &= (unsigned char)~VMM_CHUNK_MEMORY;
+			*chunk &= (unsigned char)~VMM_CHUNK_ANONYMOUS;
 	}
 }
 
@@ -66,7 +65,7 @@ vmm_pool_next_used_chunks(size_t at, size_t *begin, size_t *end)
 	size_t next = at;
 
 	*begin = *end = at;
-	/* Used ranges that begin where the chunks so far end belong to them. */
+	/* The next range extends the run if its chunk begins where the run ends. */
 	while (next < vmm_pool.size &&
 	    vmm_ranges_next_used(&vmm_pool.ranges, next / vmm_pool.page_size, &first,
 		&npages)) {
@@ -85,16 +84,16 @@ vmm_pool_next_used_chunks(size_t at, size_t *begin, size_t *end)
 }
 
 size_t
-vmm_pool_reserve_floor(void)
+vmm_pool_reserve_min(void)
 {
 	return vmm_pool.file.fs.reserve_allocates ? RESERVE_MIN_COSTLY : RESERVE_MIN;
 }
 
 static void
-note_memory(size_t begin, size_t end)
+mark_anonymous(size_t begin, size_t end)
 {
 	vmm_pool_chunks_add(begin, end, VMM_CHUNK_PRIVATE);
-	vmm_pool_chunks_add(begin, end, VMM_CHUNK_MEMORY);
+	vmm_pool_chunks_add(begin, end, VMM_CHUNK_ANONYMOUS);
 }
 
 int
@@ -104,7 +103,7 @@ vmm_pool_map_to(size_t end)
 	void *window;
 	int error;
 
-	/* Whole chunks, so that a large page fits. */
+	/* Map whole chunks, so that large pages fit. */
 	end = vmm_smaller(vmm_round_up(end, VMM_CHUNK_SIZE), vmm_pool.size);
 	if (end <= begin)
 		return 0;
@@ -118,7 +117,7 @@ vmm_pool_map_to(size_t end)
 	if (vmm_pool.is_private) {
 		vmm_pool_chunks_add(begin / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE, end,
 		    VMM_CHUNK_PRIVATE);
-		note_memory(vmm_round_up(begin, VMM_CHUNK_SIZE), end);
+		mark_anonymous(vmm_round_up(begin, VMM_CHUNK_SIZE), end);
 	}
 	return 0;
 }
@@ -149,8 +148,8 @@ vmm_pool_reserve_to(size_t end)
 }
 
 /*
- * The least that makes sense to have promised: a page cache deals in large pages as
- * well, of up to a chunk, and on xfs a store into one needs blocks for all of it.
+ * Returns how far to reserve for `end` at least. A page cache has large pages, of up to
+ * a chunk, and on xfs a store into one needs blocks for all of it.
  */
 static size_t
 reserve_end(size_t end)
@@ -163,7 +162,7 @@ reserve_end(size_t end)
 bool
 vmm_pool_reserve_ahead(size_t end)
 {
-	size_t floor = vmm_pool_reserve_floor();
+	size_t minimum = vmm_pool_reserve_min();
 	size_t ahead = end / RESERVE_SHARE;
 
 	if (end <= (vmm_pool.is_private ? vmm_pool.mapped : vmm_pool.reserved))
@@ -171,24 +170,24 @@ vmm_pool_reserve_ahead(size_t end)
 	if (vmm_pool.is_private)
 		return vmm_pool_map_to(vmm_smaller(end + ahead, vmm_pool.size)) == 0 ||
 		    vmm_pool_map_to(end) == 0;
-	ahead = vmm_smaller(vmm_larger(ahead, floor), vmm_pool.ahead_max);
+	ahead = vmm_smaller(vmm_larger(ahead, minimum), vmm_pool.ahead_max);
 	ahead = vmm_smaller(ahead, vmm_pool.size - end);
-	ahead = (end + ahead) / floor * floor;
+	ahead = (end + ahead) / minimum * minimum;
 	if (ahead > end && vmm_pool_reserve_to(ahead) == 0) {
-		vmm_pool.ahead_max = vmm_smaller(2 * vmm_pool.ahead_max + floor,
+		vmm_pool.ahead_max = vmm_smaller(2 * vmm_pool.ahead_max + minimum,
 		    VMM_RESERVE_MAX);
 		return true;
 	}
-	/* A full file system takes its time to say so: ask for less from now on. */
+	/* A full file system is slow to refuse: ask for less from now on. */
 	if (ahead > end)
 		vmm_pool.ahead_max /= 8;
 	return vmm_pool_reserve_to(reserve_end(end)) == 0;
 }
 
 /*
- * While the heap is private a hole becomes ordinary memory: a store to a copy-on-write
- * mapping of one would first need a page of a file system that may be full, and end in
- * SIGBUS. Otherwise it is the file's.
+ * While the heap is private a hole becomes anonymous memory. A store to a copy-on-write
+ * mapping of a hole would first need a page of the file system, and raise SIGBUS if
+ * that is full. Otherwise the hole gets blocks of the file.
  */
 static int
 fill_hole(size_t begin, size_t end)
@@ -197,8 +196,8 @@ fill_hole(size_t begin, size_t end)
 	int error = 0;
 
 	if (!vmm_pool.is_private) {
-		if (vmm_pool_is_private(begin))
-			error = vmm_pool_return_free(begin, end);
+		if (vmm_pool_chunk_is_private(begin))
+			error = vmm_pool_return_unused(begin, end);
 		return error != 0 ? error : vmm_os_file_reserve(&vmm_pool.file,
 		    vmm_pool.base, begin, end - begin);
 	}
@@ -207,7 +206,7 @@ fill_hole(size_t begin, size_t end)
 	if (error == 0)
 		error = vmm_os_window_move(window, vmm_pool.base, begin, end - begin);
 	if (error == 0)
-		note_memory(begin, end);
+		mark_anonymous(begin, end);
 	return error;
 }
 
@@ -228,7 +227,7 @@ vmm_pool_fill_holes(size_t offset, size_t size)
 	return true;
 }
 
-/* The next run of chunks that are holes, from `at` on; false if there are no more. */
+/* Finds the first run of holes at or above `at`. Returns false if there is none. */
 static bool
 next_holes(size_t at, size_t *begin, size_t *end)
 {
@@ -243,7 +242,7 @@ next_holes(size_t at, size_t *begin, size_t *end)
 	return *begin < *end;
 }
 
-/* Nothing is in use in a hole: it lies in one free range, of which the rest stays free. */
+/* A run of holes lies in one free range, of which the rest stays free. */
 void
 vmm_pool_holes_hide(void)
 {
@@ -254,12 +253,12 @@ vmm_pool_holes_hide(void)
 		size_t hole = begin / vmm_pool.page_size;
 		size_t hole_end = end / vmm_pool.page_size;
 		size_t first, npages;
-		bool is_taken;
+		bool is_allocated;
 
 		vmm_ranges_around(ranges, hole, &first, &npages);
-		is_taken = vmm_ranges_allocate_at(ranges, first, npages);
-		VMM_ASSERT(is_taken && first <= hole && first + npages >= hole_end);
-		(void)is_taken;
+		is_allocated = vmm_ranges_allocate_at(ranges, first, npages);
+		VMM_ASSERT(is_allocated && first <= hole && first + npages >= hole_end);
+		(void)is_allocated;
 		if (first < hole)
 			vmm_ranges_free(ranges, first, hole - first);
 		if (hole_end < first + npages)
@@ -278,15 +277,15 @@ vmm_pool_holes_show(void)
 }
 
 /*
- * Gives a chunk in which nothing is in use back to the system; of a private one the memory,
- * and the file's blocks when it returns.
+ * Releases a free chunk. Of a private chunk only the memory: its blocks are released
+ * when the chunk returns (release_holes in return.c).
  */
 static void
-return_chunk(size_t begin)
+release_chunk(size_t begin)
 {
 	size_t end = begin + VMM_CHUNK_SIZE;
 
-	if (vmm_pool_is_private(begin)) {
+	if (vmm_pool_chunk_is_private(begin)) {
 		if (!vmm_pool.is_private)
 			vmm_pool_chunks_add(begin, end, VMM_CHUNK_HOLE);
 		if (vmm_pool.releases_chunks && vmm_pool.release_pauses == 0)
@@ -311,8 +310,8 @@ vmm_pool_release_chunks(size_t offset, size_t size)
 	    offset / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE);
 	end = vmm_smaller((first + npages) * vmm_pool.page_size,
 	    vmm_round_up(offset + size, VMM_CHUNK_SIZE));
-	/* Above that mark nothing was ever written. */
+	/* Above the high-water mark nothing was ever written. */
 	end = vmm_smaller(end, vmm_pool.high_water);
 	for (; begin + VMM_CHUNK_SIZE <= end; begin += VMM_CHUNK_SIZE)
-		return_chunk(begin);
+		release_chunk(begin);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* child.c: a forked child's heap is put into a file of its own. */
+/* child.c: a forked child's file, into which the heap moves. */
 #include "config.h"
 
 #include <errno.h>
@@ -9,11 +9,11 @@
 #include "trace/log.h"
 
 /*
- * Blocks are shared only where there is so much more room than is shared: a store
- * into one that still is needs a block, and none is promised (see own_blocks).
+ * Child and parent share blocks only where so many times the shared bytes are free: a
+ * store into a shared block needs a new block, which is not reserved.
  */
 #define ROOM_TO_SHARE 8
-/* And where no more than this share is still to be written out, which cloning does. */
+/* At most this share of the heap may be unwritten: cloning writes it to disk first. */
 #define UNWRITTEN_SHARE 4
 
 static size_t
@@ -47,7 +47,7 @@ make_file(struct vmm_os_file *file, struct vmm_os_room *room)
 	int error;
 
 	file->fd = -1;
-	/* A device is all one file. */
+	/* A device is one file, which the parent has. */
 	if (vmm_pool.file.fs.device_bytes != 0)
 		return EOPNOTSUPP;
 	if (vmm_pool.dir[0] == '\0')
@@ -58,7 +58,7 @@ make_file(struct vmm_os_file *file, struct vmm_os_room *room)
 	vmm_os_file_room(file, room);
 	if (vmm_pool.size > room->limit_bytes)
 		error = EFBIG;
-	/* The directory may be another by now. */
+	/* The path may lead to another directory by now. */
 	else if (file->fs.page_size != vmm_pool.file.fs.page_size)
 		error = EXDEV;
 	else
@@ -69,7 +69,7 @@ make_file(struct vmm_os_file *file, struct vmm_os_room *room)
 }
 
 int
-vmm_pool_child_try(void)
+vmm_pool_child_file_check(void)
 {
 	struct vmm_os_file file;
 	struct vmm_os_room room;
@@ -77,7 +77,7 @@ vmm_pool_child_try(void)
 
 	if (error != 0)
 		return error;
-	/* What was freed a moment ago, some file systems do not count yet: try. */
+	/* Some file systems do not count yet what was freed a moment ago: try. */
 	if (needed_bytes() > room.free_bytes)
 		error = file.fs.maps_reserve
 		    ? ENOMEM
@@ -86,10 +86,7 @@ vmm_pool_child_try(void)
 	return error;
 }
 
-/*
- * Whether to share blocks: if the heap is in the parent's file, and where it is faster
- * than to copy, for what is on disk already.
- */
+/* Returns whether sharing blocks with the parent's file is possible and fast. */
 static bool
 wants_clone(const struct vmm_os_room *room)
 {
@@ -102,16 +99,16 @@ wants_clone(const struct vmm_os_room *room)
 		used / UNWRITTEN_SHARE;
 }
 
-/* Does what `step` does to each run of chunks in which something is in use. */
+/* Calls `call` for each run of chunks with allocated pages, until it fails. */
 static int
-each_used(int (*step)(size_t begin, size_t end))
+each_used_run(int (*call)(size_t begin, size_t end))
 {
 	size_t begin, end;
 	int error = 0;
 
 	for (size_t at = 0; error == 0 &&
 	     vmm_pool_next_used_chunks(at, &begin, &end); at = end)
-		error = step(begin, end);
+		error = call(begin, end);
 	return error;
 }
 
@@ -128,26 +125,26 @@ clone_chunks(size_t begin, size_t end)
 }
 
 static int
-own_blocks(size_t begin, size_t end)
+populate_chunks(size_t begin, size_t end)
 {
 	return vmm_os_populate(vmm_pool.base + begin, end - begin);
 }
 
 static int
-no_hole(size_t begin, size_t end)
+unmark_hole(size_t begin, size_t end)
 {
 	vmm_pool_chunks_remove(begin, end, VMM_CHUNK_HOLE);
 	return 0;
 }
 
 static int
-reserve(void)
+reserve_blocks(void)
 {
 	return needs_all_blocks() ? reserve_chunks(0, vmm_pool.size)
-				  : each_used(reserve_chunks);
+				  : each_used_run(reserve_chunks);
 }
 
-/* Shares blocks, where that is wanted and can be; otherwise the file stays empty. */
+/* Shares blocks with the parent's file. Returns false, with an empty file, if not. */
 static bool
 share_blocks(const struct vmm_os_room *room)
 {
@@ -155,7 +152,7 @@ share_blocks(const struct vmm_os_room *room)
 
 	if (!wants_clone(room))
 		return false;
-	error = each_used(clone_chunks);
+	error = each_used_run(clone_chunks);
 	if (error == 0)
 		return true;
 	vmm_pool.cannot_clone = error != ENOSPC && error != EDQUOT;
@@ -165,8 +162,8 @@ share_blocks(const struct vmm_os_room *room)
 }
 
 /*
- * Fills the new file, and maps it. Where to reserve is to allocate and to clear, what is in
- * use is reserved as it is written.
+ * Moves the heap into the new file. Where reserving allocates and clears (tmpfs),
+ * vmm_pool_move reserves blocks itself, only for pages that it does not write.
  */
 static int
 fill(bool is_cloned, size_t *done)
@@ -175,7 +172,7 @@ fill(bool is_cloned, size_t *done)
 
 	if (needs_all_blocks() || (!is_cloned &&
 		!vmm_pool.file.fs.reserve_allocates))
-		error = reserve();
+		error = reserve_blocks();
 	if (error == 0)
 		error = vmm_pool_move(0, vmm_pool.mapped,
 		    is_cloned ? VMM_POOL_TO_CLONE : VMM_POOL_TO_NEW_FILE,
@@ -183,53 +180,53 @@ fill(bool is_cloned, size_t *done)
 	return error;
 }
 
-/* What the file has, and has been promised. */
+/* The heap is in the new file: sets the pool's state, and closes the parent's file. */
 static void
-note_own(void)
+adopt_file(void)
 {
 	size_t end;
 
 	vmm_pool.is_private = vmm_pool.is_copied = false;
-	vmm_pool.memory_from = SIZE_MAX;
+	vmm_pool.anonymous_from = SIZE_MAX;
 	if (needs_all_blocks())
 		vmm_pool_map_to(vmm_pool.size);
 	vmm_pool.reserved = vmm_pool.mapped;
 	end = vmm_pool_chunks_end();
 	vmm_pool_chunks_remove(0, end, VMM_CHUNK_PRIVATE);
 	if (needs_all_blocks()) {
-		no_hole(0, end);
+		unmark_hole(0, end);
 	} else {
 		vmm_pool_chunks_add(0, end, VMM_CHUNK_HOLE);
-		each_used(no_hole);
+		each_used_run(unmark_hole);
 	}
 	vmm_os_file_replace(&vmm_pool.parent_file, &vmm_pool.file);
 	vmm_pool.file = vmm_pool.parent_file;
 	vmm_pool.parent_file.fd = -1;
-	vmm_os_lock_release(&vmm_pool.users);
-	vmm_pool_return_wanted();
+	vmm_os_lock_release(&vmm_pool.users_lock);
+	vmm_pool_return_schedule();
 }
 
 /*
- * The parent's file stays this process's. What was moved already becomes ordinary memory:
- * the parent's file may have older content there.
+ * The heap stays private over the parent's file. Memory below `done` is in the new file
+ * already. It becomes anonymous: the parent's file may have older content there.
  */
 static void
-give_up(size_t done)
+keep_parent_file(size_t done)
 {
-	size_t again = 0;
+	size_t moved = 0;
 
-	if (done > 0 && vmm_pool_move(0, done, VMM_POOL_TO_MEMORY, VMM_OS_NO_OTHERS,
-		&again) != 0)
+	if (done > 0 && vmm_pool_move(0, done, VMM_POOL_TO_ANONYMOUS, VMM_OS_NO_OTHERS,
+		&moved) != 0)
 		vmm_fatal_abort("no memory for the heap of a forked child, which is"
 		    " in two files");
-	vmm_pool_chunks_add(0, done, VMM_CHUNK_MEMORY);
+	vmm_pool_chunks_add(0, done, VMM_CHUNK_ANONYMOUS);
 	vmm_os_file_close(&vmm_pool.file, NULL, 0);
 	vmm_pool.file = vmm_pool.parent_file;
 	vmm_pool.parent_file.fd = -1;
 }
 
 int
-vmm_pool_child_make(bool goes_on, bool *is_cloned)
+vmm_pool_child_file_make(bool may_stay_private, bool *is_cloned)
 {
 	struct vmm_os_file file;
 	struct vmm_os_room room;
@@ -244,22 +241,22 @@ vmm_pool_child_make(bool goes_on, bool *is_cloned)
 	*is_cloned = share_blocks(&room);
 	error = fill(*is_cloned, &done);
 	if (error == 0)
-		note_own();
-	else if (goes_on)
-		give_up(done);
+		adopt_file();
+	else if (may_stay_private)
+		keep_parent_file(done);
 	return error;
 }
 
 /*
- * Shared blocks are promised to nobody: the child gets its own now, in its own time,
- * and when they are on disk its parent has the others to itself again. Until then
- * a store of the parent may need a block, which is why there has to be ROOM_TO_SHARE.
- * Where there is no room any more, the child leaves its file for good.
+ * No blocks are reserved for stores into shared ones. The child gets its own blocks
+ * now, while its parent runs. When they are on disk, the parent has the others to
+ * itself. Until then a store of the parent may need a block: see ROOM_TO_SHARE. Without
+ * room for the child's blocks, its heap leaves the file for good.
  */
 void
-vmm_pool_child_part(void)
+vmm_pool_child_file_unshare(void)
 {
-	int error = each_used(own_blocks);
+	int error = each_used_run(populate_chunks);
 
 	if (error == 0) {
 		vmm_os_file_write_out(&vmm_pool.file);
@@ -268,8 +265,8 @@ vmm_pool_child_part(void)
 	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "no blocks for the child: "),
 	    vmm_text_errno(line, error));
 	error = vmm_pool_leave();
-	vmm_os_lock_release(&vmm_pool.users);
-	vmm_pool_return_wanted();
+	vmm_os_lock_release(&vmm_pool.users_lock);
+	vmm_pool_return_schedule();
 	if (error != 0)
 		vmm_fatal_abort("no memory for the heap of a forked child, "
 		    "whose file has no blocks of its own");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fork.c: what becomes of the pool at fork(2). */
+/* fork.c: the steps of fork(2): the heap leaves, the child gets its file. */
 #include "config.h"
 
 #include <errno.h>
@@ -10,45 +10,45 @@
 #include "trace/log.h"
 
 /*
- * The heap leaves its file: it becomes private memory at the same addresses. Then the
- * kernel's own copy-on-write makes the child's, at the instant of clone(2). Each side
- * returns when it has a file to itself: a child that is to have one makes it in its own
- * time, before fork(2) returns in it; for the others see return.c.
+ * The heap leaves: it becomes private memory at the same addresses. Then the kernel's
+ * copy-on-write makes the child's heap at the instant of clone(2). A process returns
+ * when it has a file to itself. A child that is to get one makes it before fork(2)
+ * returns in it, while the parent waits. For all other processes see return.c.
  */
 
-/* By which children tell their parents; a bit in `words_taken` for each that is in use. */
-static unsigned *words;
-static uint64_t words_taken;
+/* Memory for the children's replies; replies_in_use has a bit for each of them. */
+static unsigned *replies;
+static uint64_t replies_in_use;
 
 static int
-take_word(unsigned **word)
+allocate_reply(unsigned **reply)
 {
 	size_t size = vmm_os_page_size();
-	void *common;
-	int error = words == NULL ? vmm_os_common_map(size, &common) : 0;
+	void *shared;
+	int error = replies == NULL ? vmm_os_common_map(size, &shared) : 0;
 	int i;
 
 	if (error != 0)
 		return error;
-	if (words == NULL)
-		words = common;
-	if (words_taken == UINT64_MAX)
+	if (replies == NULL)
+		replies = shared;
+	if (replies_in_use == UINT64_MAX)
 		return EAGAIN;
-	i = __builtin_ctzll(~words_taken);
-	words_taken |= (uint64_t)1 << i;
-	words[i] = 0;
-	*word = &words[i];
+	i = __builtin_ctzll(~replies_in_use);
+	replies_in_use |= (uint64_t)1 << i;
+	replies[i] = 0;
+	*reply = &replies[i];
 	return 0;
 }
 
-/* A child has its parent's no longer than it needs one of them. */
+/* In a child that has replied: only its parent needs this memory. */
 static void
-drop_words(void)
+unmap_replies(void)
 {
-	if (words != NULL)
-		vmm_os_unmap(words, vmm_os_page_size());
-	words = NULL;
-	words_taken = 0;
+	if (replies != NULL)
+		vmm_os_unmap(replies, vmm_os_page_size());
+	replies = NULL;
+	replies_in_use = 0;
 }
 
 int
@@ -58,18 +58,18 @@ vmm_pool_fork_begin(struct vmm_pool_fork *fork, enum vmm_fork kind)
 
 	*fork = (struct vmm_pool_fork){
 		.begin_us = vmm_os_now_us(), .process = vmm_os_process(),
-		.may_do_without = kind != VMM_FORK_COPY,
+		.may_stay_private = kind != VMM_FORK_COPY,
 		.wants_file = kind != VMM_FORK_PRIVATE,
 	};
 	fork->error = vmm_pool_try_lock() == 0 ? 0 : EAGAIN;
 	if (fork->error == 0) {
 		fork->is_begun = true;
-		vmm_pool.forks++;
+		vmm_pool.forks_active++;
 		if (fork->wants_file)
-			fork->error = vmm_pool_child_try();
+			fork->error = vmm_pool_child_file_check();
 		if (fork->error == 0 && fork->wants_file)
-			fork->error = take_word(&fork->word);
-		if (fork->error != 0 && fork->may_do_without) {
+			fork->error = allocate_reply(&fork->reply);
+		if (fork->error != 0 && fork->may_stay_private) {
 			fork->wants_file = false;
 			fork->error = 0;
 		}
@@ -91,11 +91,11 @@ vmm_pool_fork_prepare(struct vmm_pool_fork *fork, enum vmm_fork kind)
 	int child;
 
 	if (!fork->is_begun) {
-		/* libc's own call, of daemon(3) say: no way to make it fail. */
+		/* libc itself forks, as in daemon(3): this call cannot make it fail. */
 		*fork = (struct vmm_pool_fork){
 			.begin_us = vmm_os_now_us(), .process = vmm_os_process(),
 			.wants_file = kind != VMM_FORK_PRIVATE,
-			.may_do_without = true,
+			.may_stay_private = true,
 		};
 		fork->error = vmm_pool_leave();
 	}
@@ -115,31 +115,30 @@ vmm_pool_fork_child(struct vmm_pool_fork *fork)
 	if (fork->error != 0)
 		vmm_fatal_abort("no memory for the heap of a forked child, "
 		    "which would have to write into its parent's");
-	if (vmm_pool.own != NULL)
-		*vmm_pool.own = 1;
+	if (vmm_pool.fork_mark != NULL)
+		*vmm_pool.fork_mark = 1;
 	vmm_pool.owner = vmm_os_process();
-	vmm_pool.forks = 0;
+	vmm_pool.forks_active = 0;
 	vmm_pool.forks_done = vmm_pool.forks_failed = 0;
 	vmm_pool.forks_us = vmm_pool.longest_fork_us = 0;
 	vmm_pool.release_pauses = 0;
 	vmm_pool.rest_until_us = vmm_pool.return_us = 0;
 	vmm_pool.return_error = 0;
-	vmm_pool.wakes_all = false;
-	/* Where the parent's file is not needed, it is the parent's alone. */
+	vmm_pool.wake_pending = false;
+	/* A heap that left by copying needs nothing of the parent's file. */
 	if (vmm_pool.is_copied)
 		vmm_os_file_close(&vmm_pool.file, NULL, 0);
-	vmm_pool_return_wanted();
-	/* The lock's owner is the thread that forked: the one that goes on here. */
+	vmm_pool_return_schedule();
+	/* The thread that took the lock in the parent is this one. */
 	vmm_pool_unlock();
 	errno = saved_errno;
 }
 
-/* What a child says: one more than an errno value, or than 0. */
 static void
 tell_parent(const struct vmm_pool_fork *fork, int error)
 {
-	if (fork->word != NULL)
-		vmm_os_word_set(fork->word, (unsigned)error + 1);
+	if (fork->reply != NULL)
+		vmm_os_word_set(fork->reply, (unsigned)error + 1);
 }
 
 void
@@ -151,18 +150,18 @@ vmm_pool_fork_settle(struct vmm_pool_fork *fork)
 
 	vmm_pool_lock();
 	if (fork->wants_file) {
-		error = vmm_pool_child_make(fork->may_do_without, &is_cloned);
+		error = vmm_pool_child_file_make(fork->may_stay_private, &is_cloned);
 		tell_parent(fork, error);
-		if (error != 0 && !fork->may_do_without)
+		if (error != 0 && !fork->may_stay_private)
 			vmm_os_exit(0);
 		if (is_cloned && error == 0)
-			vmm_pool_child_part();
+			vmm_pool_child_file_unshare();
 		VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "forked: "),
 		    vmm_text_str(line, error != 0 ? "no file for this child: "
 			: is_cloned ? "a file that shares blocks: "
 			: "a file of its own: "), vmm_text_errno(line, error));
 	}
-	drop_words();
+	unmap_replies();
 	vmm_pool_unlock();
 	errno = saved_errno;
 }
@@ -170,13 +169,13 @@ vmm_pool_fork_settle(struct vmm_pool_fork *fork)
 int
 vmm_pool_fork_await(struct vmm_pool_fork *fork, pid_t child)
 {
-	unsigned said;
+	unsigned reply;
 
-	if (fork->word == NULL || fork->process != vmm_os_process())
+	if (fork->reply == NULL || fork->process != vmm_os_process())
 		return 0;
-	said = vmm_os_word_await(fork->word, child);
-	/* One that died before it could say anything is the program's to wait for. */
-	return said == 0 || fork->may_do_without ? 0 : (int)said - 1;
+	reply = vmm_os_word_await(fork->reply, child);
+	/* A child that died without a reply is one that the program waits for. */
+	return reply == 0 || fork->may_stay_private ? 0 : (int)reply - 1;
 }
 
 static void
@@ -199,19 +198,19 @@ vmm_pool_fork_end(struct vmm_pool_fork *fork, bool is_done)
 {
 	int saved_errno = errno;
 
-	/* In a child of a handler's own fork the call goes on that its parent began. */
+	/* In the child of a handler that forks, this call belongs to the parent. */
 	if (!fork->is_begun || fork->process != vmm_os_process())
 		return;
 	vmm_pool_lock();
-	if (fork->word != NULL)
-		words_taken &= ~((uint64_t)1 << (fork->word - words));
-	vmm_pool.forks--;
+	if (fork->reply != NULL)
+		replies_in_use &= ~((uint64_t)1 << (fork->reply - replies));
+	vmm_pool.forks_active--;
 	note_end(fork, is_done);
-	/* Without a rest: the longer it waits, the more pages have to be copied. */
+	/* No rest: the child has left the file, and a delay means more pages to copy. */
 	if (fork->wants_file)
 		vmm_pool.rest_until_us = 0;
-	if (vmm_pool.forks == 0)
-		vmm_pool_return_wanted();
+	if (vmm_pool.forks_active == 0)
+		vmm_pool_return_schedule();
 	vmm_pool_unlock();
 	errno = saved_errno;
 }

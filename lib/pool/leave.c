@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* leave.c: the heap leaves its file, and becomes private memory. */
+/* leave.c: the heap leaves: it becomes private memory. */
 #include "config.h"
 
 #include <errno.h>
@@ -8,49 +8,48 @@
 #include "pool/state.h"
 #include "trace/log.h"
 
-/* How much to copy at a time, where the kernel cannot copy on write. */
+/* How much is copied in one stop, where the kernel cannot copy on write. */
 #define COPY_BYTES ((size_t)8 << 20)
 
-/* End of the run of chunks that are all private, or all shared, and starts at `at`. */
+/* Returns the end of the run of private, or of shared, chunks that begins at `at`. */
 static size_t
 end_of_run(size_t at, size_t limit)
 {
-	bool is_private = vmm_pool_is_private(at);
+	bool is_private = vmm_pool_chunk_is_private(at);
 
-	while (at < limit && vmm_pool_is_private(at) == is_private)
+	while (at < limit && vmm_pool_chunk_is_private(at) == is_private)
 		at = (at / VMM_CHUNK_SIZE + 1) * VMM_CHUNK_SIZE;
 	return vmm_smaller(at, limit);
 }
 
 int
-vmm_pool_parts(size_t begin, size_t end, const struct vmm_os_parts *known,
+vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *before,
     struct vmm_os_parts *parts)
 {
-	int error = vmm_os_parts_read(vmm_pool.base, begin, end - begin, known, parts);
+	int error = vmm_os_parts_read(vmm_pool.base, begin, end - begin, before, parts);
 
-	/* Memory without a file is the program's own where the library put none. */
+	/* Anonymous memory that the library did not map belongs to the program. */
 	for (size_t i = 0; error == 0 && i < parts->count; i++) {
 		struct vmm_os_part *part = &parts->list[i];
 
-		if (!part->has_file && part->begin < vmm_pool.memory_from &&
+		if (!part->has_file && part->begin < vmm_pool.anonymous_from &&
 		    (vmm_pool.chunks[part->begin /
-			VMM_CHUNK_SIZE] & VMM_CHUNK_MEMORY) == 0) {
+			VMM_CHUNK_SIZE] & VMM_CHUNK_ANONYMOUS) == 0) {
 			part->is_own = false;
 			parts->has_settings = true;
 		}
 	}
 	if (error == 0)
 		return 0;
-	/* What the program has set is not known: not a reason to overwrite it. */
+	/* A list without the program's settings would lose them: only without /proc. */
 	if (error != ENOENT)
 		return error;
-	/* Without /proc. */
 	*parts = (struct vmm_os_parts){ .list = NULL };
 	for (error = 0; error == 0 && begin < end;) {
 		struct vmm_os_part part = {
 			.begin = begin, .end = end_of_run(begin, end),
 			.protection = PROT_READ | PROT_WRITE,
-			.is_shared = !vmm_pool_is_private(begin),
+			.is_shared = !vmm_pool_chunk_is_private(begin),
 			.has_file = true, .is_own = true,
 		};
 
@@ -63,9 +62,9 @@ vmm_pool_parts(size_t begin, size_t end, const struct vmm_os_parts *known,
 }
 
 /*
- * A core dump leaves out a private mapping of a file in which nothing was ever written
- * (core(5)); if one page was, it has all of it. The kernel makes that page, since another
- * thread may just have taken the right to write away.
+ * A core dump leaves out a private mapping of a file, unless a page of it was written
+ * (core(5)). Then it has all of the mapping. The kernel makes that page, since a store
+ * would fault if another thread has just taken the right to write away.
  */
 static void
 keep_in_core(const struct vmm_os_part *part)
@@ -82,7 +81,7 @@ keep_in_core(const struct vmm_os_part *part)
 	if (at >= part->end)
 		return;
 	byte = vmm_pool.base + at;
-	/* EINVAL before Linux 5.14. */
+	/* Before Linux 5.14 (EINVAL) a store must do, without other threads. */
 	if (vmm_os_populate((void *)(uintptr_t)byte, vmm_os_page_size()) == EINVAL &&
 	    !vmm_os_has_threads()) {
 		value = *byte;
@@ -91,12 +90,12 @@ keep_in_core(const struct vmm_os_part *part)
 }
 
 /*
- * A thread that waits on a futex which is not private to the process waits for the file's
- * page; whoever wakes it after the heap has left, by the address, looks for the private
- * page. To be stopped makes a thread ask again. Where that is refused it is woken, as any
- * waiter must expect (futex(2)); but with priority inheritance the kernel does not: then
- * the heap has to stay. Where nobody can say who waits, all are made to ask again, once
- * no locks are held.
+ * A thread waits on a shared futex under the key of the file's page. After the heap has
+ * left, a wake uses the key of the private page and misses it. A stopped thread repeats
+ * its wait under the new key. If stops are refused, waiters are woken instead, as
+ * futex(2) allows. The kernel wakes no waiter with priority inheritance so: then the
+ * heap must not leave. If not all waiters can be found, vmm_pool_fork_wake makes all
+ * threads repeat their calls.
  */
 static int
 check_waits(void)
@@ -120,7 +119,7 @@ requeue_waits(void)
 		vmm_os_futex_wake_file(&vmm_pool.file,
 		    waits.addresses[i] - (uintptr_t)vmm_pool.base);
 	if (!waits.is_complete)
-		__atomic_store_n(&vmm_pool.wakes_all, true, __ATOMIC_RELAXED);
+		__atomic_store_n(&vmm_pool.wake_pending, true, __ATOMIC_RELAXED);
 }
 
 void
@@ -128,7 +127,7 @@ vmm_pool_fork_wake(void)
 {
 	int error;
 
-	if (!__atomic_exchange_n(&vmm_pool.wakes_all, false, __ATOMIC_RELAXED))
+	if (!__atomic_exchange_n(&vmm_pool.wake_pending, false, __ATOMIC_RELAXED))
 		return;
 	error = vmm_os_futex_all_again();
 	if (error != 0)
@@ -136,7 +135,7 @@ vmm_pool_fork_wake(void)
 		    vmm_text_errno(line, error));
 }
 
-/* Takes away what nobody has used yet: the file must not be, nor be shared. */
+/* Unmaps unused memory. It must be neither shared nor a mapping of missing blocks. */
 static int
 clear_from(size_t begin)
 {
@@ -150,13 +149,12 @@ clear_from(size_t begin)
 	return error;
 }
 
-/* What is mapped, and how leaving went. */
 struct leave {
 	struct vmm_os_parts parts;
 	int error;
 };
 
-/* As vmm_pool_leave_by_mapping, of what these list. */
+/* Maps the shared parts of the list privately. */
 static int
 map_privately(const struct vmm_os_parts *parts)
 {
@@ -169,7 +167,7 @@ map_privately(const struct vmm_os_parts *parts)
 		if (!part->is_own || !part->is_shared)
 			continue;
 		if (part->is_dontfork) {
-			vmm_pool.keeps_shared = true;
+			vmm_pool.has_dontfork = true;
 			continue;
 		}
 		error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, part->begin,
@@ -182,14 +180,14 @@ map_privately(const struct vmm_os_parts *parts)
 	return error;
 }
 
-/* With everybody standing still. */
+/* Called while other threads are stopped. */
 static void
-map_parts(void *argument)
+map_parts_privately(void *argument)
 {
 	struct leave *leave = argument;
 	struct vmm_os_parts parts;
 
-	leave->error = vmm_pool_parts(0, vmm_pool.mapped, &leave->parts, &parts);
+	leave->error = vmm_pool_parts_read(0, vmm_pool.mapped, &leave->parts, &parts);
 	if (leave->error != 0)
 		return;
 	leave->error = map_privately(&parts);
@@ -197,41 +195,38 @@ map_parts(void *argument)
 }
 
 /*
- * By private mappings of the file. No store is lost if no thread stops: it goes to the file
- * before, to a copy of its page after, which has what the file had. But what another thread
- * sets meanwhile would be: where a program has ever set anything, all stop, if they can.
- *
- * Children do not get what has MADV_DONTFORK, so that may stay, for devices have buffers
- * there (RDMA); until the program takes that back.
+ * Maps private what is shared. No store is lost even without a stop: before, it goes to
+ * the file, afterwards to a copy of its page, which has the file's content. But a
+ * setting that another thread makes meanwhile (mlock(2), ...) would be lost. So once
+ * the program has made any, all threads are stopped, if they can be. Parts with
+ * MADV_DONTFORK stay shared: children do not get them, and devices may have buffers in
+ * them (RDMA). The next leave checks whether the program has taken this back.
  */
-int
-vmm_pool_leave_by_mapping(void)
+static int
+leave_by_mapping(void)
 {
-	/* Not on the stack, which may be the program's (see move.c). */
+	/* Not on the stack, which may be a block of the heap (see move.c). */
 	static struct leave leave;
 	static bool had_settings;
 	bool is_done = false;
 	int error;
 
-	vmm_pool.keeps_shared = false;
+	vmm_pool.has_dontfork = false;
 	error = clear_from(vmm_larger(vmm_pool.reserved, vmm_pool.high_water));
 	if (error == 0)
-		error = vmm_pool_parts(0, vmm_pool.mapped, NULL, &leave.parts);
+		error = vmm_pool_parts_read(0, vmm_pool.mapped, NULL, &leave.parts);
 	if (error != 0)
 		return error;
 	had_settings |= leave.parts.has_settings;
 	if (had_settings && vmm_os_has_threads())
-		is_done = vmm_pool_call_stopped_at_fork(map_parts, &leave) == 0;
+		is_done = vmm_pool_call_stopped_at_fork(map_parts_privately, &leave) == 0;
 	if (!is_done)
 		leave.error = map_privately(&leave.parts);
 	vmm_os_parts_free(&leave.parts);
 	return leave.error;
 }
 
-/*
- * Where the kernel cannot copy on write from the file: into ordinary memory. Then the
- * file is not needed by anybody.
- */
+/* Copies, where the kernel cannot copy on write. No process needs the file then. */
 static int
 leave_by_copying(void)
 {
@@ -244,13 +239,13 @@ leave_by_copying(void)
 
 	for (size_t begin = 0, done; error == 0 && begin < limit; begin = done) {
 		error = vmm_pool_move(begin, vmm_smaller(begin + step, limit),
-		    VMM_POOL_TO_MEMORY, vmm_pool_others_at_fork(), &done);
-		/* If the helper was killed, nobody knows how far it has come. */
+		    VMM_POOL_TO_ANONYMOUS, vmm_pool_others_at_fork(), &done);
+		/* If the helper process was killed, it may have moved any part. */
 		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
 		    VMM_CHUNK_PRIVATE);
 		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
-		    VMM_CHUNK_MEMORY);
-		/* In a row: on a busy machine each step may need some. */
+		    VMM_CHUNK_ANONYMOUS);
+		/* Each step has its own tries: on a busy machine each may need some. */
 		if (error == 0)
 			tries = 0;
 		else if ((error == EAGAIN || error == ETIMEDOUT) && ++tries < VMM_POOL_STOP_TRIES)
@@ -268,29 +263,29 @@ vmm_pool_leave(void)
 	bool is_alone;
 	int error;
 
-	if (vmm_pool.is_private && !vmm_pool.keeps_shared)
+	if (vmm_pool.is_private && !vmm_pool.has_dontfork)
 		return 0;
 	error = check_waits();
 	if (error != 0)
 		return error;
 	if (vmm_pool.is_private) {
-		error = vmm_pool_leave_by_mapping();
+		error = leave_by_mapping();
 		requeue_waits();
 		return error;
 	}
 	if (vmm_os_file_can_be_private(&vmm_pool.file) != 0) {
 		error = leave_by_copying();
 	} else {
-		/* Without this lock there will be no return, but nothing is lost. */
-		vmm_os_lock_hold(&vmm_pool.users, &is_alone);
-		error = vmm_pool_leave_by_mapping();
+		/* A failure means that the heap cannot return, but nothing is lost. */
+		vmm_os_lock_hold(&vmm_pool.users_lock, &is_alone);
+		error = leave_by_mapping();
 		vmm_pool_chunks_add(0, vmm_pool_chunks_end(), VMM_CHUNK_PRIVATE);
 	}
 	vmm_pool.is_private = error == 0;
-	vmm_pool.memory_from = vmm_smaller(vmm_pool.memory_from, vmm_pool.mapped);
+	vmm_pool.anonymous_from = vmm_smaller(vmm_pool.anonymous_from, vmm_pool.mapped);
 	if (error != 0)
-		vmm_os_lock_release(&vmm_pool.users);
-	vmm_pool_return_wanted();
+		vmm_os_lock_release(&vmm_pool.users_lock);
+	vmm_pool_return_schedule();
 	requeue_waits();
 	return error;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* move.c: other memory with the same content, in place of what is mapped. */
+/* move.c: replaces what is mapped by other memory with the same content. */
 #include "config.h"
 
 #include <errno.h>
@@ -10,28 +10,28 @@
 #include "trace/log.h"
 
 /*
- * How long other threads stand still. What is to be moved is copied before that; then,
- * while they stand, what has changed since is copied again, and the mapping changes.
+ * About how long other threads are stopped. Pages are copied before the stop. During
+ * the stop pages that have changed since are copied again, and the mapping is replaced.
  */
 #define STOP_US 2000
 
 #define CHUNK_PAGES_MAX (VMM_CHUNK_SIZE / 4096)
 
 /*
- * One move. In memory of the library's own, and not on a stack: that may be a block of
- * the heap, and what is written to it while it moves would be lost. The lock guards it.
+ * The move under way; the lock guards it. It is not on a stack, which may be a block of
+ * the heap: stores to memory that moves would be lost.
  */
 static struct {
 	enum vmm_pool_target to;
 	size_t begin, end;
 	size_t done;
 	char *window;
-	bool is_second; /* copy: only of pages that differ from the first */
-	bool has_deadline; /* others wait */
+	bool is_second;    /* this copy is the second: only of pages that differ */
+	bool has_deadline; /* other threads are stopped */
 	uint64_t deadline_us;
-	struct vmm_os_parts parts, known; /* known: before threads stood still */
-	bool knows_data;             /* the parent's file can be asked */
-	size_t data_begin, data_end; /* the parent's file has data from here to there */
+	struct vmm_os_parts parts, parts_before; /* read during and before the stop */
+	bool can_ask_parent_file;
+	size_t data_begin, data_end; /* of a run of data in the parent's file */
 	int error;
 } move;
 
@@ -48,11 +48,11 @@ vmm_pool_private_bytes(size_t begin, size_t end)
 	size_t page_size = vmm_os_page_size();
 	size_t bytes = 0;
 
-	for (size_t stop; begin < end; begin = stop) {
+	for (size_t chunk_end; begin < end; begin = chunk_end) {
 		size_t npages;
 
-		stop = vmm_smaller(end, begin + VMM_CHUNK_SIZE);
-		npages = (stop - begin) / page_size;
+		chunk_end = vmm_smaller(end, begin + VMM_CHUNK_SIZE);
+		npages = (chunk_end - begin) / page_size;
 		vmm_os_private_pages(vmm_pool.base + begin, npages, is_private);
 		for (size_t page = 0; page < npages; page++)
 			bytes += is_private[page] ? page_size : 0;
@@ -60,7 +60,7 @@ vmm_pool_private_bytes(size_t begin, size_t end)
 	return bytes;
 }
 
-/* Marks those of the pages at `begin` that are in use. */
+/* Marks the pages in use among `npages` at `begin`. */
 static void
 used_pages(size_t begin, size_t npages, unsigned char *is_used)
 {
@@ -82,33 +82,33 @@ used_pages(size_t begin, size_t npages, unsigned char *is_used)
 	}
 }
 
-/* Puts [begin, end) where the window maps it, if it is not there already. */
+/* Copies [begin, end) to where the window maps it. A second copy skips equal pages. */
 static int
-put(size_t begin, size_t end)
+copy_pages(size_t begin, size_t end)
 {
 	const char *from = vmm_pool.base + begin;
 	char *to = move.window + (begin - move.begin);
 
 	if (move.is_second && memcmp(to, from, end - begin) == 0)
 		return 0;
-	/* A child has none of its parent's file mapped yet: all at once, not page by page. */
+	/* A child has none of these pages mapped yet: map them in one call. */
 	if (move.to == VMM_POOL_TO_NEW_FILE)
 		vmm_os_populate_read(vmm_pool.base + begin, end - begin);
-	/* write(2) fails where a store would end in SIGBUS. */
-	if (move.to != VMM_POOL_TO_MEMORY && vmm_pool.file.fs.has_page_cache)
+	/* write(2) fails where a store would raise SIGBUS. */
+	if (move.to != VMM_POOL_TO_ANONYMOUS && vmm_pool.file.fs.has_page_cache)
 		return vmm_os_file_write(&vmm_pool.file, begin, from, end - begin);
 	memcpy(to, from, end - begin);
 	return 0;
 }
 
 /*
- * Whether the parent's file has data for a page; asked with ever larger offsets. Without
- * its descriptor nobody can say; a heap that left by copying needs nothing of it.
+ * Returns whether the parent's file may have data at `at`, which must not decrease.
+ * Without a descriptor it may. A heap that left by copying needs nothing of the file.
  */
 static bool
-parent_has(size_t at)
+parent_file_has_data(size_t at)
 {
-	if (vmm_pool.is_copied || !move.knows_data)
+	if (vmm_pool.is_copied || !move.can_ask_parent_file)
 		return !vmm_pool.is_copied;
 	if (at >= move.data_end)
 		vmm_os_file_next_data(&vmm_pool.parent_file, at, vmm_pool.mapped,
@@ -117,53 +117,53 @@ parent_has(size_t at)
 }
 
 /*
- * Marks the pages that have to be copied: to the file that they came from, those that this
- * process has copies of; to a new file, of those in use also what the parent's file has.
- * Returns whether any page is in use.
+ * Marks the pages in use that have to be copied: all to anonymous memory; to a file
+ * with the same content those that are private copies; to a new file also those that
+ * the parent's file has. Returns whether any page is in use.
  */
 static bool
-want_pages(size_t begin, size_t npages, unsigned char *is_wanted)
+mark_pages_to_copy(size_t begin, size_t npages, unsigned char *is_marked)
 {
 	unsigned char is_private[CHUNK_PAGES_MAX];
 	size_t page_size = vmm_os_page_size();
 	bool is_used;
 
-	used_pages(begin, npages, is_wanted);
-	is_used = memchr(is_wanted, 1, npages) != NULL;
-	/* A device has what others left: also what was never written to is copied there. */
-	if (move.to == VMM_POOL_TO_MEMORY || !is_used ||
+	used_pages(begin, npages, is_marked);
+	is_used = memchr(is_marked, 1, npages) != NULL;
+	/* A device holds stale data: pages that were never written are copied, too. */
+	if (move.to == VMM_POOL_TO_ANONYMOUS || !is_used ||
 	    vmm_pool.file.fs.device_bytes != 0)
 		return is_used;
 	vmm_os_private_pages(vmm_pool.base + begin, npages, is_private);
 	for (size_t page = 0; page < npages; page++)
-		is_wanted[page] &= is_private[page] ||
+		is_marked[page] &= is_private[page] ||
 		    (move.to == VMM_POOL_TO_NEW_FILE &&
-			parent_has(begin + page * page_size));
+			parent_file_has_data(begin + page * page_size));
 	return true;
 }
 
-/* End of the run of pages that are wanted, or are not, as `page` is. */
+/* Returns the end of the run of pages that are marked as `page` is. */
 static size_t
-end_of_run(const unsigned char *is_wanted, size_t page, size_t npages)
+end_of_run(const unsigned char *is_marked, size_t page, size_t npages)
 {
 	size_t end = page + 1;
 
-	while (end < npages && is_wanted[end] == is_wanted[page])
+	while (end < npages && is_marked[end] == is_marked[page])
 		end++;
 	return end;
 }
 
 /*
- * Copies what has to be of one chunk. Where to reserve is to allocate and to clear, the
- * blocks of a new file are promised here, for pages that are not written.
+ * Copies the marked pages of one chunk. Where reserving allocates and clears (tmpfs),
+ * reserves blocks in a new file only for pages that are not written.
  */
 static int
 copy_chunk(size_t begin, size_t end)
 {
-	unsigned char is_wanted[CHUNK_PAGES_MAX];
+	unsigned char is_marked[CHUNK_PAGES_MAX];
 	size_t page_size = vmm_os_page_size();
 	size_t npages = (end - begin) / page_size;
-	bool is_used = want_pages(begin, npages, is_wanted);
+	bool is_used = mark_pages_to_copy(begin, npages, is_marked);
 	bool reserves = is_used && move.to == VMM_POOL_TO_NEW_FILE &&
 	    vmm_pool.file.fs.reserve_allocates;
 	int error = 0;
@@ -171,10 +171,10 @@ copy_chunk(size_t begin, size_t end)
 	for (size_t page = 0, last; error == 0 && page < npages; page = last) {
 		size_t at = begin + page * page_size;
 
-		/* One by one, where each may differ. */
-		last = move.is_second ? page + 1 : end_of_run(is_wanted, page, npages);
-		if (is_wanted[page])
-			error = put(at, begin + last * page_size);
+		/* In a second copy, single pages may be equal. */
+		last = move.is_second ? page + 1 : end_of_run(is_marked, page, npages);
+		if (is_marked[page])
+			error = copy_pages(at, begin + last * page_size);
 		else if (reserves)
 			error = vmm_os_file_reserve(&vmm_pool.file, NULL, at,
 			    (last - page) * page_size);
@@ -182,16 +182,16 @@ copy_chunk(size_t begin, size_t end)
 	return error;
 }
 
-/* Copies up to `end`, or as long as there is time; sets *stop to where it is then. */
+/* Copies from `begin` to `end`, or until the deadline. Sets *copied_end to its end. */
 static int
-copy(size_t begin, size_t end, size_t *stop)
+copy_range(size_t begin, size_t end, size_t *copied_end)
 {
 	int error = 0;
 
 	for (size_t at = begin, next; error == 0 && at < end; at = next) {
 		next = vmm_smaller(end, (at / VMM_CHUNK_SIZE + 1) * VMM_CHUNK_SIZE);
 		error = copy_chunk(at, next);
-		*stop = next;
+		*copied_end = next;
 		if (move.has_deadline && vmm_os_now_us() > move.deadline_us &&
 		    next % vmm_pool_move_unit() == 0)
 			break;
@@ -199,11 +199,11 @@ copy(size_t begin, size_t end, size_t *stop)
 	return error;
 }
 
-/* What the program has mapped itself stays, and what is already as it should be. */
+/* A part stays if the program has mapped it itself, or if it is where it should be. */
 static bool
-has_to_move(const struct vmm_os_part *part)
+must_move(const struct vmm_os_part *part)
 {
-	return part->is_own && part->is_shared == (move.to == VMM_POOL_TO_MEMORY);
+	return part->is_own && part->is_shared == (move.to == VMM_POOL_TO_ANONYMOUS);
 }
 
 static int
@@ -213,58 +213,58 @@ protect(const struct vmm_os_part *part, int protection)
 	    protection);
 }
 
-/* Has the window take that part's place. */
+/* Moves the part's window into the part's place. */
 static int
 replace(const struct vmm_os_part *part)
 {
 	int error = vmm_os_part_replace(part, vmm_pool.base,
 	    move.window + (part->begin - move.begin));
 
-	/* Huge pages do not move on older kernels, and nobody looks meanwhile. */
-	if (error == EINVAL && move.to != VMM_POOL_TO_MEMORY &&
+	/* Huge pages cannot move before Linux 5.16: map in place during the stop. */
+	if (error == EINVAL && move.to != VMM_POOL_TO_ANONYMOUS &&
 	    !vmm_pool.file.fs.has_page_cache)
 		error = vmm_os_file_map_at(&vmm_pool.file, vmm_pool.base,
 		    part->begin, part->end - part->begin);
 	return error;
 }
 
-/* Moves a part, or as much of it as there is time for. */
+/* Moves a part, or as much of it as the deadline allows. */
 static int
 move_part(struct vmm_os_part part)
 {
 	bool is_readable = (part.protection & PROT_READ) != 0;
-	size_t stop = part.end;
+	size_t copied_end = part.end;
 	int error = 0;
 
-	if (!has_to_move(&part)) {
+	if (!must_move(&part)) {
 		move.done = part.end;
 		return 0;
 	}
 	if (!is_readable)
 		error = protect(&part, part.protection | PROT_READ);
 	if (error == 0)
-		error = copy(part.begin, part.end, &stop);
-	part.end = stop;
+		error = copy_range(part.begin, part.end, &copied_end);
+	part.end = copied_end;
 	if (error == 0)
 		error = replace(&part);
 	if (error == 0)
-		move.done = stop;
+		move.done = copied_end;
 	else if (!is_readable)
 		protect(&part, part.protection);
 	return error;
 }
 
-/* With everybody standing still. */
+/* Called while other threads are stopped. */
 static void
-work(void *argument)
+move_stopped(void *argument)
 {
 	(void)argument;
 	move.deadline_us = vmm_os_now_us() + STOP_US;
-	/* In a new process nothing is under way. */
+	/* A new process, which makes a file, has no such I/O under way. */
 	if (move.to == VMM_POOL_TO_FILE && vmm_os_kernel_writes())
 		move.error = EBUSY;
 	else
-		move.error = vmm_pool_parts(move.begin, move.end, &move.known,
+		move.error = vmm_pool_parts_read(move.begin, move.end, &move.parts_before,
 		    &move.parts);
 	for (size_t i = 0; move.error == 0 && i < move.parts.count; i++) {
 		move.error = move_part(move.parts.list[i]);
@@ -272,23 +272,23 @@ work(void *argument)
 			break;
 	}
 	vmm_os_parts_free(&move.parts);
-	/* What was not moved: here, where nobody else can map anything in between. */
+	/* During the stop no other thread can map memory in the window's gaps. */
 	vmm_os_unmap(move.window, move.end - move.begin);
 	move.window = NULL;
 }
 
-/* Copies all that can be read, while other threads go on. */
+/* Copies all readable pages while other threads run. */
 static int
-copy_before(void)
+copy_in_advance(void)
 {
-	size_t stop;
-	int error = vmm_pool_parts(move.begin, move.end, NULL, &move.known);
+	size_t copied_end;
+	int error = vmm_pool_parts_read(move.begin, move.end, NULL, &move.parts_before);
 
-	for (size_t i = 0; error == 0 && i < move.known.count; i++) {
-		const struct vmm_os_part *part = &move.known.list[i];
+	for (size_t i = 0; error == 0 && i < move.parts_before.count; i++) {
+		const struct vmm_os_part *part = &move.parts_before.list[i];
 
-		if (has_to_move(part) && (part->protection & PROT_READ) != 0)
-			error = copy(part->begin, part->end, &stop);
+		if (must_move(part) && (part->protection & PROT_READ) != 0)
+			error = copy_range(part->begin, part->end, &copied_end);
 	}
 	return error;
 }
@@ -300,7 +300,7 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
 	void *window;
 	bool has_threads = others != VMM_OS_NO_OTHERS && vmm_os_has_threads();
 	int error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, begin,
-	    end - begin, to == VMM_POOL_TO_MEMORY ? VMM_OS_ANONYMOUS
+	    end - begin, to == VMM_POOL_TO_ANONYMOUS ? VMM_OS_ANONYMOUS
 						  : VMM_OS_SHARED, &window);
 
 	*done = begin;
@@ -312,22 +312,22 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
 	move.window = window;
 	move.is_second = false;
 	move.has_deadline = false;
-	move.knows_data = vmm_os_file_is_own(&vmm_pool.parent_file);
+	move.can_ask_parent_file = vmm_os_file_is_own(&vmm_pool.parent_file);
 	move.data_begin = move.data_end = 0;
-	move.known = (struct vmm_os_parts){ .list = NULL };
+	move.parts_before = (struct vmm_os_parts){ .list = NULL };
 	move.error = 0;
-	/* Asked again when they stand still; but first without disturbing anybody. */
+	/* The check is repeated during the stop. Here it saves a stop in vain. */
 	if (has_threads && to == VMM_POOL_TO_FILE && vmm_os_kernel_writes())
 		error = EBUSY;
 	else if (has_threads)
-		error = copy_before();
+		error = copy_in_advance();
 	move.is_second = has_threads;
 	move.has_deadline = has_threads;
 	if (error == 0)
-		error = vmm_pool_call_stopped(work, NULL, others);
+		error = vmm_pool_call_stopped(move_stopped, NULL, others);
 	if (error == 0)
 		error = move.error;
-	vmm_os_parts_free(&move.known);
+	vmm_os_parts_free(&move.parts_before);
 	*done = move.done;
 	if (move.window != NULL && error != ECANCELED)
 		vmm_os_unmap(move.window, end - begin);

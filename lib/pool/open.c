@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* open.c: makes the pool, or says why there cannot be one. */
+/* open.c: creates the pool, or reports why it cannot be created. */
 #include "config.h"
 
 #include <errno.h>
@@ -8,24 +8,24 @@
 #include "pool/state.h"
 #include "trace/log.h"
 
-/* 1 GiB and 2 MiB: what DAX and huge page file systems can map in one piece. */
+/* The sizes of large pages on DAX and huge page file systems. */
 #define ALIGNMENT_GIANT ((size_t)1 << 30)
 #define ALIGNMENT_LARGE ((size_t)2 << 20)
 
 static void
-say_room(int errnum, const struct vmm_os_room *room, struct vmm_text *error)
+append_room(int errnum, const struct vmm_os_room *room, struct vmm_text *error)
 {
 	vmm_text_str(error, ": ");
 	vmm_text_uint(error, vmm_pool.size);
 	vmm_text_str(error, " bytes needed, ");
 	if (errnum == EFBIG) {
 		vmm_text_uint(error, room->limit_bytes);
-		vmm_text_str(error, " allowed by the limit of file sizes (ulimit -f)");
+		vmm_text_str(error, " allowed by the file size limit (ulimit -f)");
 	} else if (room->free_bytes != UINT64_MAX) {
 		vmm_text_uint(error, room->free_bytes);
-		vmm_text_str(error, " free there");
+		vmm_text_str(error, " free");
 	} else {
-		vmm_text_str(error, "no limit known");
+		vmm_text_str(error, "free space not known");
 	}
 }
 
@@ -40,20 +40,20 @@ refuse(const struct vmm_settings *settings, int errnum,
 	vmm_text_str(error, ", VMMALLOC_POOL_SIZE is ");
 	vmm_text_uint(error, settings->pool_size_bytes);
 	if (room != NULL)
-		say_room(errnum, room, error);
+		append_room(errnum, room, error);
 	if (errnum == EOPNOTSUPP)
 		vmm_text_str(error, "; the file system cannot reserve blocks"
-		    " (fallocate), and a pool without them could end in SIGBUS");
-	if (errnum == ENOMEM && vmm_pool.file.fs.maps_reserve)
-		vmm_text_str(error, "; enough huge pages are needed"
-		    " (vm.nr_hugepages), of bytes each: ");
-	if (errnum == ENOMEM && vmm_pool.file.fs.maps_reserve)
+		    " (fallocate); without reserved blocks a store could raise SIGBUS");
+	if (errnum == ENOMEM && vmm_pool.file.fs.maps_reserve) {
+		vmm_text_str(error, "; raise vm.nr_hugepages: huge pages have ");
 		vmm_text_uint(error, vmm_pool.file.fs.page_size);
+		vmm_text_str(error, " bytes each");
+	}
 	if (room == NULL && errnum == EBUSY)
 		vmm_text_str(error, "; another process has its pool on the device");
 	else if (room == NULL && errnum == ENOSYS)
-		vmm_text_str(error, "; a filter of system calls (seccomp) lets this"
-		    " process make no file");
+		vmm_text_str(error, "; a seccomp filter forbids this process"
+		    " to create a file");
 	else if (room == NULL && errnum != ENOMEM)
 		vmm_text_str(error,
 		    "; a writable directory, or a device such as /dev/dax0.0, is needed");
@@ -72,14 +72,14 @@ map_pool(void)
 
 	error = vmm_os_place_map(vmm_pool.size,
 	    vmm_larger(alignment, fs->page_size), &address);
-	/* Under a limit of the address space (ulimit -v) there may be no room to align. */
+	/* A limit of the address space (ulimit -v) may leave no room for giant pages. */
 	if (error == ENOMEM && alignment > vmm_larger(ALIGNMENT_LARGE, fs->page_size))
 		error = vmm_os_place_map(vmm_pool.size,
 		    vmm_larger(ALIGNMENT_LARGE, fs->page_size), &address);
 	if (error != 0)
 		return error;
 	vmm_pool.base = address;
-	/* Where mapping is what reserves, and where the file has a fixed size: all of it. */
+	/* On hugetlbfs mmap(2) reserves; a device has a fixed size. Map all at once. */
 	if (fs->maps_reserve || fs->device_bytes != 0)
 		error = vmm_pool_map_to(vmm_pool.size);
 	return error;
@@ -104,7 +104,7 @@ set_up_ranges(void)
 	return 0;
 }
 
-/* Gives the new file its size, if there is room for it. */
+/* Sets the new file's size. EFBIG or ENOSPC if it would have no room. */
 static int
 size_file(struct vmm_os_room *room)
 {
@@ -116,7 +116,6 @@ size_file(struct vmm_os_room *room)
 	return vmm_os_file_resize(&vmm_pool.file, vmm_pool.size);
 }
 
-/* What fork(2) will need. */
 static int
 set_up_fork(const struct vmm_settings *settings)
 {
@@ -124,16 +123,15 @@ set_up_fork(const struct vmm_settings *settings)
 	if (settings->never_stops)
 		vmm_pool.others = VMM_OS_SPARE_OTHERS;
 	vmm_pool.owner = vmm_os_process();
-	/* A path too long for a child's file is an error when that is made. */
+	/* Only a child's file needs the path: a failure is reported by child.c. */
 	if (vmm_os_path_absolute(settings->pool_dir, vmm_pool.dir,
 		sizeof(vmm_pool.dir)) != 0)
 		vmm_pool.dir[0] = '\0';
-	return settings->fork == VMM_FORK_NONE ? 0 : vmm_os_own_make(&vmm_pool.own);
+	return settings->fork == VMM_FORK_NONE ? 0 : vmm_os_own_make(&vmm_pool.fork_mark);
 }
 
-/* The trace's line, by which one sees whether it is the pool that was meant. */
 static void
-say_opened(void)
+log_opened(void)
 {
 	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line, "pool opened in "),
 	    vmm_text_quote(line, vmm_pool.dir),
@@ -175,18 +173,18 @@ vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
 	errnum = set_up_fork(settings);
 	if (errnum != 0)
 		goto failed;
-	/* The first step now: a file system that cannot promise is refused at start. */
+	/* Reserve the first step now, to refuse a file system that cannot reserve. */
 	errnum = vmm_pool_reserve_to(settings->reserve == VMM_RESERVE_FULL ?
-	    vmm_pool.size : vmm_pool_reserve_floor());
+	    vmm_pool.size : vmm_pool_reserve_min());
 	if (errnum != 0)
 		goto failed;
-	/* With RESERVE=full nothing is given back. */
+	/* With VMMALLOC_RESERVE=full nothing is released. */
 	vmm_pool.releases_chunks = vmm_pool.file.fs.has_page_cache &&
 	    settings->reserve == VMM_RESERVE_GROW;
 	vmm_pool_span.base = (uintptr_t)vmm_pool.base;
 	vmm_pool_span.size = vmm_pool.size;
 	VMM_PROBE(open, vmm_pool.size, vmm_pool.reserved);
-	say_opened();
+	log_opened();
 	return true;
 
 failed:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pool.c: the one mapped file that holds the heap, handed out by page ranges. */
+/* pool.c: the pool's lock, the allocation of page ranges, and the pool's figures. */
 #include "config.h"
 
 #include <errno.h>
@@ -15,14 +15,14 @@ struct vmm_pool_span vmm_pool_span;
 
 struct vmm_pool_state vmm_pool = {
 	.lock = PTHREAD_MUTEX_INITIALIZER, .ahead_max = VMM_RESERVE_MAX,
-	.outgrown = VMM_POOL_SMALL, .users = { .file = { .fd = -1 } },
-	.parent_file = { .fd = -1 }, .memory_from = SIZE_MAX,
+	.growth_threshold = VMM_POOL_SMALL, .users_lock = { .file = { .fd = -1 } },
+	.parent_file = { .fd = -1 }, .anonymous_from = SIZE_MAX,
 	.others = VMM_OS_STOP_OTHERS,
 };
 
 /*
- * Whether this thread has the lock, or is about to take it or has just released it: the
- * handler of a signal that came in between must not wait for it.
+ * True while this thread takes, holds or releases the lock. A signal handler that sees
+ * true must not wait for the lock, which its own thread may hold.
  */
 static __thread bool is_inside __attribute__((tls_model("initial-exec")));
 
@@ -35,7 +35,7 @@ vmm_pool_is_inside(void)
 int
 vmm_pool_try_lock(void)
 {
-	if (vmm_pool.own != NULL && *vmm_pool.own == 0)
+	if (vmm_pool.fork_mark != NULL && *vmm_pool.fork_mark == 0)
 		vmm_fatal_abort("a child made by clone(2) or _Fork needs memory"
 		    " of its parent's heap, which it must not change;"
 		    " fork(2) would have given it one of its own");
@@ -62,7 +62,7 @@ vmm_pool_unlock(void)
 }
 
 static bool
-take_range(const char *wanted, size_t npages, size_t alignment, size_t *first)
+allocate_range(const char *wanted, size_t npages, size_t alignment, size_t *first)
 {
 	if (wanted == NULL)
 		return vmm_ranges_allocate(&vmm_pool.ranges, npages,
@@ -74,7 +74,7 @@ take_range(const char *wanted, size_t npages, size_t alignment, size_t *first)
 }
 
 static void
-say_exhausted(size_t size)
+log_exhausted(size_t size)
 {
 	size_t longest = vmm_ranges_longest(&vmm_pool.ranges) *
 	    vmm_pool.page_size;
@@ -89,16 +89,15 @@ say_exhausted(size_t size)
 	(void)longest;
 }
 
-/* What is handed out. */
 static size_t
 in_use(void)
 {
 	return vmm_pool.size - vmm_pool.ranges.free_npages * vmm_pool.page_size;
 }
 
-/* Where the range would end that is handed out next. */
+/* Returns where a range of `size` bytes would end, or 0 if no free range fits. */
 static size_t
-end_of_next(size_t size)
+lowest_fit_end(size_t size)
 {
 	size_t npages = size / vmm_pool.page_size;
 	size_t first;
@@ -116,26 +115,26 @@ vmm_pool_outgrows(size_t size)
 	bool outgrows;
 
 	vmm_pool_lock();
-	/* The lowest fit ends below this, wherever it begins. */
-	if (vmm_pool.high_water + size > vmm_pool.outgrown)
-		end = end_of_next(size);
-	outgrows = end > vmm_pool.outgrown;
+	/* The lowest fit begins at the high-water mark or below: no search is needed. */
+	if (vmm_pool.high_water + size > vmm_pool.growth_threshold)
+		end = lowest_fit_end(size);
+	outgrows = end > vmm_pool.growth_threshold;
 	if (outgrows)
-		vmm_pool.outgrown = end + end / 8;
+		vmm_pool.growth_threshold = end + end / 8;
 	vmm_pool_unlock();
 	return outgrows;
 }
 
-/* Takes a range that has its blocks, or can have them. */
+/* Allocates a range whose blocks are reserved or can be reserved. */
 static bool
-take_usable(const char *wanted, size_t size, size_t alignment, size_t *offset)
+allocate_usable(const char *wanted, size_t size, size_t alignment, size_t *offset)
 {
 	size_t npages = size / vmm_pool.page_size;
 	size_t first;
 
-	if (!take_range(wanted, npages, alignment, &first)) {
+	if (!allocate_range(wanted, npages, alignment, &first)) {
 		if (wanted == NULL)
-			say_exhausted(size);
+			log_exhausted(size);
 		return false;
 	}
 	*offset = first * vmm_pool.page_size;
@@ -146,26 +145,25 @@ take_usable(const char *wanted, size_t size, size_t alignment, size_t *offset)
 }
 
 static char *
-take_locked(const char *wanted, size_t size, size_t alignment,
+allocate_locked(const char *wanted, size_t size, size_t alignment,
     size_t *dirty_size)
 {
 	size_t offset;
-	bool is_taken = take_usable(wanted, size, alignment, &offset);
+	bool is_allocated = allocate_usable(wanted, size, alignment, &offset);
 
-	/* The lowest fit may be a hole for which a full file system has no blocks. */
-	if (!is_taken && wanted == NULL && vmm_pool.hole_count > 0) {
+	/* The lowest fit may be a hole whose blocks a full file system cannot reserve. */
+	if (!is_allocated && wanted == NULL && vmm_pool.hole_count > 0) {
 		vmm_pool_holes_hide();
-		is_taken = take_usable(NULL, size, alignment, &offset);
+		is_allocated = allocate_usable(NULL, size, alignment, &offset);
 		vmm_pool_holes_show();
 	}
-	if (!is_taken)
+	if (!is_allocated)
 		return NULL;
 	/* Above the high-water mark nothing was ever written. */
 	*dirty_size = offset < vmm_pool.high_water
 	    ? vmm_smaller(vmm_pool.high_water - offset, size)
 	    : 0;
 	vmm_pool.high_water = vmm_larger(vmm_pool.high_water, offset + size);
-	vmm_pool.takes++;
 	vmm_pool.peak = vmm_larger(vmm_pool.peak, in_use());
 	return vmm_pool.base + offset;
 }
@@ -179,9 +177,9 @@ vmm_pool_allocate(void *wanted, size_t size, size_t alignment, bool *is_zero)
 
 	VMM_ASSERT(size % vmm_pool.page_size == 0 && size != 0);
 	vmm_pool_lock();
-	range = take_locked(wanted, size, alignment, &dirty_size);
+	range = allocate_locked(wanted, size, alignment, &dirty_size);
 	vmm_pool_unlock();
-	/* Zeroed without the lock: the range is nobody else's by now. */
+	/* The lock is not needed: no other thread has the range. */
 	if (range != NULL && *is_zero)
 		memset(range, 0, dirty_size);
 	else if (range != NULL && dirty_size == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ranges.c: page ranges, taken lowest fit first and merged when they come back. */
+/* ranges.c: free page ranges: lowest fit first, merged with neighbours when freed. */
 #include "config.h"
 
 #include <stdint.h>
@@ -9,16 +9,14 @@
 #include "trace/log.h"
 
 /*
- * The tree is a treap (Seidel and Aragon, "Randomized Search Trees", 1996): in
- * order of page number, and a heap by a priority that is a hash of that number,
- * so that its depth is logarithmic whatever the order of calls. Each node knows
- * the longest range below it, which is what makes lowest fit one descent.
- *
- * A node is named by the end of its range, the number of the page behind the last;
- * so 0 names none.
+ * The tree is a treap (Seidel and Aragon, "Randomized Search Trees", 1996). It is
+ * ordered by page number, and a heap by a hash of that number. So its depth is
+ * logarithmic for any order of calls. Each node has the length of the longest range in
+ * its subtree, so that one descent finds the lowest fit. A node's name is the number of
+ * the page behind its range. So 0 is no name.
  */
 
-/* How many ranges of the right length but unfit alignment a search looks at. */
+/* A search stops after so many ranges that are long enough but not aligned. */
 #define MISFITS_MAX 64
 
 static struct vmm_range *
@@ -59,7 +57,7 @@ update(struct vmm_ranges *ranges, size_t node)
 	range->max_npages = longest;
 }
 
-/* Parts the subtree `root` into nodes below `key` and nodes above it. */
+/* Splits the subtree `root` into nodes below `key` and nodes above it. */
 static void
 split(struct vmm_ranges *ranges, size_t root, size_t key, size_t *below,
     size_t *above)
@@ -81,7 +79,7 @@ split(struct vmm_ranges *ranges, size_t root, size_t key, size_t *below,
 	update(ranges, root);
 }
 
-/* Joins two subtrees, all nodes of the first below all of the second. */
+/* Joins two subtrees and returns the root. All nodes of `below` are below `above`'s. */
 static size_t
 join(struct vmm_ranges *ranges, size_t below, size_t above)
 {
@@ -102,7 +100,7 @@ join(struct vmm_ranges *ranges, size_t below, size_t above)
 	}
 }
 
-/* Puts `node`, whose length is set, into the subtree `root`; returns its root. */
+/* Inserts `node`, whose length is set, into the subtree `root`. Returns its root. */
 static size_t
 insert_node(struct vmm_ranges *ranges, size_t root, size_t node)
 {
@@ -123,7 +121,7 @@ insert_node(struct vmm_ranges *ranges, size_t root, size_t node)
 	return root;
 }
 
-/* Takes `node` out of the subtree `root` that holds it; returns its root. */
+/* Removes `node` from the subtree `root`, which contains it. Returns the new root. */
 static size_t
 remove_node(struct vmm_ranges *ranges, size_t root, size_t node)
 {
@@ -141,7 +139,7 @@ remove_node(struct vmm_ranges *ranges, size_t root, size_t node)
 	return root;
 }
 
-/* Sets the length of the range of `node`, which is in the subtree `root`. */
+/* Sets the length of the range of `node`, which the subtree `root` contains. */
 static void
 resize_node(struct vmm_ranges *ranges, size_t root, size_t node, size_t npages)
 {
@@ -155,7 +153,7 @@ resize_node(struct vmm_ranges *ranges, size_t root, size_t node, size_t npages)
 	update(ranges, root);
 }
 
-/* Records the `npages` pages before `end` as a free range; nothing if empty. */
+/* Makes the `npages` pages before `end` a free range. npages may be 0. */
 static void
 insert(struct vmm_ranges *ranges, size_t end, size_t npages)
 {
@@ -165,7 +163,7 @@ insert(struct vmm_ranges *ranges, size_t end, size_t npages)
 	ranges->root = insert_node(ranges, ranges->root, end);
 }
 
-/* Forgets the free range of `node`; returns its length. */
+/* Removes the free range of `node` and returns its length. */
 static size_t
 erase(struct vmm_ranges *ranges, size_t node)
 {
@@ -182,9 +180,9 @@ first_of(const struct vmm_ranges *ranges, size_t node)
 	return node - node_of(ranges, node)->npages;
 }
 
-/* The lowest free range that ends behind `page`, 0 for none. */
+/* Returns the lowest free range that contains `page` or lies above it, or 0. */
 static size_t
-node_behind(const struct vmm_ranges *ranges, size_t page)
+node_after(const struct vmm_ranges *ranges, size_t page)
 {
 	size_t lowest = 0;
 
@@ -199,22 +197,22 @@ node_behind(const struct vmm_ranges *ranges, size_t page)
 	return lowest;
 }
 
-/* The free range that begins at page `first`, 0 for none. */
+/* Returns the free range that begins at page `first`, or 0. */
 static size_t
 node_at(const struct vmm_ranges *ranges, size_t first)
 {
-	size_t node = node_behind(ranges, first);
+	size_t node = node_after(ranges, first);
 
 	return node != 0 && first_of(ranges, node) == first ? node : 0;
 }
 
-/* First page of the range of `node` that lies at a multiple of `alignment`. */
+/* Returns the first aligned page at or behind the start of the range of `node`. */
 static size_t
 aligned_first(const struct vmm_ranges *ranges, size_t node, size_t alignment)
 {
-	size_t place = ranges->origin + first_of(ranges, node);
+	size_t address = ranges->origin + first_of(ranges, node);
 
-	return ((place + alignment - 1) & ~(alignment - 1)) - ranges->origin;
+	return ((address + alignment - 1) & ~(alignment - 1)) - ranges->origin;
 }
 
 static bool
@@ -227,8 +225,9 @@ fits(const struct vmm_ranges *ranges, size_t node, size_t npages,
 }
 
 /*
- * The lowest node of the subtree `root` with room for `npages` aligned pages, or
- * 0. Gives up after *misfits ranges that are long enough but lie badly.
+ * Returns the lowest node of the subtree `root` with room for `npages` aligned pages,
+ * or 0. Counts *misfits down for each range that is long enough but does not fit, to 0
+ * at most: then it returns 0.
  */
 static size_t
 find(const struct vmm_ranges *ranges, size_t root, size_t npages,
@@ -254,8 +253,9 @@ find(const struct vmm_ranges *ranges, size_t root, size_t npages,
 }
 
 /*
- * Lowest fit, but logarithmic: where many ranges lie badly, the lowest of those
- * that are long enough however they lie; and only if there is none, each.
+ * Finds the lowest fit. After MISFITS_MAX misfits it looks for the lowest range that is
+ * long enough to fit wherever it begins, which takes logarithmic time. Only if there is
+ * none does it try every range.
  */
 static size_t
 find_fit(const struct vmm_ranges *ranges, size_t npages, size_t alignment)
@@ -272,7 +272,7 @@ find_fit(const struct vmm_ranges *ranges, size_t npages, size_t alignment)
 	return find(ranges, ranges->root, npages, alignment, &misfits);
 }
 
-/* Takes [first, first + npages) out of the free range of `node`. */
+/* Allocates [first, first + npages), which lies in the free range of `node`. */
 static void
 carve(struct vmm_ranges *ranges, size_t node, size_t first, size_t npages)
 {
@@ -343,7 +343,7 @@ void
 vmm_ranges_around(const struct vmm_ranges *ranges, size_t page, size_t *first,
     size_t *npages)
 {
-	size_t node = node_behind(ranges, page);
+	size_t node = node_after(ranges, page);
 
 	VMM_ASSERT(node != 0 && first_of(ranges, node) <= page);
 	*first = first_of(ranges, node);
@@ -354,12 +354,12 @@ bool
 vmm_ranges_next_used(const struct vmm_ranges *ranges, size_t page, size_t *first,
     size_t *npages)
 {
-	size_t node = node_behind(ranges, page);
+	size_t node = node_after(ranges, page);
 
-	/* Free ranges never touch: behind one is what is in use. */
+	/* Free ranges never touch: the page behind one is allocated. */
 	if (node != 0 && first_of(ranges, node) <= page) {
 		page = node;
-		node = node_behind(ranges, page);
+		node = node_after(ranges, page);
 	}
 	*first = page;
 	*npages = (node == 0 ? ranges->npages : first_of(ranges, node)) - page;

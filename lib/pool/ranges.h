@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ranges.h: which page ranges of a row of pages are free; no memory is touched. */
+/* ranges.h: which page ranges are free. The pages themselves are not touched. */
 #ifndef VMM_RANGES_H
 #define VMM_RANGES_H
 
@@ -7,68 +7,69 @@
 #include <stddef.h>
 
 /*
- * One record per page, of which only that of a free range's last page is in use:
- * it is the range's node in a search tree. Taking from the front of a range, the
- * common case, so changes one number; and where no range ever ended the records
- * are all zero and never were given memory by the kernel.
+ * There is one record per page. Only that of a free range's last page is in use, as the
+ * range's node in a search tree. So an allocation from the front of a range, the common
+ * case, changes one number. Records of pages where no range ever ended stay zero, and
+ * the kernel gives no memory to them.
  */
 struct vmm_range {
 	size_t npages;     /* length of the range that ends here, 0 for none */
-	size_t max_npages; /* longest range in this subtree */
-	size_t left;       /* child nodes, named by their ranges' ends; 0 for none */
+	size_t max_npages; /* length of the longest range in this subtree */
+	size_t left;       /* child nodes, named as in ranges.c; 0 for none */
 	size_t right;
 };
 
 /*
- * The free pages among [0, npages). The caller keeps the lock, and owns `pages`:
- * `npages` records, zeroed before vmm_ranges_init.
+ * The free pages among [0, npages). The caller serialises all calls. `pages` belongs to
+ * the caller: `npages` records, zeroed before vmm_ranges_init. No function can fail
+ * unless its comment says so, and none calls malloc or the system.
  */
 struct vmm_ranges {
 	struct vmm_range *pages;
 	size_t npages;
-	size_t origin;      /* where page 0 lies, in pages: what alignments refer to */
+	size_t origin;      /* address of page 0, in pages, to which alignments refer */
 	size_t root;        /* a node, 0 when nothing is free */
 	size_t free_npages;
 };
 
-/* Makes all of the `npages` pages, the first at address `origin`, one free range. */
+/* Makes all pages one free range. `origin` is the address of page 0, in pages. */
 void vmm_ranges_init(struct vmm_ranges *ranges, struct vmm_range *pages,
     size_t npages, size_t origin);
 
 /*
- * Takes the lowest free `npages` pages whose first page lies at a multiple of
- * `alignment`, a power of two in pages, and sets *first to its number. False, and
- * nothing taken, if there are none. Logarithmic in the number of free ranges for
- * alignment 1; for larger ones, too, until little is left.
+ * Allocates `npages` pages at a multiple of `alignment`, a power of two in pages, and
+ * sets *first to the first page. It is the lowest fit, except that with alignments
+ * above 1 a search that takes too long settles for a higher one. Returns false, with
+ * nothing changed, if no free range fits. Takes logarithmic time, until little is left
+ * that fits an alignment above 1.
  */
 bool vmm_ranges_allocate(struct vmm_ranges *ranges, size_t npages, size_t alignment,
     size_t *first);
 
 /*
- * Takes exactly [first, first + npages). False, and nothing taken, unless a free
- * range that is long enough begins at `first`: what the owner of the range just
- * below needs to grow in place.
+ * Allocates exactly [first, first + npages), so that the range below can grow. Returns
+ * false, with nothing changed, unless a long enough free range begins at `first`.
  */
 bool vmm_ranges_allocate_at(struct vmm_ranges *ranges, size_t first, size_t npages);
 
-/* Gives [first, first + npages) back; it may be any part of what was taken. */
+/* Frees [first, first + npages), any part of allocated ranges. npages is not 0. */
 void vmm_ranges_free(struct vmm_ranges *ranges, size_t first, size_t npages);
 
-/* Sets *first and *npages to the free range that `page`, a free page, lies in. */
+/* Sets *first and *npages to the free range that contains `page`, a free page. */
 void vmm_ranges_around(const struct vmm_ranges *ranges, size_t page,
     size_t *first, size_t *npages);
 
 /*
- * Sets *first and *npages to what is in use from `page` on up to the next free range.
- * False if nothing is.
+ * Sets *first and *npages to the first allocated pages at or above `page`, up to the
+ * next free range. Returns false if there are none.
  */
 bool vmm_ranges_next_used(const struct vmm_ranges *ranges, size_t page,
     size_t *first, size_t *npages);
 
-/* How many free ranges there are; looks at each. */
+/* Returns the number of free ranges, in time proportional to it. */
 size_t vmm_ranges_count(const struct vmm_ranges *ranges);
 
-/* Length of the longest free range in pages, 0 if nothing is free. */
+/* Returns the length of the longest free range in pages, 0 if nothing is free. */
 size_t vmm_ranges_longest(const struct vmm_ranges *ranges);
 
 #endif

@@ -8,37 +8,34 @@
 #include "trace/log.h"
 
 /*
- * After fork(2) parent and child have private copies of what they write. When no other
- * process needs the file any more, the one that is left puts what it has written into
- * the file, and maps it shared again:
- *
- * - what the heap grows by, and chunks in which nothing is in use, when they are used next:
- *   nobody looks at them before;
- * - the rest in steps, each while the other threads stand still for some milliseconds.
- *
- * Steps are taken when the allocator looks for pages.
+ * After fork(2) each process has private copies of the pages that it writes. When no
+ * other process needs the file any more, the last one writes its copies into the file
+ * and maps the file shared again:
+ * - new memory and free chunks when they are next used: no thread accesses them before;
+ * - the rest in steps. In each, other threads are stopped for some milliseconds.
+ * A step is taken when the allocator asks for pages.
  */
 
-/* How much to copy in one step: with other threads, and without. */
+/* The most that one step copies, with other threads and without. */
 #define STEP_BYTES ((size_t)8 << 20)
-#define STEP_BYTES_ALONE ((size_t)32 << 20)
+#define STEP_BYTES_ONE_THREAD ((size_t)32 << 20)
 #define STEP_CHUNKS 256
 /*
- * Threads run while the next step's pages are copied, which takes as long as they stand
- * still. After so many steps there is a gap besides: a large heap returns more slowly.
+ * Threads run between steps about as long as they are stopped: pages are copied then.
+ * After so many steps there is a gap, too: a large heap returns more slowly.
  */
 #define STEPS_AT_ONCE 40
 #define GAP_US 10000
-/* A step that could not be done is tried again after twice the time, from and up to: */
+/* The pause after a failed step. It doubles from the first up to the limit for: */
 #define PAUSE_FIRST_US 1000
-#define PAUSE_USERS_US 100000
-#define PAUSE_LATE_US 1000000
-#define PAUSE_REFUSED_US 60000000
-/* The file had no blocks for some chunks. */
+#define PAUSE_USERS_US 100000     /* other processes that need the file */
+#define PAUSE_LATE_US 1000000     /* threads that do not stop in time */
+#define PAUSE_REFUSED_US 60000000 /* all other errors */
+/* The pause when blocks could not be reserved for some chunks. */
 #define PAUSE_NO_BLOCKS_US 1000000
 /*
- * A process that forks again and again would copy the same pages each time: the next
- * return begins after this multiple of what the last one has taken, or the longest rest.
+ * A process that forks often would copy the same pages each time. So the next return
+ * begins after a rest: this multiple of the last return's duration, or the maximum.
  */
 #define REST_FACTOR 50
 #define REST_MAX_US 500000
@@ -50,7 +47,7 @@ set_pending(bool is_pending)
 }
 
 void
-vmm_pool_return_wanted(void)
+vmm_pool_return_schedule(void)
 {
 	vmm_pool.return_pause_us = PAUSE_FIRST_US;
 	vmm_pool.return_at_us = 0;
@@ -58,11 +55,11 @@ vmm_pool_return_wanted(void)
 	vmm_pool.return_next = 0;
 	set_pending(vmm_os_file_is_own(&vmm_pool.file) &&
 	    (!vmm_pool.is_private || vmm_pool.is_copied ||
-		vmm_pool.users.mark != NULL));
+		vmm_pool.users_lock.mark != NULL));
 }
 
 int
-vmm_pool_return_free(size_t begin, size_t end)
+vmm_pool_return_unused(size_t begin, size_t end)
 {
 	void *window;
 	int error = vmm_os_window_map(&vmm_pool.file, vmm_pool.base, begin,
@@ -76,11 +73,11 @@ vmm_pool_return_free(size_t begin, size_t end)
 }
 
 /*
- * Chunks in which nothing is in use become holes: they return when they are used again,
- * or with the others, and nothing of them is copied.
+ * Marks free chunks as holes. They return when they are used again, or with the chunks
+ * around them, and nothing of them is copied.
  */
 static void
-mark_free(size_t end)
+mark_unused_as_holes(size_t end)
 {
 	size_t used_begin = 0, used_end = 0;
 
@@ -92,7 +89,7 @@ mark_free(size_t end)
 	}
 }
 
-/* Within a large page of the file nothing returns by itself. */
+/* A page of the file spans several chunks: none of them can return alone. */
 static bool
 has_giant_pages(void)
 {
@@ -100,8 +97,8 @@ has_giant_pages(void)
 }
 
 /*
- * Whether this process is the last that needs the file. If so, what grows and what is
- * free comes from the file again.
+ * Returns whether no other process needs the file. If so, new memory and free chunks
+ * are mapped from the file from now on.
  */
 static bool
 begin_return(void)
@@ -109,46 +106,46 @@ begin_return(void)
 	bool is_alone = vmm_pool.is_copied;
 
 	if (!vmm_os_file_is_own(&vmm_pool.file) || (!is_alone &&
-		(vmm_pool.users.mark == NULL ||
-		    vmm_os_lock_hold(&vmm_pool.users, &is_alone) != 0)) ||
+		(vmm_pool.users_lock.mark == NULL ||
+		    vmm_os_lock_hold(&vmm_pool.users_lock, &is_alone) != 0)) ||
 	    !is_alone)
 		return false;
 	vmm_pool.is_private = vmm_pool.is_copied = false;
 	vmm_pool.return_at_us = vmm_pool.rest_until_us;
-	/* What has no blocks yet gets them as it returns, or when it is used (has_blocks). */
+	/* Missing blocks are reserved by reserve_if_used or vmm_pool_fill_holes. */
 	vmm_pool.reserved = vmm_larger(vmm_pool.reserved, vmm_pool.high_water);
-	/* Where all is mapped from the start, what was taken away comes back. */
+	/* Where the whole file was mapped, map again what clear_from unmapped. */
 	if (vmm_pool.file.fs.maps_reserve || vmm_pool.file.fs.device_bytes != 0)
 		vmm_pool_map_to(vmm_pool.size); /* or later, as the heap grows */
-	vmm_os_lock_release(&vmm_pool.users);
+	vmm_os_lock_release(&vmm_pool.users_lock);
 	if (!has_giant_pages())
-		mark_free(vmm_pool.mapped / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE);
+		mark_unused_as_holes(vmm_pool.mapped / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE);
 	VMM_LOG(VMM_LOG_OPERATIONS, vmm_text_str(line,
 	    "no other process needs the file: chunks to return "),
 	    vmm_text_uint(line, vmm_pool.private_count));
 	return true;
 }
 
-/* Has the file's blocks promised for a chunk that is to return, if it is in use. */
+/* Reserves the blocks of a chunk that is to return, if it is in use. */
 static bool
-has_blocks(size_t begin, size_t end)
+reserve_if_used(size_t begin, size_t end)
 {
 	unsigned char kind = vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
 
-	/* Holes get theirs when they are used; what the file had before, it still has. */
-	if ((kind & VMM_CHUNK_HOLE) != 0 || ((kind & VMM_CHUNK_MEMORY) == 0 &&
-		end <= vmm_pool.memory_from))
+	/* Holes get blocks before use. A mapping of the file has its blocks. */
+	if ((kind & VMM_CHUNK_HOLE) != 0 || ((kind & VMM_CHUNK_ANONYMOUS) == 0 &&
+		end <= vmm_pool.anonymous_from))
 		return true;
-	/* A device has all it needs; what would be cleared there is stale, but not ours. */
+	/* A device has no blocks to reserve. Its stale data need not be cleared. */
 	if (vmm_pool.file.fs.device_bytes == 0 &&
 	    vmm_os_file_reserve(&vmm_pool.file, NULL, begin, end - begin) != 0)
 		return false;
 	return true;
 }
 
-/* What nobody uses has returned, too: its memory goes back to the system. */
+/* Holes have returned with the chunks around them: releases their blocks. */
 static void
-give_back_holes(size_t begin, size_t end)
+release_holes(size_t begin, size_t end)
 {
 	for (; vmm_pool.releases_chunks && begin < end; begin += VMM_CHUNK_SIZE) {
 		if ((vmm_pool.chunks[begin / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) != 0)
@@ -158,15 +155,15 @@ give_back_holes(size_t begin, size_t end)
 }
 
 /*
- * Sets [*begin, *end) to the next private chunks that one step can return. False if there
- * are none. A chunk for which the file has no blocks is passed over.
+ * Sets [*begin, *end) to the next private chunks that one step can return. Passes over
+ * chunks whose blocks cannot be reserved. Returns false if there are none left.
  */
 static bool
 next_run(size_t *begin, size_t *end)
 {
 	size_t limit = vmm_pool.mapped;
 	size_t unit = vmm_pool_move_unit();
-	size_t most = vmm_os_has_threads() ? STEP_BYTES : STEP_BYTES_ALONE;
+	size_t most = vmm_os_has_threads() ? STEP_BYTES : STEP_BYTES_ONE_THREAD;
 	size_t bytes = 0;
 	size_t at = vmm_pool.return_next;
 
@@ -174,7 +171,7 @@ next_run(size_t *begin, size_t *end)
 	for (size_t next; at < limit && *end - *begin < STEP_CHUNKS * VMM_CHUNK_SIZE;
 	     at = next) {
 		next = vmm_smaller(at + unit, limit);
-		if (!vmm_pool_is_private(at) || !has_blocks(at, next)) {
+		if (!vmm_pool_chunk_is_private(at) || !reserve_if_used(at, next)) {
 			if (*begin < *end)
 				break;
 			*begin = *end = vmm_pool.return_next = next;
@@ -188,7 +185,7 @@ next_run(size_t *begin, size_t *end)
 	return *begin < *end;
 }
 
-/* All that could be returned has been; what could not is tried again later. */
+/* All chunks were tried: ends the return, or schedules a try for the rest. */
 static void
 finish(uint64_t now_us)
 {
@@ -200,7 +197,7 @@ finish(uint64_t now_us)
 		return;
 	}
 	set_pending(false);
-	vmm_pool.memory_from = SIZE_MAX;
+	vmm_pool.anonymous_from = SIZE_MAX;
 	vmm_pool.return_us = 0;
 	vmm_pool.rest_until_us = now_us +
 	    (rest_us < REST_MAX_US ? rest_us : REST_MAX_US);
@@ -208,9 +205,9 @@ finish(uint64_t now_us)
 	    vmm_text_str(line, "all of the heap is in the file again"));
 }
 
-/* Once for each reason: what the user may want to change. */
+/* Reports each new reason once, for the user may want to change it. */
 static void
-say_refused(int error)
+log_refusal(int error)
 {
 	if (error == vmm_pool.return_error)
 		return;
@@ -233,9 +230,9 @@ pause_return(uint64_t now_us, uint64_t longest_us)
 		vmm_pool.return_pause_us *= 2;
 }
 
-/* One step, and when the next one may be. */
+/* Takes one step, and sets when the next one may begin. */
 static void
-step(uint64_t now_us)
+return_step(uint64_t now_us)
 {
 	size_t begin = 0, end = 0, done = 0;
 	size_t unit = vmm_pool_move_unit();
@@ -247,17 +244,17 @@ step(uint64_t now_us)
 		else
 			error = vmm_pool_move(begin, end, VMM_POOL_TO_FILE,
 			    vmm_pool.others, &done);
-		/* Not what was moved of a chunk only in part. */
+		/* A chunk that was moved in part counts as private. */
 		if (done < end)
 			done = vmm_larger(begin, done / unit * unit);
 		vmm_pool_chunks_remove(begin, done, VMM_CHUNK_PRIVATE);
-		give_back_holes(begin, done);
+		release_holes(begin, done);
 		vmm_pool.return_next = done;
 	}
 	vmm_pool.return_us += vmm_os_now_us() - now_us;
 	now_us = vmm_os_now_us();
 	if (error != 0) {
-		say_refused(error);
+		log_refusal(error);
 		pause_return(now_us, error == EAGAIN || error == ETIMEDOUT
 			? PAUSE_LATE_US : PAUSE_REFUSED_US);
 	} else {
@@ -271,16 +268,16 @@ step(uint64_t now_us)
 }
 
 static bool
-next_step(void)
+step_if_due(void)
 {
 	uint64_t now_us = vmm_os_now_us();
 
-	/* A child of vfork(2) is one thread, but has its parent's memory. */
-	if (!vmm_pool.return_pending || vmm_pool.forks > 0 ||
+	/* A child of vfork(2) has its parent's memory, but another process ID. */
+	if (!vmm_pool.return_pending || vmm_pool.forks_active > 0 ||
 	    now_us < vmm_pool.return_at_us || vmm_os_process() != vmm_pool.owner)
 		return false;
 	if (!vmm_pool.is_private) {
-		step(now_us);
+		return_step(now_us);
 		return false;
 	}
 	if (begin_return())
@@ -295,12 +292,12 @@ vmm_pool_return(void)
 	int saved_errno;
 	bool is_back;
 
-	/* Without the lock: who misses it now sees it the next time. */
+	/* Read without the lock: the next call sees a change that this one misses. */
 	if (!__atomic_load_n(&vmm_pool.return_pending, __ATOMIC_RELAXED))
 		return false;
 	saved_errno = errno;
 	vmm_pool_lock();
-	is_back = next_step();
+	is_back = step_if_due();
 	vmm_pool_unlock();
 	errno = saved_errno;
 	return is_back;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* state.h: what the files of the pool share, and nobody else sees. */
+/* state.h: the pool's state, and the functions that its files offer to each other. */
 #ifndef VMM_POOL_STATE_H
 #define VMM_POOL_STATE_H
 
@@ -11,81 +11,85 @@
 #include "pool/ranges.h"
 
 /*
- * What is given back to the system, and what returns to the file, does so in such pieces: as
- * large as the largest pages that a page cache has, and few enough for a byte each.
+ * Pages are released and returned in chunks. They are as large as the largest pages of
+ * a page cache, and few enough for a byte of state each.
  */
 #define VMM_CHUNK_SIZE ((size_t)2 << 20)
 
-/* The most that is reserved ahead of use at a time. */
+/* The most that is reserved ahead of use at a time, in bytes. */
 #define VMM_RESERVE_MAX ((size_t)64 << 20)
 
-/* What a chunk can be; none of it: the file's, mapped shared, its blocks promised. */
+/* The bits of a chunk's state. 0: mapped shared, with its blocks as `reserved` says. */
 enum vmm_chunk {
-	VMM_CHUNK_HOLE = 1,    /* nothing is in use, and the file has no blocks for it */
-	VMM_CHUNK_PRIVATE = 2, /* some of it is mapped by this process alone */
-	VMM_CHUNK_MEMORY = 4,  /* some of that has no file behind it */
+	VMM_CHUNK_HOLE = 1,      /* free; its blocks must be reserved before use */
+	VMM_CHUNK_PRIVATE = 2,   /* some of it is private memory */
+	VMM_CHUNK_ANONYMOUS = 4, /* some of that is not a mapping of the file */
 };
 
 /*
- * The pool of the process, from low to high: [0, high_water) was handed out at some
- * time; up to `reserved` the file's blocks are promised, but for chunks that are holes;
- * up to `mapped` memory is accessible, and the rest is a place in the address space.
+ * The pool. Offsets are in bytes from `base`. Below high_water, ranges were allocated
+ * at some time. Below `reserved`, the file's blocks are reserved, except those of holes
+ * and, during the return, of anonymous chunks. Below `mapped`, memory is accessible.
+ * The rest is address space without memory.
  *
- * The heap is shared with its file, or private: then all that is mapped is copy-on-write
- * memory over the file, or ordinary memory, and the file stays as it is, since other
- * processes may need it. On its way back (return.c) some chunks still are private.
+ * A private heap (is_private) is copy-on-write memory over the file, or anonymous
+ * memory. The file must not change then, since other processes may need it. During the
+ * return (return.c) is_private is false, and some chunks still are private.
  */
 struct vmm_pool_state {
 	pthread_mutex_t lock;
 	char *base;
 	size_t size;
-	size_t page_size; /* of page ranges: the system's, or a multiple of it */
+	size_t page_size; /* unit of ranges: the system's page size or a multiple */
 	size_t high_water;
 	size_t reserved;
 	size_t mapped;
-	size_t ahead_max;   /* less where the file system has refused more */
-	size_t outgrown;    /* high water up to which nobody need be asked */
-	size_t takes;       /* how often a range was handed out */
-	size_t peak;        /* the most that was handed out at a time */
-	bool releases_chunks; /* to the system, when nobody needs them */
-	unsigned release_pauses;    /* who is between vmm_pool_release_pause and _end */
-	unsigned char *chunks; /* enum vmm_chunk, of each */
+	size_t ahead_max; /* limit of reserving ahead, lower after a refusal */
+	size_t growth_threshold; /* of vmm_pool_outgrows */
+	size_t peak;      /* the most bytes that were allocated at a time */
+	bool releases_chunks;
+	unsigned release_pauses; /* calls of vmm_pool_release_pause without a resume */
+	unsigned char *chunks;   /* the state of each chunk */
 	size_t hole_count;
 	size_t private_count;
 	struct vmm_ranges ranges;
 	struct vmm_os_file file;
-	struct vmm_os_file parent_file; /* while a child fills its own; or fd -1 */
+	struct vmm_os_file parent_file; /* fd is -1 unless a child fills its file */
 
 	/* fork(2) */
 	enum vmm_reserve reserve;
-	char dir[PATH_MAX]; /* where children's files are made */
-	size_t memory_from; /* from here on memory without a file is the library's */
-	bool cannot_clone;  /* the file system cannot share blocks */
-	bool is_private;    /* all of it */
-	bool is_copied;     /* and nobody needs the file: it is private by copying */
-	bool keeps_shared;  /* but for what children do not get (MADV_DONTFORK) */
-	bool return_pending; /* atomic: also read without the lock */
-	bool wakes_all;      /* atomic; see vmm_pool_fork_wake */
-	enum vmm_os_others others; /* whether they may stop (VMMALLOC_STOP_THREADS) */
-	unsigned forks;     /* between vmm_pool_fork_begin and _end */
-	pid_t owner;        /* this process */
-	volatile unsigned char *own; /* 0 in a child that nobody prepared */
+	char dir[PATH_MAX];   /* where children's files are made; "" if not known */
+	size_t anonymous_from; /* anonymous memory from here on is the library's */
+	bool cannot_clone;    /* the file system does not share blocks between files */
+	bool is_private;
+	bool is_copied;       /* private by copying: no process needs the file */
+	bool has_dontfork;    /* parts with MADV_DONTFORK are still shared */
+	bool return_pending;  /* atomic: read without the lock */
+	bool wake_pending;    /* atomic: vmm_pool_fork_wake has work to do */
+	enum vmm_os_others others; /* may they be stopped (VMMALLOC_STOP_THREADS) */
+	unsigned forks_active; /* calls between vmm_pool_fork_begin and _end */
+	pid_t owner;          /* this process; a child of vfork(2) is another */
+	volatile unsigned char *fork_mark; /* 0 in a child of clone(2) or _Fork */
 	size_t forks_done;
 	size_t forks_failed;
-	uint64_t forks_us;  /* what those that were done have taken, all together */
+	uint64_t forks_us;    /* duration of all forks_done together */
 	uint64_t longest_fork_us;
 
 	/* The return to the file. */
-	struct vmm_os_lock users; /* held by each process that needs the file */
-	size_t return_next;       /* the first chunk that has not been tried */
-	uint64_t return_at_us;    /* when the next step may begin */
-	uint64_t return_pause_us; /* after a step that could not be done */
-	uint64_t return_us;       /* how long this return has taken so far */
-	uint64_t rest_until_us;   /* when the next return may begin */
+	struct vmm_os_lock users_lock; /* each process that needs the file holds it */
+	size_t return_next;       /* the first chunk that was not tried yet */
+	uint64_t return_at_us;    /* the next step must not begin before */
+	uint64_t return_pause_us; /* the pause after the next step that fails */
+	uint64_t return_us;       /* duration of this return so far */
+	uint64_t rest_until_us;   /* the next return must not begin before */
 	unsigned return_steps;    /* taken since the heap left */
-	int return_error;         /* why the last step could not be done, or 0 */
+	int return_error;         /* errno value of the last step, or 0 */
 };
 
+/*
+ * The pool of the process. Its lock is vmm_pool_lock (pool.h). A thread that holds the
+ * lock makes no call that is a cancellation point (os/linux_sys.h).
+ */
 extern struct vmm_pool_state vmm_pool;
 
 static inline size_t
@@ -106,73 +110,74 @@ vmm_larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/*
- * The lock of all of the above is vmm_pool_lock (pool.h). Whoever has it makes no call
- * that is a cancellation point (os/linux_sys.h). Taking it ends a process that was made by
- * clone(2) or _Fork and still has its parent's pool mapped.
- */
-
-/* The same; EDEADLK if this thread has it: in a handler of a signal, which came in between. */
-int vmm_pool_try_lock(void);
-
-/* Whether [offset, offset + 1 chunk) is private. */
+/* Returns whether the chunk at `offset` is private. Requires the lock. */
 static inline bool
-vmm_pool_is_private(size_t offset)
+vmm_pool_chunk_is_private(size_t offset)
 {
 	return (vmm_pool.chunks[offset / VMM_CHUNK_SIZE] & VMM_CHUNK_PRIVATE) != 0;
 }
 
 /*
- * blocks.c. All of it wants the lock, and says 0 or an errno value, or whether it
- * was done: ENOSPC, EDQUOT, EFBIG, ..., as of fallocate(2).
+ * pool.c: takes the lock. Returns 0; or EDEADLK in a signal handler that interrupted
+ * its thread at the lock. Aborts in a child of clone(2) or _Fork.
+ */
+int vmm_pool_try_lock(void);
+
+/*
+ * All functions below require the lock. An int result is 0 or an errno value. A bool
+ * result of a function that changes something tells whether it could.
  */
 
-/* Adds to, or takes from, what the chunks of [begin, end) are, and counts them. */
+/*
+ * blocks.c: sets or clears a bit in the state of all chunks that [begin, end) overlaps,
+ * and counts the chunks. `remove` requires a `begin` at a chunk. A chunk that is not
+ * private any more is not anonymous either.
+ */
 void vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind);
 void vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind);
 
 /*
- * Sets [*begin, *end) to the first chunks from `at` on, a multiple of their size, in
- * which something is in use. False if there are none.
+ * Sets [*begin, *end) to the first run of chunks that have allocated pages. The search
+ * begins at `at`, a multiple of the chunk size. Returns false if there is no such run.
  */
 bool vmm_pool_next_used_chunks(size_t at, size_t *begin, size_t *end);
 
-/* Where the chunks end that `chunks` knows about. */
+/* Returns the end of the last chunk in which memory is mapped. */
 size_t vmm_pool_chunks_end(void);
 
-/* The least to reserve at a time, in bytes. */
-size_t vmm_pool_reserve_floor(void);
+/* Returns the least number of bytes that is reserved at a time. */
+size_t vmm_pool_reserve_min(void);
 
-/* Makes memory accessible up to `end` at least: the file's, or private memory. */
+/*
+ * Maps memory up to `end` or more: shared, or anonymous if the heap is private. Errors
+ * are those of vmm_os_window_map and _move.
+ */
 int vmm_pool_map_to(size_t end);
 
-/* Maps what is up to `end` and has the file's blocks for it promised. */
+/* Maps memory up to `end` and reserves blocks for it: ENOSPC, EDQUOT, EFBIG, ... */
 int vmm_pool_reserve_to(size_t end);
 
-/* Has memory up to `end`, and some more ahead of use where there is room for it. */
+/* Makes memory up to `end` usable, and more ahead of use where there is room. */
 bool vmm_pool_reserve_ahead(size_t end);
 
-/* Has the blocks of holes in [offset, offset + size) promised again. */
+/* Makes the holes in [offset, offset + size) usable. */
 bool vmm_pool_fill_holes(size_t offset, size_t size);
 
 /*
- * Takes all holes out of the free ranges, so that none is handed out, or puts them back.
- * Nothing else may change in between.
+ * `hide` marks all holes as allocated, so that no range is allocated there; `show`
+ * undoes this. No hole may appear or vanish in between.
  */
 void vmm_pool_holes_hide(void);
 void vmm_pool_holes_show(void);
 
-/*
- * Returns to the system the chunks that [offset, offset + size), just given back, has
- * made free, those at its ends included.
- */
+/* After [offset, offset + size) was freed: releases all free chunks that overlap it. */
 void vmm_pool_release_chunks(size_t offset, size_t size);
 
 /*
- * stop.c, with the lock: calls work(argument) while all other threads are stopped, as
- * vmm_os_call_stopped; nothing is traced meanwhile. At a fork(2), which cannot be put off
- * as a return can, it waits for threads that have no processor, and tries up to
- * VMM_POOL_STOP_TRIES times.
+ * stop.c: calls work(argument) while other threads are stopped, as vmm_os_call_stopped
+ * does, with its errors. The trace is silent meanwhile. A fork(2) cannot be put off, as
+ * a return can: the second function waits for threads that have no processor, and tries
+ * up to VMM_POOL_STOP_TRIES times. The third returns the value of `others` for this.
  */
 #define VMM_POOL_STOP_TRIES 50
 int vmm_pool_call_stopped(void (*work)(void *argument), void *argument,
@@ -181,62 +186,58 @@ int vmm_pool_call_stopped_at_fork(void (*work)(void *argument), void *argument);
 enum vmm_os_others vmm_pool_others_at_fork(void);
 
 /*
- * leave.c, with the lock: makes the heap private, if it is not. 0, or an errno value: then some of it
- * may be private already, which does no harm, since a private page has what the file's
- * had, and returns. EAGAIN where threads would have to stop and do not.
+ * leave.c: makes the heap private, if it is not. EAGAIN: threads had to be stopped and
+ * could not be. After a failure some memory may be private. That does no harm: a
+ * private page has the file's content, and it returns.
  */
 int vmm_pool_leave(void);
 
-/* What of it is shared becomes a private mapping of the file, which is vmm_pool.file. */
-int vmm_pool_leave_by_mapping(void);
+/*
+ * Lists the parts of [begin, end), with the arguments and errors of vmm_os_parts_read.
+ * Without /proc (ENOENT) the list is made from the state of the chunks.
+ */
+int vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *before,
+    struct vmm_os_parts *parts);
 
-/* move.c: where what is mapped is to be moved to. */
+/* move.c: the memory that replaces what is mapped, and the pages that it needs. */
 enum vmm_pool_target {
-	VMM_POOL_TO_MEMORY,   /* ordinary memory: all that is in use */
-	VMM_POOL_TO_FILE,     /* the file that it came from: what was written since */
-	VMM_POOL_TO_NEW_FILE, /* all that is in use, but for what never was written */
-	VMM_POOL_TO_CLONE,    /* a file with the same blocks: what was written since */
+	VMM_POOL_TO_ANONYMOUS, /* all pages in use */
+	VMM_POOL_TO_FILE,      /* the file of the heap: pages written since it left */
+	VMM_POOL_TO_NEW_FILE,  /* an empty file: pages in use that were ever written */
+	VMM_POOL_TO_CLONE,     /* a file with shared blocks: pages written since it left */
 };
 
 /*
- * With the lock: moves what is mapped at [begin, end), multiples of the unit, to other
- * memory with the same content. The other threads stand still meanwhile, for some milliseconds at most: *done
- * says how far it has come by then. Pages that the program has mapped by itself stay.
- * EPERM, EAGAIN, ECANCELED, ... of vmm_os_call_stopped; EBUSY, if the kernel may write by itself
- * to pages that are to be shared; ENOSPC, EIO, ...: nothing is lost, and what is behind
- * *done is as it was.
+ * Moves [begin, end), multiples of the unit, to other memory with the same content.
+ * Other threads are stopped for some milliseconds, and *done says how far the move has
+ * come by then. Parts that the program has mapped itself stay. Errors: those of
+ * vmm_os_call_stopped; EBUSY if the kernel may write by itself to pages that return;
+ * ENOSPC, EIO, ... On failure nothing is lost, and memory behind *done is unchanged.
  */
 int vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
     enum vmm_os_others others, size_t *done);
 
-/*
- * leave.c: what is mapped in [begin, end); where the kernel does not say, as `chunks`
- * has it. As vmm_os_parts_read.
- */
-int vmm_pool_parts(size_t begin, size_t end, const struct vmm_os_parts *known,
-    struct vmm_os_parts *parts);
-
-/* What is moved is a multiple of it: a chunk, or the file's page if that is larger. */
+/* Returns the unit of moves: a chunk, or the file's page if that is larger. */
 size_t vmm_pool_move_unit(void);
 
-/* Of how many of the pages in [begin, end) this process has copies of its own, in bytes. */
+/* Returns the size of the pages in [begin, end) that are private copies. */
 size_t vmm_pool_private_bytes(size_t begin, size_t end);
 
+/* child.c: checks in the parent that a child's file can be made: ENOSPC, EMFILE, ... */
+int vmm_pool_child_file_check(void);
+
 /*
- * child.c, in a forked child: a file of its own, in place of its parent's. `make` fills
- * it with what is in use and maps it; *is_cloned: it shares blocks with the parent's, and
- * `part` is to follow. ENOSPC, EMFILE, ...: the heap stays private if the process goes on
- * then; otherwise it must not be touched any more. `try` is for the parent:
- * whether a file could be made at this moment.
+ * In a child: makes a file, moves the heap into it and closes the parent's file. Sets
+ * *is_cloned if both files share blocks. Then `unshare` must follow. On failure the
+ * heap stays private if `may_stay_private`. Otherwise it must not be used any more.
  */
-int vmm_pool_child_try(void);
-int vmm_pool_child_make(bool goes_on, bool *is_cloned);
-void vmm_pool_child_part(void);
+int vmm_pool_child_file_make(bool may_stay_private, bool *is_cloned);
+void vmm_pool_child_file_unshare(void);
 
-/* return.c: what was made private has to be taken back, if it can be. */
-void vmm_pool_return_wanted(void);
+/* return.c: begins a new attempt to return, after memory became private. */
+void vmm_pool_return_schedule(void);
 
-/* Maps chunks in which nothing is in use from the file again: 0 or an errno value. */
-int vmm_pool_return_free(size_t begin, size_t end);
+/* Maps chunks in which nothing is allocated from the file again, without a copy. */
+int vmm_pool_return_unused(size_t begin, size_t end);
 
 #endif

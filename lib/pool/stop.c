@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stop.c: work that the pool does while all other threads are stopped. */
+/* stop.c: the pool's stops of all other threads. */
 #include "config.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include "pool/state.h"
 #include "trace/log.h"
 
-/* A thread that waits in the kernel may do so for long: a try that meets one counts more. */
+/* A thread may wait in the kernel for long: a try that meets one counts as so many. */
 #define LATE_TRIES 10
 
 enum vmm_os_others
@@ -23,7 +23,7 @@ vmm_pool_call_stopped(void (*work)(void *argument), void *argument,
 {
 	int error;
 
-	/* The helper process has this thread's thread-local data, but another process ID. */
+	/* Lines of the helper process would have its own process ID: none are written. */
 	VMM_LOG_QUIET(true);
 	error = vmm_os_call_stopped(work, argument, others);
 	VMM_LOG_QUIET(false);
