@@ -24,8 +24,7 @@ _Noreturn void run_command(int argc, char **argv);
 /* ps.c: lists every process that has a pool. */
 void show_processes(void);
 
-/* check.c: describes a pool in `dir`. Returns 0 if a pool of the minimum size fits, else
- * 1. */
+/* check.c: describes a pool in `dir`. Returns 0 if a pool of 14M fits, else 1. */
 int show_place(const char *dir);
 
 /* message.c */
@@ -43,8 +42,8 @@ void flush_output(void);
 const char *human(uint64_t bytes, char text[static 16]);
 
 /*
- * Returns a field of /proc/meminfo (proc_meminfo(5)) in bytes, a HugePages_... field as a
- * number of pages, 0 if there is no such field. `name` ends with the colon.
+ * Returns a field of /proc/meminfo (proc_meminfo(5)) in bytes; a HugePages_... field as
+ * a number of pages; 0 if there is no such field. `name` ends with the colon.
  */
 uint64_t meminfo(const char *name);
 

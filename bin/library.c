@@ -18,8 +18,8 @@ installed_library(bool is_debug)
 }
 
 /*
- * Returns the library of the build tree that this command lies in, so that a build can be
- * tried before it is installed; NULL if it lies in no build tree.
+ * Returns the library of the build tree in which this command lies, so that a build can
+ * be tried before it is installed; NULL if it lies in no build tree.
  */
 static char *
 built_library(bool is_debug)
