@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* command.h: the functions that the files of the vmmalloc command share. */
+#ifndef VMM_COMMAND_H
+#define VMM_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Exit statuses, as env(1) and nice(1) use them. */
+#define STATUS_OURS 125
+#define STATUS_CANNOT 126
+#define STATUS_NOT_FOUND 127
+
+#define MIB ((uint64_t)1 << 20)
+
+/* main.c: the text of --help. */
+extern const char usage[];
+
+/* The commands. Each prints to stdout; main() flushes it. */
+
+/* run.c: executes the command that `argv` names, or exits with a message. */
+_Noreturn void run_command(int argc, char **argv);
+
+/* ps.c: lists every process that has a pool. */
+void show_processes(void);
+
+/* check.c: describes a pool in `dir`. Returns 0 if a pool of 14M fits, else 1. */
+int show_place(const char *dir);
+
+/* message.c */
+
+/* Prints "vmmalloc: MESSAGE" to stderr and exits with `status`. */
+_Noreturn void fail(int status, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Flushes stdout. If a write has failed, exits with STATUS_OURS and a message. */
+void flush_output(void);
+
+/* number.c */
+
+/* Writes `bytes` with a unit, such as 1.5G, in at most 6 columns. Returns `text`. */
+const char *human(uint64_t bytes, char text[static 16]);
+
+/*
+ * Returns a field of /proc/meminfo (proc_meminfo(5)) in bytes; a HugePages_... field as
+ * a number of pages; 0 if there is no such field. `name` ends with the colon.
+ */
+uint64_t meminfo(const char *name);
+
+/* Whether `text` consists of digits, at least one. False for NULL. */
+bool is_number(const char *text);
+
+#endif
