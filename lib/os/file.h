@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the file system of a pool file can do. */
+/* Properties of the file system of a pool file. */
 struct vmm_os_fs {
 	const char *name;       /* as in mount(8), or "another kind" */
 	size_t page_size;       /* of mappings of the file: larger on hugetlbfs */
@@ -21,8 +21,8 @@ struct vmm_os_fs {
 /* An open file. The pool file is unlinked, so that it ends with the process. */
 struct vmm_os_file {
 	int fd;
-	uint64_t device; /* st_dev and st_ino tell whether `fd` still is this file, or */
-	uint64_t inode;  /* whether the program has closed it and reused the number */
+	uint64_t device; /* st_dev and st_ino: the program may close `fd`, so that */
+	uint64_t inode;  /* another file gets the number */
 	struct vmm_os_fs fs;
 };
 
@@ -64,16 +64,10 @@ const char *vmm_os_fs_name(const char *path);
 /* Whether the descriptor still is the file. The program may have closed it. */
 bool vmm_os_file_is_own(const struct vmm_os_file *file);
 
-/*
- * Closes the file, if the descriptor still is the file, and unmaps `size` bytes at
- * `address`, unless that is NULL.
- */
+/* Closes the file, if the program has not, and unmaps `address` unless it is NULL. */
 void vmm_os_file_close(struct vmm_os_file *file, void *address, size_t size);
 
-/*
- * Closes the file and puts `by` in its place. The new file gets the number of the old
- * descriptor if possible (dup3(2)).
- */
+/* Replaces the file by `by`, with the same descriptor number if possible (dup3(2)). */
 void vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by);
 
 /* Reports how large the new file may become. */
@@ -162,7 +156,7 @@ struct vmm_os_lock {
  */
 int vmm_os_lock_hold(struct vmm_os_lock *lock, bool *is_alone);
 
-/* Releases the lock, and closes its file. Other processes still hold it. */
+/* Releases the lock for this process, and closes its file. */
 void vmm_os_lock_release(struct vmm_os_lock *lock);
 
 #endif

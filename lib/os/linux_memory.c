@@ -100,7 +100,7 @@ vmm_os_place_map(size_t size, size_t alignment, void **address)
 
 /* Maps the file of a shared mapping a second time, without its descriptor. */
 static int
-duplicate(void *address, size_t length, void **window)
+map_again(void *address, size_t length, void **window)
 {
 	size_t page_size = vmm_os_page_size();
 	/* With an old size of 0 mremap(2) maps the same pages again, and more behind. */
@@ -134,13 +134,13 @@ vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
     size_t length, enum vmm_os_backing backing, void **window)
 {
 	bool has_file = backing != VMM_OS_ANONYMOUS;
-	/* Without MAP_NORESERVE strict accounting would count a large pool twice. */
+	/* Without MAP_NORESERVE the kernel may refuse a second mapping of that size. */
 	int flags = backing == VMM_OS_SHARED ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
 	void *place, *map;
 
 	if (backing == VMM_OS_SHARED && !vmm_os_file_is_own(file))
-		return offset == 0 ? EBADF : duplicate((char *)address + offset, length,
-					 window);
+		return offset == 0
+		    ? EBADF : map_again((char *)address + offset, length, window);
 	if (!has_file)
 		flags |= MAP_ANONYMOUS;
 	place = aligned_place(file, offset, length);

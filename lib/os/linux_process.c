@@ -147,8 +147,6 @@ vmm_os_own_make(volatile unsigned char **own)
 	vmm_sys.madvise(page, size, MADV_WIPEONFORK);
 #endif
 	*own = page;
-	/* The analyzer assumes that mmap(2) may fail with errno 0. */
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	**own = 1;
 	return 0;
 }

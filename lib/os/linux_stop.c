@@ -62,7 +62,7 @@ live_with_caller(const struct helper *helper)
 }
 
 static int
-help(void *argument)
+helper_main(void *argument)
 {
 	struct helper *helper = argument;
 
@@ -81,17 +81,17 @@ help(void *argument)
  * the descendant (prctl(2), PR_SET_PTRACER). The call fails where there is no Yama.
  */
 static void
-let_trace(pid_t helper)
+allow_trace(pid_t helper)
 {
 	if (vmm_os_task_needs_permission())
 		vmm_sys.prctl(PR_SET_PTRACER, (unsigned long)helper, 0, 0, 0);
 }
 
 static void
-run(struct helper *helper, char *stack_end)
+run_helper(struct helper *helper, char *stack_end)
 {
 	/* CLONE_FS is not needed, but valgrind knows no clone(2) without it. */
-	pid_t pid = vmm_sys.clone(help, stack_end, CLONE_VM | CLONE_FS | CLONE_FILES |
+	pid_t pid = vmm_sys.clone(helper_main, stack_end, CLONE_VM | CLONE_FS | CLONE_FILES |
 	    CLONE_UNTRACED | CLONE_CHILD_CLEARTID, helper, NULL, NULL,
 	    &helper->lives);
 
@@ -99,7 +99,7 @@ run(struct helper *helper, char *stack_end)
 		helper->stop.error = errno;
 		return;
 	}
-	let_trace(pid);
+	allow_trace(pid);
 	__atomic_store_n(&helper->may_begin, 1, __ATOMIC_RELEASE);
 	vmm_sys.futex(&helper->may_begin, FUTEX_WAKE, 1, NULL);
 	/* waitpid(2) is not enough: a thread that waits for any child may be faster. */
@@ -161,18 +161,15 @@ call_in_helper(void (*work)(void *argument), void *argument, int tasks, size_t c
 			.busy_wait_us = busy_wait_us, .error = ECANCELED,
 			.max = count + MORE_TASKS, .list = (void *)(helper + 1) },
 	};
-	run(helper, (char *)map + VMM_OS_STOP_STACK);
+	run_helper(helper, (char *)map + VMM_OS_STOP_STACK);
 	error = helper->stop.error;
 	vmm_os_unmap(map, size);
 	return error;
 }
 
-/*
- * Signals are blocked, because a handler would run in this thread, and write to memory,
- * while the other threads are stopped.
- */
+/* Blocks signals: a handler in this thread would write to memory during the stop. */
 static int
-call(void (*work)(void *argument), void *argument, int tasks, size_t count,
+call_without_signals(void (*work)(void *argument), void *argument, int tasks, size_t count,
     uint64_t busy_wait_us)
 {
 	sigset_t signals;
@@ -193,14 +190,14 @@ vmm_os_call_stopped(void (*work)(void *argument), void *argument,
 	int tasks, error;
 
 	if (others == VMM_OS_NO_OTHERS)
-		return call(work, argument, -1, 1, 0);
+		return call_without_signals(work, argument, -1, 1, 0);
 	tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS, O_RDONLY | O_DIRECTORY);
 	if (tasks < 0)
 		return errno;
 	count = task_count(tasks);
 	error = may_stop(count, others);
 	if (error == 0)
-		error = call(work, argument, tasks, count,
+		error = call_without_signals(work, argument, tasks, count,
 		    others == VMM_OS_AWAIT_OTHERS ? BUSY_WAIT_US : 0);
 	vmm_sys.close(tasks);
 	return error;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_stop.h: what a stop consists of: seized threads, their system calls, a stack. */
+/* linux_stop.h: the pieces of a stop: seized threads, their system calls, a stack. */
 #ifndef VMM_OS_LINUX_STOP_H
 #define VMM_OS_LINUX_STOP_H
 
@@ -35,10 +35,7 @@ struct vmm_os_stop {
 	struct vmm_os_task *list;
 };
 
-/*
- * Seizes and stops all threads but the caller. EPERM, ETIMEDOUT, EAGAIN as
- * vmm_os_call_stopped (process.h).
- */
+/* Stops all threads but the caller. EPERM, ETIMEDOUT, EAGAIN as vmm_os_call_stopped. */
 int vmm_os_stop_threads(struct vmm_os_stop *stop);
 
 /*
@@ -65,7 +62,7 @@ bool vmm_os_task_needs_permission(void);
  * Records the system call of a thread that is about to be interrupted, on architectures
  * where the registers of a stopped thread no longer hold all of it.
  */
-void vmm_os_task_before(struct vmm_os_task *task, int tasks);
+void vmm_os_task_record_call(struct vmm_os_task *task, int tasks);
 
 /*
  * Makes a stopped thread repeat its system call if the call has returned EINTR only because
@@ -73,6 +70,6 @@ void vmm_os_task_before(struct vmm_os_task *task, int tasks);
  * signals"). A call with a timeout of more than a second is not repeated: its timeout would
  * start again, and to be late does more harm than EINTR.
  */
-void vmm_os_task_call_again(struct vmm_os_task *task, int tasks);
+void vmm_os_task_repeat_call(struct vmm_os_task *task, int tasks);
 
 #endif

@@ -84,7 +84,7 @@ seize(struct vmm_os_stop *stop, pid_t id)
 		stop->ntasks++;
 		return 0;
 	}
-	vmm_os_task_before(task, stop->tasks);
+	vmm_os_task_record_call(task, stop->tasks);
 	stop->ntasks++;
 	/* Fails if the thread has ended: wait_for_stop then sees its end. */
 	vmm_sys.ptrace(PTRACE_INTERRUPT, id, NULL, NULL);
@@ -209,12 +209,12 @@ vmm_os_stop_threads(struct vmm_os_stop *stop)
 
 /* Makes a stopped thread repeat its system call, or delivers its signal. */
 static void
-prepare(struct vmm_os_stop *stop, struct vmm_os_task *task)
+prepare_thread(struct vmm_os_stop *stop, struct vmm_os_task *task)
 {
 	if (task->state != VMM_OS_TASK_STOPPED)
 		return;
 	if (task->signal == 0)
-		vmm_os_task_call_again(task, stop->tasks);
+		vmm_os_task_repeat_call(task, stop->tasks);
 	else
 		vmm_sys.ptrace(PTRACE_DETACH, task->id, NULL,
 		    (void *)(intptr_t)task->signal);
@@ -228,7 +228,7 @@ vmm_os_stop_finish(struct vmm_os_stop *stop)
 
 	for (size_t i = 0; i < stop->ntasks; i++) {
 		is_late |= stop->list[i].state == VMM_OS_TASK_SEIZED;
-		prepare(stop, &stop->list[i]);
+		prepare_thread(stop, &stop->list[i]);
 	}
 	if (!is_late)
 		return;
@@ -241,6 +241,6 @@ vmm_os_stop_finish(struct vmm_os_stop *stop)
 		if (stop->list[i].state != VMM_OS_TASK_SEIZED)
 			continue;
 		wait_for_stop(&stop->list[i], deadline_us);
-		prepare(stop, &stop->list[i]);
+		prepare_thread(stop, &stop->list[i]);
 	}
 }

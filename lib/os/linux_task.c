@@ -111,7 +111,7 @@ try_to_trace(void *argument)
  * it does not kill this process, and its stack lies outside the pool.
  */
 static int
-probe(void)
+probe_filters(void)
 {
 	int status = 0;
 	void *stack;
@@ -152,7 +152,7 @@ vmm_os_task_can_trace(void)
 	if (probed_filters == status[FILTERS].value + 1)
 		return probed_error;
 	vmm_os_signals_block(&signals);
-	error = probe();
+	error = probe_filters();
 	vmm_os_signals_restore(&signals);
 	/* Other errors may be temporary. */
 	if (error == 0 || error == EPERM) {
@@ -163,7 +163,7 @@ vmm_os_task_can_trace(void)
 }
 
 void
-vmm_os_task_before(struct vmm_os_task *task, int tasks)
+vmm_os_task_record_call(struct vmm_os_task *task, int tasks)
 {
 	char call[256];
 	char *end;
@@ -302,7 +302,7 @@ has_signal(pid_t id, int tasks)
 }
 
 void
-vmm_os_task_call_again(struct vmm_os_task *task, int tasks)
+vmm_os_task_repeat_call(struct vmm_os_task *task, int tasks)
 {
 	struct user_regs_struct registers;
 	struct iovec all = { &registers, sizeof(registers) };
@@ -332,14 +332,14 @@ vmm_os_task_can_trace(void)
 }
 
 void
-vmm_os_task_before(struct vmm_os_task *task, int tasks)
+vmm_os_task_record_call(struct vmm_os_task *task, int tasks)
 {
 	(void)task;
 	(void)tasks;
 }
 
 void
-vmm_os_task_call_again(struct vmm_os_task *task, int tasks)
+vmm_os_task_repeat_call(struct vmm_os_task *task, int tasks)
 {
 	(void)task;
 	(void)tasks;

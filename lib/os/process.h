@@ -51,7 +51,7 @@ void vmm_os_pause(void);
 /* Whether the kernel counts more than one thread (/proc). True if /proc is not there. */
 bool vmm_os_has_threads(void);
 
-/* What a stop may do with the other threads. */
+/* How a stop treats the other threads. */
 enum vmm_os_others {
 	VMM_OS_NO_OTHERS,    /* there are none, as in a child of fork(2) */
 	VMM_OS_STOP_OTHERS,  /* stop them, if there are any */
@@ -111,7 +111,7 @@ void vmm_os_futex_wake_file(const struct vmm_os_file *file, size_t offset);
  * setresuid(2) without a change: libc interrupts all threads with a signal whose handler
  * has SA_RESTART (nptl(7)). The calls that signal(7) names return EINTR all the same. libc
  * takes locks, so no lock of the allocator may be held. Does nothing, and returns 0, if a
- * thread has a seccomp filter.
+ * thread has a seccomp filter or there is no /proc. Keeps errno.
  */
 int vmm_os_futex_all_again(void);
 
