@@ -51,8 +51,8 @@ read_mapping(const char *line, struct mapping *mapping)
 
 /*
  * Returns the piece of a mapping in [begin, end) as a part. It is the pool's own if it is
- * private memory, or if it maps a file at the offset at which the pool would. A mapping of
- * the program's has another offset, unless it begins at the pool's first page.
+ * private memory, or if it maps a file at the offset at which the pool would. A mapping by
+ * the program has another offset, unless it begins at the pool's first page.
  */
 static struct vmm_os_part
 part_of(const struct mapping *mapping, uintptr_t base, uintptr_t begin, uintptr_t end)
