@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_device.c: memory that Linux gives out as a character device (device DAX). */
+/* linux_device.c: a memory device as a pool: device DAX of Linux. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "base/text.h"
+#include "os/linux_file.h"
 #include "os/linux_sys.h"
 #include "os/os.h"
 
-/* /sys/dev/char/MAJOR:MINOR/NAME: what the kernel says of the device. */
+/* Sets the path of a device's attribute: /sys/dev/char/MAJOR:MINOR/NAME. */
 static void
 name_attribute(struct vmm_text *path, dev_t device, const char *name)
 {
@@ -27,7 +26,7 @@ name_attribute(struct vmm_text *path, dev_t device, const char *name)
 	vmm_text_str(path, name);
 }
 
-/* A number of bytes, in decimal digits; 0 if there is none. */
+/* Returns an attribute that is a decimal number, or 0 if it cannot be read. */
 static uint64_t
 read_attribute(dev_t device, const char *name)
 {
@@ -48,7 +47,7 @@ read_attribute(dev_t device, const char *name)
 	return number;
 }
 
-/* Of all character devices those that Linux lists as /sys/bus/dax (5.1 and later). */
+/* Whether a character device belongs to /sys/bus/dax (Linux 5.1). */
 static bool
 is_dax(dev_t device)
 {
@@ -64,12 +63,12 @@ is_dax(dev_t device)
 }
 
 /*
- * The device has neither files nor owners: two processes would write over each other.
- * A lock keeps others of this library away until the last descriptor and mapping of
- * this open file description have gone (flock(2)), by close, exit or execve(2).
+ * A device has no files and no owner, so two processes would overwrite each other's heap. A
+ * lock keeps other users of this library out. It lasts until close, exit or execve(2) has
+ * removed the last descriptor and mapping of the open file description (flock(2)).
  */
 static int
-lock_for_us(int fd)
+lock_device(int fd)
 {
 	if (vmm_sys.flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
@@ -83,7 +82,7 @@ vmm_os_device_open(const char *path, struct vmm_os_file *file)
 	struct vmm_os_fs fs;
 	int error;
 
-	/* Before it is opened, which other devices may take for more than a question. */
+	/* Checked before open(2), because to open another device may have an effect. */
 	if (vmm_sys.stat(path, &it) != 0)
 		return errno;
 	if (!S_ISCHR(it.st_mode) || !is_dax(it.st_rdev))
@@ -103,7 +102,7 @@ vmm_os_device_open(const char *path, struct vmm_os_file *file)
 		return error;
 	file->fs = fs;
 	vmm_os_file_mark(file);
-	error = lock_for_us(file->fd);
+	error = lock_device(file->fd);
 	if (error == 0 && (file->device != it.st_dev || file->inode != it.st_ino))
 		error = EAGAIN;
 	if (error != 0) {

@@ -1,45 +1,44 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_file.c: os.h's backing file and its mappings, with Linux system calls. */
+/* linux_file.c: opens, measures, writes and copies the pool file, on Linux. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "os/linux_file.h"
 #include "os/linux_sys.h"
 #include "os/os.h"
 
-#ifndef F2FS_SUPER_MAGIC
-#define F2FS_SUPER_MAGIC 0xf2f52010
-#endif
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 /* Linux 5.14, glibc 2.35 */
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14, glibc 2.35 */
-#endif
-
-/* Descriptors that programs neither use nor close in passing start about here. */
+/* Programs rarely use descriptors from here on, or close them with others. */
 #define FD_HIGH 1000
-/* One large fallocate(2) fails on tmpfs where several smaller ones work. */
-#define RESERVE_STEP_MAX ((size_t)1 << 30)
-#define ZEROS_BYTES ((size_t)64 << 10)
 #define NAME_TRIES_MAX 100
 
-/*
- * O_TMPFILE is Linux 3.11 and not on every file system (open(2), EOPNOTSUPP;
- * EISDIR from kernels and file systems that do not know it).
- */
+int
+vmm_os_path_absolute(const char *path, char *absolute, size_t size)
+{
+	size_t length = 0;
+
+	if (path[0] != '/') {
+		/* getcwd(2): getcwd(3) allocates if the path is "(unreachable)". */
+		if (vmm_sys.getcwd(absolute, size) < 0)
+			return errno == ERANGE ? ENAMETOOLONG : errno;
+		if (absolute[0] != '/')
+			return ENOENT;
+		length = strlen(absolute);
+		absolute[length++] = '/';
+	}
+	if (strlen(path) >= size - length)
+		return ENAMETOOLONG;
+	strcpy(absolute + length, path);
+	return 0;
+}
+
+/* Creates a file under a random name, and unlinks it. */
 static int
 open_named(const char *dir)
 {
@@ -70,7 +69,7 @@ open_named(const char *dir)
 		if (fd >= 0 && vmm_sys.unlinkat(AT_FDCWD, path, 0) != 0) {
 			int error = errno;
 
-			/* With a name it would outlive its process. */
+			/* A file with a name would remain after the process. */
 			vmm_sys.close(fd);
 			errno = error;
 			return -1;
@@ -88,15 +87,16 @@ open_unlinked(const char *dir)
 {
 	int fd = vmm_sys.openat(AT_FDCWD, dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 
+	/* O_TMPFILE is not known before Linux 3.11, nor on every file system (open(2)). */
 	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
 		fd = open_named(dir);
 	return fd;
 }
 
 /*
- * A descriptor that neither the program's own low numbers nor a closed stdin,
- * stdout or stderr can be mistaken for; and not so high that the kernel has to
- * enlarge every child's table.
+ * Duplicates a descriptor to a number that the program does not use, and that is not the
+ * number of a closed stdin, stdout or stderr. A much higher number would make the kernel
+ * enlarge the table of every child.
  */
 static int
 duplicate_high(int fd)
@@ -139,93 +139,6 @@ vmm_os_file_mark(const struct vmm_os_file *file)
 	vmm_sys.lseek(file->fd, VMM_OS_FILE_MARK, SEEK_SET);
 }
 
-/* Whether a file's pages are the device itself: statx(2), Linux 5.8. */
-static bool
-is_dax_file(int fd)
-{
-#ifdef STATX_ATTR_DAX
-	struct statx stat;
-
-	return vmm_sys.statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat) == 0 &&
-	    (stat.stx_attributes & STATX_ATTR_DAX) != 0;
-#else
-	(void)fd;
-	return false;
-#endif
-}
-
-/* The names that mount(8) has for them; statfs(2) has the numbers. */
-static const char *
-name_of_fs(unsigned long type)
-{
-	static const struct {
-		unsigned long type;
-		const char *name;
-	} names[] = {
-		{ TMPFS_MAGIC, "tmpfs" }, { HUGETLBFS_MAGIC, "hugetlbfs" },
-		{ EXT4_SUPER_MAGIC, "ext4" }, { XFS_SUPER_MAGIC, "xfs" },
-		{ BTRFS_SUPER_MAGIC, "btrfs" }, { F2FS_SUPER_MAGIC, "f2fs" },
-		{ OVERLAYFS_SUPER_MAGIC, "overlay" }, { NFS_SUPER_MAGIC, "nfs" },
-		{ 0x2fc12fc1, "zfs" }, { 0x65735546, "fuse" },
-		{ RAMFS_MAGIC, "ramfs" }, { PROC_SUPER_MAGIC, "proc" },
-		{ SYSFS_MAGIC, "sysfs" },
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (names[i].type == type)
-			return names[i].name;
-	}
-	return "another kind";
-}
-
-const char *
-vmm_os_fs_name(const char *path)
-{
-	int fd = vmm_sys.openat(AT_FDCWD, path, O_PATH | O_CLOEXEC, 0);
-	struct statfs stat;
-	const char *name = NULL;
-
-	if (fd >= 0 && vmm_sys.fstatfs(fd, &stat) == 0)
-		name = name_of_fs((unsigned long)stat.f_type);
-	if (fd >= 0)
-		vmm_sys.close(fd);
-	return name;
-}
-
-/* Copy-on-write would need new blocks, and fail, at a rewrite. */
-static void
-forbid_cow(int fd)
-{
-	int flags = 0;
-
-	if (vmm_sys.ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
-		flags |= FS_NOCOW_FL;
-		vmm_sys.ioctl(fd, FS_IOC_SETFLAGS, &flags);
-	}
-}
-
-static void
-learn_fs(int fd, struct vmm_os_fs *fs)
-{
-	struct statfs stat = { 0 };
-	unsigned long type = vmm_sys.fstatfs(fd, &stat) == 0
-	    ? (unsigned long)stat.f_type : 0;
-	bool is_dax = is_dax_file(fd);
-
-	*fs = (struct vmm_os_fs){
-		.name = name_of_fs(type),
-		.page_size = vmm_os_page_size(),
-		.maps_reserve = type == HUGETLBFS_MAGIC,
-		.reserve_allocates = type == TMPFS_MAGIC,
-		.is_dax = is_dax,
-		.has_page_cache = !is_dax && type != HUGETLBFS_MAGIC,
-	};
-	if (fs->maps_reserve)
-		fs->page_size = (size_t)stat.f_bsize;
-	if (type == BTRFS_SUPER_MAGIC)
-		forbid_cow(fd);
-}
-
 int
 vmm_os_file_create(const char *dir, struct vmm_os_file *file)
 {
@@ -235,7 +148,7 @@ vmm_os_file_create(const char *dir, struct vmm_os_file *file)
 		return vmm_os_device_open(dir, file);
 	if (error != 0)
 		return error;
-	learn_fs(file->fd, &file->fs);
+	vmm_os_fs_read(file->fd, &file->fs);
 	vmm_os_file_mark(file);
 	return 0;
 }
@@ -276,10 +189,9 @@ vmm_os_file_room(const struct vmm_os_file *file, struct vmm_os_room *room)
 	if (vmm_sys.getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
 	    limit.rlim_cur != RLIM_INFINITY)
 		room->limit_bytes = limit.rlim_cur;
-	/* A file system without a size of its own (tmpfs, size=0) has no limit. */
+	/* A file system without a size (tmpfs, size=0) has no limit. */
 	if (vmm_sys.fstatfs(file->fd, &stat) == 0 && stat.f_blocks != 0)
-		room->free_bytes = (uint64_t)stat.f_bavail *
-		    (uint64_t)stat.f_bsize;
+		room->free_bytes = (uint64_t)stat.f_bavail * (uint64_t)stat.f_bsize;
 }
 
 int
@@ -291,123 +203,97 @@ vmm_os_file_resize(const struct vmm_os_file *file, size_t size)
 }
 
 int
-vmm_os_populate(void *address, size_t length)
+vmm_os_file_can_be_private(const struct vmm_os_file *file)
 {
-	int result;
-
-	do {
-		result = vmm_sys.madvise(address, length, MADV_POPULATE_WRITE);
-	} while (result != 0 && (errno == EINTR || errno == EAGAIN));
-	if (result == 0)
-		return 0;
-	/* An errno where a store would get SIGBUS. */
-	return errno == EFAULT ? ENOSPC : errno;
+	if (file->fs.maps_reserve || file->fs.device_bytes != 0)
+		return EOPNOTSUPP;
+	return vmm_os_file_is_own(file) ? 0 : EBADF;
 }
 
-void
-vmm_os_populate_read(void *address, size_t length)
+int
+vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
+    const void *data, size_t length)
 {
-	vmm_sys.madvise(address, length, MADV_POPULATE_READ);
-}
-
-/*
- * For kernels that cannot populate: writes zeros, which is what is there, by a system call,
- * which fails where a store would get SIGBUS.
- */
-static int
-write_zeros(char *address, size_t length)
-{
-	static char zeros[ZEROS_BYTES];
-
 	while (length > 0) {
-		size_t step = length < sizeof(zeros) ? length : sizeof(zeros);
-		struct iovec from = { zeros, step }, to = { address, step };
-		ssize_t written = vmm_sys.process_vm_writev(vmm_os_process(), &from, 1,
-		    &to, 1, 0);
+		ssize_t written = vmm_sys.pwrite(file->fd, data, length, (off_t)offset);
 
 		if (written < 0 && errno == EINTR)
 			continue;
-		/* EFAULT: there was no page to be had. */
 		if (written <= 0)
-			return written == 0 || errno == EFAULT ? ENOSPC : errno;
-		address += written;
+			return written < 0 ? errno : EIO;
+		data = (const char *)data + written;
+		offset += (size_t)written;
 		length -= (size_t)written;
 	}
 	return 0;
 }
 
-/* Without the descriptor, through the mapping. */
-static int
-reserve_mapped(char *address, size_t length)
+void
+vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t limit,
+    size_t *begin, size_t *end)
 {
-	int error = vmm_os_populate(address, length);
+	off_t data = vmm_sys.lseek(file->fd, (off_t)from, SEEK_DATA);
+	off_t hole;
 
-	return error == EINVAL ? write_zeros(address, length) : error;
-}
-
-/*
- * Reserves *length bytes, or fewer. Some file systems undo all that fallocate(2) has done
- * when a signal comes, so after each EINTR the length is halved, until a call can end
- * between two signals.
- */
-static int
-reserve_step(const struct vmm_os_file *file, char *address, size_t offset,
-    size_t *length)
-{
-	if (!vmm_os_file_is_own(file))
-		return address == NULL ? EBADF : reserve_mapped(address + offset, *length);
-	while (vmm_sys.fallocate(file->fd, 0, (off_t)offset, (off_t)*length) != 0) {
-		if (errno != EINTR)
-			return errno;
-		if (*length > file->fs.page_size)
-			*length = (*length / 2 + file->fs.page_size - 1) &
-			    -file->fs.page_size;
-	}
-	return 0;
-}
-
-bool
-vmm_os_file_may_reach(size_t end)
-{
-	struct rlimit limit;
-
-	return vmm_sys.getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
-	    limit.rlim_cur == RLIM_INFINITY || end <= limit.rlim_cur;
+	*begin = *end = limit;
+	if (data < 0 && errno == ENXIO)
+		return; /* The descriptor's offset has not changed. */
+	/* lseek(2) failed: the file system does not know where there is data. */
+	if (data < (off_t)from)
+		data = (off_t)from;
+	hole = vmm_sys.lseek(file->fd, data, SEEK_HOLE);
+	if ((size_t)data < limit)
+		*begin = (size_t)data;
+	if (hole > data && (size_t)hole < limit)
+		*end = (size_t)hole;
+	vmm_os_file_mark(file);
 }
 
 int
-vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
+vmm_os_file_clone(const struct vmm_os_file *to, const struct vmm_os_file *from,
     size_t offset, size_t length)
 {
-	size_t step = RESERVE_STEP_MAX;
+	struct file_clone_range range = {
+		.src_fd = from->fd, .src_offset = offset,
+		.src_length = length, .dest_offset = offset,
+	};
 
-	if (file->fs.maps_reserve)
-		return 0;
-	/* Nobody's heap is to be read in the next one's. */
-	if (file->fs.device_bytes != 0) {
-		memset((char *)address + offset, 0, length);
-		return 0;
-	}
-	if (!vmm_os_file_may_reach(offset + length))
-		return EFBIG;
-	while (length > 0) {
-		int error;
-
-		if (step > length)
-			step = length;
-		error = reserve_step(file, address, offset, &step);
-		if (error != 0)
-			return error;
-		offset += step;
-		length -= step;
-	}
-	return 0;
+	return vmm_sys.ioctl(to->fd, FICLONERANGE, &range) == 0 ? 0 : errno;
 }
 
-int
-vmm_os_file_remove(void *address, size_t length)
+uint64_t
+vmm_os_file_unwritten(const struct vmm_os_file *file, size_t length)
 {
-	return vmm_sys.madvise(address, length, MADV_REMOVE) == 0 ? 0 : errno;
+	struct {
+		uint64_t offset, length;
+	} range = { 0, length };
+	struct {
+		uint64_t cached, dirty, writeback, evicted, recently_evicted;
+	} figures;
+
+	if (vmm_sys.cachestat(file->fd, &range, &figures, 0) != 0)
+		return 0;
+	return (figures.dirty + figures.writeback) * vmm_os_page_size();
+}
+
+void
+vmm_os_file_write_out(const struct vmm_os_file *file)
+{
+	vmm_sys.sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+void
+vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by)
+{
+	int number = file->fd;
+	bool is_own = vmm_os_file_is_own(file);
+
+	*file = *by;
+	/* Otherwise the number would change with each generation of children. */
+	if (is_own && vmm_sys.dup3(by->fd, number, O_CLOEXEC) == number) {
+		vmm_sys.close(by->fd);
+		file->fd = number;
+	}
 }
 
 void

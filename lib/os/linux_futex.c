@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_futex.c: threads that wait, and processes that wait for each other, on Linux. */
+/* linux_futex.c: threads that wait in futex(2), and waiting for a child, on Linux. */
 #include "config.h"
 
 #include <errno.h>
@@ -10,18 +10,16 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "os/linux_proc.h"
 #include "os/linux_sys.h"
 #include "os/os.h"
 
-/* How often a parent looks whether the child that it waits for still lives. */
-#define LOOK_NS 20000000
+/* A parent that waits for a child checks after this time whether the child still lives. */
+#define CHECK_NS 20000000
 
-/* Takes a number off a line of /proc/PID/syscall (proc(5)). */
+/* Reads the next number of /proc/PID/syscall (proc(5)). */
 static bool
 next_number(char **at, int base, unsigned long *number)
 {
@@ -46,13 +44,13 @@ is_futex_call(unsigned long number)
 
 /* A search for threads that wait on addresses in [base, base + size). */
 struct search {
-	int tasks; /* a descriptor of the threads' directory */
+	int tasks; /* a descriptor of VMM_OS_TASKS */
 	uintptr_t base;
 	size_t size;
 	struct vmm_os_waits *waits;
 };
 
-/* Waiters for a mutex with priority inheritance; FUTEX_WAKE does not wake those. */
+/* Whether a wait is for a mutex with priority inheritance. FUTEX_WAKE does not end it. */
 static bool
 is_pi(unsigned long operation)
 {
@@ -64,11 +62,11 @@ is_pi(unsigned long operation)
 }
 
 /*
- * Notes the address that a thread waits on, if the futex is not private to the process:
- * such a one goes by what is mapped there (futex(2)).
+ * Records the address that a thread waits on, unless the futex is private to the process.
+ * The kernel identifies a shared futex by what is mapped at its address (futex(2)).
  */
 static bool
-note_wait(void *argument, const char *name)
+add_wait(void *argument, const char *name)
 {
 	struct search *search = argument;
 	struct vmm_os_waits *waits = search->waits;
@@ -79,9 +77,8 @@ note_wait(void *argument, const char *name)
 
 	if (name[0] == '.')
 		return false;
-	error = vmm_os_proc_read_task(search->tasks, name, "syscall", call,
-	    sizeof(call));
-	/* Only root may look in a process that is not dumpable (proc(5)). */
+	error = vmm_os_proc_read_task(search->tasks, name, "syscall", call, sizeof(call));
+	/* Only root may read /proc of a process that is not dumpable (proc(5)). */
 	if (error != 0 && error != ENOENT && error != ESRCH)
 		waits->is_complete = false;
 	if (!next_number(&at, 10, &number) || !is_futex_call(number) ||
@@ -104,20 +101,18 @@ vmm_os_futex_waits(const void *base, size_t size, struct vmm_os_waits *waits)
 
 	waits->count = waits->npi = 0;
 	waits->is_complete = true;
-	/* With one thread there is nobody who waits. */
 	if (!vmm_os_has_threads())
 		return;
-	search.tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS,
-	    O_RDONLY | O_DIRECTORY);
+	search.tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS, O_RDONLY | O_DIRECTORY);
 	if (search.tasks < 0) {
 		waits->is_complete = false;
 		return;
 	}
-	vmm_os_proc_each(search.tasks, note_wait, &search);
+	vmm_os_proc_each(search.tasks, add_wait, &search);
 	vmm_sys.close(search.tasks);
 }
 
-/* Whether a filter decides on a thread's system calls; also if that is not known. */
+/* Whether a thread has a seccomp filter. True if that is not known. */
 static bool
 is_filtered(void *argument, const char *name)
 {
@@ -132,7 +127,7 @@ is_filtered(void *argument, const char *name)
 	vmm_text_str(&path, name);
 	vmm_text_str(&path, "/status");
 	error = vmm_os_proc_fields(*tasks, path.data, &seccomp, 1);
-	/* One that has ended meanwhile has no filter. */
+	/* The thread may have ended meanwhile. */
 	return error == 0 ? seccomp.value != 0 : error != ENOENT && error != ESRCH;
 }
 
@@ -141,10 +136,9 @@ vmm_os_futex_all_again(void)
 {
 	int saved_errno = errno;
 	int error = 0;
-	int tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS,
-	    O_RDONLY | O_DIRECTORY);
+	int tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS, O_RDONLY | O_DIRECTORY);
 
-	/* libc ends the process if not all threads succeed, and so may a filter. */
+	/* A filter may end the process, as libc does if only some threads succeed. */
 	if (tasks >= 0 && !vmm_os_proc_each(tasks, is_filtered, &tasks) &&
 	    vmm_sys.setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1) != 0)
 		error = errno;
@@ -174,7 +168,7 @@ vmm_os_word_set(unsigned *word, unsigned value)
 	vmm_sys.futex(word, FUTEX_WAKE, INT_MAX, NULL);
 }
 
-/* Whether the child has ended; leaves it to the program to wait for. */
+/* Whether the child has ended. Its exit status is left for the program's wait(2). */
 static bool
 has_ended(pid_t child)
 {
@@ -187,14 +181,13 @@ has_ended(pid_t child)
 unsigned
 vmm_os_word_await(const unsigned *word, pid_t child)
 {
-	const struct timespec pause = { 0, LOOK_NS };
+	const struct timespec pause = { 0, CHECK_NS };
 	bool is_over = false;
 
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0 && !is_over) {
 		vmm_sys.futex((void *)word, FUTEX_WAIT, 0, &pause);
-		/* What it has said before its end counts. */
-		is_over = __atomic_load_n(word, __ATOMIC_ACQUIRE) == 0 &&
-		    has_ended(child);
+		/* The child may have set the word just before its end. */
+		is_over = __atomic_load_n(word, __ATOMIC_ACQUIRE) == 0 && has_ended(child);
 	}
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_io.c: whether the Linux kernel may write to this process's memory by itself. */
+/* linux_io.c: whether the kernel writes to memory outside of system calls, on Linux. */
 #include "config.h"
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "os/linux_proc.h"
 #include "os/linux_sys.h"
@@ -18,13 +15,13 @@
 #endif
 
 /*
- * Character devices whose drivers copy what they deliver, so that no write is under way
- * when a call has returned: memory (null, zero, random), terminals, input, sound, and,
- * but for some, the miscellaneous ones (FUSE, TUN). Any other driver may have been given
- * buffers that its device writes to (VFIO, RDMA, V4L2, SCSI, GPUs).
+ * Whether the driver of a character device copies its data, so that it writes nothing after
+ * a system call has returned: memory (null, zero, random), terminals, input, sound, most
+ * miscellaneous devices (FUSE, TUN). The device of any other driver may write to buffers of
+ * the process (VFIO, RDMA, V4L2, SCSI, GPUs).
  */
 static bool
-is_plain_device(dev_t device, const char *path)
+is_copying_device(dev_t device, const char *path)
 {
 	enum { MEMORY = 1, TERMINALS = 2, TERMINALS_END = 5, MISC = 10, INPUT = 13,
 		SOUND = 116, PTYS = 136, PTYS_END = 143 };
@@ -40,7 +37,7 @@ is_plain_device(dev_t device, const char *path)
 	    (number >= PTYS && number <= PTYS_END);
 }
 
-/* `argument` is a descriptor of the directory of descriptors. */
+/* Whether the kernel may write to memory for a descriptor. `argument` is /proc/PID/fd. */
 static bool
 descriptor_writes(void *argument, const char *name)
 {
@@ -50,8 +47,7 @@ descriptor_writes(void *argument, const char *name)
 	int domain = 0;
 	socklen_t size = sizeof(domain);
 	int fd = 0;
-	ssize_t length = vmm_sys.readlinkat(descriptors, name, target,
-	    sizeof(target) - 1);
+	ssize_t length = vmm_sys.readlinkat(descriptors, name, target, sizeof(target) - 1);
 
 	for (const char *digit = name; *digit >= '0' && *digit <= '9'; digit++)
 		fd = fd * 10 + *digit - '0';
@@ -68,7 +64,7 @@ descriptor_writes(void *argument, const char *name)
 		    strstr(target, "infiniband") != NULL ||
 		    strstr(target, "userfaultfd") != NULL;
 	return target[0] == '/' && vmm_sys.fstat(fd, &stat) == 0 &&
-	    S_ISCHR(stat.st_mode) && !is_plain_device(stat.st_rdev, target) &&
+	    S_ISCHR(stat.st_mode) && !is_copying_device(stat.st_rdev, target) &&
 	    strncmp(target, "/dev/dax", 8) != 0;
 }
 
@@ -83,7 +79,7 @@ any_descriptor_writes(void)
 	return writes;
 }
 
-/* The context of io_setup(2) is a mapping; that of io_uring_setup(2) may be no more. */
+/* io_setup(2) leaves only a mapping; so does io_uring_setup(2) with a closed descriptor. */
 static bool
 any_mapping_writes(void)
 {

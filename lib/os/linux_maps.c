@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_maps.c: what is mapped where the pool lies, and what a program has set there. */
+/* linux_maps.c: the parts of the pool, their settings, and private pages, on Linux. */
 #include "config.h"
 
 #include <errno.h>
@@ -15,8 +15,13 @@
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18 /* Linux 4.14 */
 #endif
+/* Entries of /proc/PID/pagemap (kernel documentation, admin-guide/mm/pagemap). */
+#define PAGEMAP_PRESENT ((uint64_t)1 << 63)
+#define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
+#define PAGEMAP_FILE ((uint64_t)1 << 61)
+#define PAGEMAP_STEP 64
 
-/* "begin-end perms offset device inode path", proc(5). False for any other line. */
+/* A line of /proc/PID/maps: "begin-end perms offset device inode path" (proc(5)). */
 struct mapping {
 	uintptr_t begin, end;
 	char perms[5];
@@ -24,6 +29,7 @@ struct mapping {
 	uint64_t inode;
 };
 
+/* Returns false if the line is another one, as most of smaps are. */
 static bool
 read_mapping(const char *line, struct mapping *mapping)
 {
@@ -38,19 +44,18 @@ read_mapping(const char *line, struct mapping *mapping)
 	memcpy(mapping->perms, at + 1, 4);
 	mapping->perms[4] = '\0';
 	mapping->offset = strtoull(at + 5, &at, 16);
-	at = strchr(at + 1, ' '); /* behind the device */
+	at = strchr(at + 1, ' '); /* after the device */
 	mapping->inode = at == NULL ? 0 : strtoull(at, NULL, 10);
 	return true;
 }
 
 /*
- * The part of a mapping that lies in [begin, end). It is the pool's if it has no file,
- * or maps one at the place where the pool would: a program that puts a mapping of its
- * own there has another offset, unless it does so at the pool's first page.
+ * Returns the piece of a mapping in [begin, end) as a part. It is the pool's own if it is
+ * private memory, or if it maps a file at the offset at which the pool would. A mapping by
+ * the program has another offset, unless it begins at the pool's first page.
  */
 static struct vmm_os_part
-part_of(const struct mapping *mapping, uintptr_t base, uintptr_t begin,
-    uintptr_t end)
+part_of(const struct mapping *mapping, uintptr_t base, uintptr_t begin, uintptr_t end)
 {
 	const char *perms = mapping->perms;
 	bool is_shared = perms[3] == 's';
@@ -92,8 +97,8 @@ vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part)
 }
 
 /*
- * Of two neighbours that the kernel would have joined, one has something set; or each has
- * had pages of its own for a while.
+ * Whether the kernel keeps two neighbours apart that it would otherwise merge. Then one has
+ * settings, or each already had private pages when they became neighbours.
  */
 static bool
 is_split(const struct vmm_os_part *one, const struct vmm_os_part *next)
@@ -103,7 +108,7 @@ is_split(const struct vmm_os_part *one, const struct vmm_os_part *next)
 	    one->protection == next->protection;
 }
 
-/* Whether anything of this process is locked: mlockall(2) parts no mapping. */
+/* Whether the process has locked memory: mlockall(2) does not split mappings. */
 static bool
 has_locked(void)
 {
@@ -113,7 +118,7 @@ has_locked(void)
 	return locked.value > 0;
 }
 
-/* The two letters of /proc/self/smaps, and what madvise(2) sets them by. */
+/* VmFlags in /proc/PID/smaps, and the advice of madvise(2) that sets each. */
 static const struct {
 	char letters[4];
 	int advice;
@@ -125,7 +130,7 @@ static const struct {
 };
 #define NSETTINGS (sizeof(settings) / sizeof(settings[0]))
 
-/* Returns whether there are any but locks, which mlockall(2) sets. */
+/* Returns whether there are settings besides locks, which mlockall(2) sets as well. */
 static bool
 read_flags(struct vmm_os_part *part, const char *flags)
 {
@@ -165,9 +170,9 @@ read_settings(struct vmm_os_parts *parts, uintptr_t base)
 	return 0;
 }
 
-/* Takes what is set from `known`, if that lists the same mappings; says whether it does. */
+/* Copies the settings from `known` and returns true, if `known` lists the same mappings. */
 static bool
-take_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *known)
+copy_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *known)
 {
 	if (known == NULL || known->count != parts->count)
 		return false;
@@ -185,9 +190,9 @@ take_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *known)
 }
 
 /*
- * Whether a file of /proc may be opened at another time. Where it never may, there is no
- * /proc for this process: after chroot(2) to the directory of a process that has ended,
- * as sandboxes do, that is ESRCH.
+ * Whether a file of /proc might be opened later. After any other error this process has no
+ * /proc. That is ESRCH after chroot(2) to the directory of a process that has ended, as
+ * sandboxes do.
  */
 static bool
 is_shortage(int error)
@@ -195,25 +200,23 @@ is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR;
 }
 
-int
-vmm_os_parts_read(const void *address, size_t offset, size_t length,
-    const struct vmm_os_parts *known, struct vmm_os_parts *parts)
+/*
+ * Adds the parts in [begin, end) from the lines of maps, and sets *is_any_split to whether
+ * two neighbours are split. The mappings just outside count for that, because the whole
+ * range may lie within one mapping.
+ */
+static int
+read_parts(struct vmm_os_lines *lines, uintptr_t base, uintptr_t begin, uintptr_t end,
+    struct vmm_os_parts *parts, bool *is_any_split)
 {
-	uintptr_t base = (uintptr_t)address;
-	uintptr_t begin = base + offset, end = begin + length;
-	struct vmm_os_part whole, before = { .is_own = false };
+	struct vmm_os_part part, whole, before = { .is_own = false };
 	struct mapping mapping;
-	struct vmm_os_lines lines;
-	bool is_any_split = false, is_inside = false;
+	bool is_inside = false;
 	char *line;
-	int error = vmm_os_lines_open(&lines, AT_FDCWD, VMM_OS_SELF "maps");
+	int error = 0;
 
-	*parts = (struct vmm_os_parts){ .list = NULL };
-	if (error != 0)
-		return is_shortage(error) ? error : ENOENT;
-	/* All of the range may lie within one mapping: what is beside that counts, too. */
-	while (error == 0 && (line = vmm_os_lines_next(&lines)) != NULL) {
-		struct vmm_os_part part;
+	*is_any_split = false;
+	while (error == 0 && (line = vmm_os_lines_next(lines)) != NULL) {
 		bool was_inside = is_inside;
 
 		if (!read_mapping(line, &mapping) || mapping.begin < base)
@@ -221,7 +224,7 @@ vmm_os_parts_read(const void *address, size_t offset, size_t length,
 		is_inside = mapping.begin < end && mapping.end > begin;
 		whole = part_of(&mapping, base, mapping.begin, mapping.end);
 		if (is_inside || was_inside)
-			is_any_split |= is_split(&before, &whole);
+			*is_any_split |= is_split(&before, &whole);
 		if (mapping.begin >= end)
 			break;
 		before = whole;
@@ -232,10 +235,26 @@ vmm_os_parts_read(const void *address, size_t offset, size_t length,
 		    part.protection != (PROT_READ | PROT_WRITE);
 		error = vmm_os_parts_add(parts, &part);
 	}
+	return error;
+}
+
+int
+vmm_os_parts_read(const void *address, size_t offset, size_t length,
+    const struct vmm_os_parts *known, struct vmm_os_parts *parts)
+{
+	uintptr_t base = (uintptr_t)address, begin = base + offset;
+	struct vmm_os_lines lines;
+	bool is_any_split;
+	int error = vmm_os_lines_open(&lines, AT_FDCWD, VMM_OS_SELF "maps");
+
+	*parts = (struct vmm_os_parts){ .list = NULL };
+	if (error != 0)
+		return is_shortage(error) ? error : ENOENT;
+	error = read_parts(&lines, base, begin, begin + length, parts, &is_any_split);
 	vmm_os_lines_close(&lines);
 	if (error == 0)
 		error = lines.error != 0 ? lines.error : parts->count == 0 ? ENOENT : 0;
-	if (error == 0 && !take_settings(parts, known) &&
+	if (error == 0 && !copy_settings(parts, known) &&
 	    (parts->has_settings || is_any_split || has_locked()))
 		error = read_settings(parts, base);
 	if (error != 0)
@@ -251,9 +270,9 @@ vmm_os_parts_free(struct vmm_os_parts *parts)
 	*parts = (struct vmm_os_parts){ .list = NULL };
 }
 
-/* Sets on a window what is set on the part that it will stand in for. */
+/* Gives a window the advice and the protection of the part that it will replace. */
 static int
-set_alike(const struct vmm_os_part *part, void *window)
+copy_to_window(const struct vmm_os_part *part, void *window)
 {
 	size_t size = part->end - part->begin;
 
@@ -272,7 +291,7 @@ vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window)
 {
 	char *place = (char *)address + part->begin;
 	size_t size = part->end - part->begin;
-	int error = set_alike(part, window);
+	int error = copy_to_window(part, window);
 
 	if (error == 0 && vmm_sys.mremap(window, size, size,
 		MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
@@ -281,10 +300,35 @@ vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window)
 		vmm_os_unmap(window, size);
 		return error;
 	}
-	/* Afterwards, for what is locked at both places counts twice (RLIMIT_MEMLOCK). */
+	/* Only now: locks of both mappings would count twice (RLIMIT_MEMLOCK). */
 	if (part->is_locked_on_fault)
 		vmm_sys.mlock2(place, size, MLOCK_ONFAULT);
 	else if (part->is_locked)
 		vmm_sys.mlock(place, size);
 	return 0;
+}
+
+void
+vmm_os_private_pages(const void *address, size_t npages, unsigned char *is_private)
+{
+	uint64_t entries[PAGEMAP_STEP];
+	uintptr_t first = (uintptr_t)address / vmm_os_page_size();
+	int fd = vmm_os_proc_open(AT_FDCWD, VMM_OS_SELF "pagemap", O_RDONLY);
+
+	memset(is_private, 1, npages);
+	for (size_t done = 0; fd >= 0 && done < npages;) {
+		size_t count = npages - done < PAGEMAP_STEP ? npages - done : PAGEMAP_STEP;
+		size_t size = count * sizeof(entries[0]);
+
+		if (vmm_sys.pread(fd, entries, size, (off_t)((first + done) *
+			sizeof(entries[0]))) != (ssize_t)size)
+			break;
+		for (size_t i = 0; i < count; i++)
+			is_private[done + i] = (entries[i] &
+			    (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0 &&
+			    (entries[i] & PAGEMAP_FILE) == 0;
+		done += count;
+	}
+	if (fd >= 0)
+		vmm_sys.close(fd);
 }

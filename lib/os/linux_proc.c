@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_proc.c: what other files for Linux read in /proc, without libc's buffers. */
+/* linux_proc.c: reads files of /proc without libc's buffers. */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include "base/text.h"
 #include "os/linux_proc.h"
 #include "os/linux_sys.h"
 #include "os/os.h"
 
-/* How many more descriptors there may be for a moment. */
+/* How far the hard limit of descriptors is raised for a moment, if it may be. */
 #define MORE_DESCRIPTORS 16
-/* A line of /proc/PID/maps has a path at its end, of which nothing is wanted. */
+/* Only the path at the end of a line of /proc/PID/maps may be longer; it is not needed. */
 #define LINE_BYTES ((size_t)8192)
 
 bool
@@ -64,7 +61,7 @@ bool
 vmm_os_proc_each(int directory, bool (*visit)(void *argument, const char *name),
     void *argument)
 {
-	/* readdir(3) allocates; getdents64(2). */
+	/* struct linux_dirent64 of getdents64(2). readdir(3) would allocate. */
 	struct {
 		uint64_t inode;
 		int64_t offset;
@@ -72,7 +69,7 @@ vmm_os_proc_each(int directory, bool (*visit)(void *argument, const char *name),
 		unsigned char type;
 		char name[];
 	} *entry;
-	/* A signal's stack is small. */
+	/* Small, because the stack may be that of a signal handler. */
 	_Alignas(8) char buffer[1024];
 	long got;
 
@@ -102,8 +99,7 @@ vmm_os_proc_read(int directory, const char *path, char *data, size_t size)
 }
 
 int
-vmm_os_proc_read_task(int tasks, const char *id, const char *name, char *data,
-    size_t size)
+vmm_os_proc_read_task(int tasks, const char *id, const char *name, char *data, size_t size)
 {
 	char path[64];
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_proc.h: what other files for Linux read in /proc, without libc's buffers. */
+/* linux_proc.h: reads files of /proc without libc's buffers. */
 #ifndef VMM_OS_LINUX_PROC_H
 #define VMM_OS_LINUX_PROC_H
 
@@ -9,60 +9,57 @@
 #include <sys/resource.h>
 
 /*
- * What a process has, as its calling thread sees it. /proc/self is the main thread, and
- * has no memory and no descriptors any more once that has ended (pthread_exit(3)).
+ * The process by its calling thread. /proc/self is its main thread, and shows no memory and
+ * no descriptors once that thread has ended (pthread_exit(3)).
  */
 #define VMM_OS_SELF "/proc/thread-self/"
 
-/* The threads of this process, also when the main thread has ended. */
+/* The threads of the process. Valid also after the main thread has ended. */
 #define VMM_OS_TASKS "/proc/self/task"
 
 /*
- * Raises RLIMIT_NOFILE for the moment, if that is allowed; and sets it as before. The
- * second keeps errno.
+ * Raise RLIMIT_NOFILE, returning false if that is not allowed, and restore it. The second
+ * keeps errno. Calls must not overlap: the second thread would restore the raised limit.
  */
 bool vmm_os_nofile_raise(struct rlimit *before);
 void vmm_os_nofile_restore(const struct rlimit *before);
 
-/* openat(2), close-on-exec, also where that limit is reached. -1 with errno. */
+/* openat(2) with O_CLOEXEC, above RLIMIT_NOFILE if necessary. Returns -1 with errno. */
 int vmm_os_proc_open(int directory, const char *path, int flags);
 
 /*
- * Calls `visit` with the name of each entry of a directory, from its beginning, until it
- * returns true; returns whether it has.
+ * Calls `visit` with the name of each entry of a directory until it returns true. Returns
+ * whether it did.
  */
 bool vmm_os_proc_each(int directory, bool (*visit)(void *argument, const char *name),
     void *argument);
 
 /*
- * Reads the beginning of a file, relative to the descriptor of a directory, as a string of
- * less than `size` bytes. If it cannot be read: "", and an errno value.
+ * Reads the first bytes of a file, at most `size` - 1, as a string. `path` is relative to
+ * the descriptor `directory`. On failure the string is empty.
  */
 int vmm_os_proc_read(int directory, const char *path, char *data, size_t size);
 
-/* The same, of /proc/self/task/ID/`name`, by a descriptor of VMM_OS_TASKS. */
+/* The same for the file ID/NAME of `tasks`, a descriptor of VMM_OS_TASKS. */
 int vmm_os_proc_read_task(int tasks, const char *id, const char *name, char *data,
     size_t size);
 
-/* A file that is being read line by line. */
+/* A file that is read line by line. */
 struct vmm_os_lines {
 	int fd;
-	size_t begin, end; /* of what has been read, and not been returned */
+	size_t begin, end; /* of the data that was read but not yet returned */
 	char *data;
-	int error;         /* why there is no next line, if that is not the end */
+	int error;         /* why a read failed, or 0 */
 };
 
-/* Opens a file, as vmm_os_proc_open; an errno value, or 0: then it has to be closed. */
+/* Opens a file as vmm_os_proc_open does. The caller closes it after success. */
 int vmm_os_lines_open(struct vmm_os_lines *lines, int directory, const char *path);
 
-/* The next line, without its end; NULL behind the last. A very long one is cut. */
+/* Returns the next line without its newline, or NULL. Splits a line of 8 KiB or more. */
 char *vmm_os_lines_next(struct vmm_os_lines *lines);
 void vmm_os_lines_close(struct vmm_os_lines *lines);
 
-/*
- * The numbers behind names such as "Seccomp:" in a file of such lines, each 0 if it is
- * not there. An errno value, or 0.
- */
+/* Reads the numbers behind names such as "Seccomp:". The value of a missing name is 0. */
 struct vmm_os_field {
 	const char *name;
 	int base;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_sys.c: the table of system calls, and what they are on each architecture. */
+/* linux_sys.c: the table of system calls, and how each architecture makes them. */
 #include "config.h"
 
 #include <errno.h>
@@ -26,8 +26,7 @@
 _Static_assert(sizeof(time_t) == sizeof(long), "the kernel's calls for times of 64 bits"
     " have other names on 32-bit systems");
 
-/* syscall(2) takes longs: of KERNEL and ONLY some parameters are longs to the kernel and
- * ints to libc. */
+/* Some parameters of KERNEL and ONLY are ints to libc, but longs to syscall(2). */
 #define LONGS_1(a) (long)(a)
 #define LONGS_2(a, ...) (long)(a), LONGS_1(__VA_ARGS__)
 #define LONGS_3(a, ...) (long)(a), LONGS_2(__VA_ARGS__)
@@ -60,8 +59,8 @@ VMM_SYS_CALLS(NO_FUNCTION, BY_KERNEL, NO_FUNCTION)
 #endif
 
 /*
- * On these libc's struct stat is the kernel's. Offsets have 64 bits: whole, or as two
- * arguments of 32, the lower one first.
+ * On these architectures libc's struct stat is the kernel's. A 64-bit offset is passed
+ * whole, or as two arguments of 32 bits with the lower half first.
  */
 #ifdef __LP64__
 #define OFFSET(offset) (offset)
@@ -73,28 +72,25 @@ VMM_SYS_CALLS(NO_FUNCTION, BY_KERNEL, NO_FUNCTION)
 #define SIZE_64(size) (size),
 #endif
 
-/*
- * As libc does it: without a system call where that can be, which filters (seccomp(2)) may
- * not allow.
- */
+/* By the vDSO if possible, as in libc: a seccomp filter may not allow the system call. */
 static int
 sys_clock_gettime(clockid_t clock, struct timespec *time)
 {
-	static const void *known;
-	static bool is_known;
+	static const void *found;
+	static bool is_searched;
 	int (*function)(clockid_t, struct timespec *);
 
-	if (!__atomic_load_n(&is_known, __ATOMIC_ACQUIRE)) {
-		known = vmm_os_vdso_find(VDSO_CLOCK_GETTIME);
-		__atomic_store_n(&is_known, true, __ATOMIC_RELEASE);
+	if (!__atomic_load_n(&is_searched, __ATOMIC_ACQUIRE)) {
+		found = vmm_os_vdso_find(VDSO_CLOCK_GETTIME);
+		__atomic_store_n(&is_searched, true, __ATOMIC_RELEASE);
 	}
-	*(const void **)&function = known;
+	*(const void **)&function = found;
 	if (function != NULL && function(clock, time) == 0)
 		return 0;
 	return (int)syscall(SYS_clock_gettime, clock, time);
 }
 
-/* Of libc, which begins on the new stack; nobody puts another before it. */
+/* libc's function, which starts on the new stack. No preloaded library replaces it. */
 static int
 sys_clone(int (*function)(void *), void *stack, int flags, void *argument,
     pid_t *parent, void *tls, void *child)
@@ -102,88 +98,55 @@ sys_clone(int (*function)(void *), void *stack, int flags, void *argument,
 	return clone(function, stack, flags, argument, parent, tls, child);
 }
 
-static int
-sys_fallocate(int fd, int mode, off_t offset, off_t size)
-{
-	return (int)syscall(SYS_fallocate, fd, mode, OFFSET(offset), OFFSET(size));
-}
+#define CALL(type, name, parameters, ...) \
+	static type sys_##name parameters \
+	{ \
+		return (type)syscall(__VA_ARGS__); \
+	}
 
-static int
-sys_fcntl(int fd, int command, void *argument)
-{
-	return (int)syscall(NAME_64(fcntl), (long)fd, (long)command, argument);
-}
+CALL(int, fallocate, (int fd, int mode, off_t offset, off_t size), SYS_fallocate, fd, mode,
+    OFFSET(offset), OFFSET(size))
+CALL(int, fcntl, (int fd, int command, void *argument), NAME_64(fcntl), (long)fd,
+    (long)command, argument)
+CALL(int, fstat, (int fd, struct stat *stat), NAME_64(fstat), fd, stat)
+CALL(int, fstatfs, (int fd, struct statfs *stat), NAME_64(fstatfs), fd,
+    SIZE_64(sizeof(*stat)) stat)
+CALL(int, ftruncate, (int fd, off_t size), NAME_64(ftruncate), fd, OFFSET(size))
+CALL(pid_t, getpid, (void), SYS_getpid)
+CALL(pid_t, getppid, (void), SYS_getppid)
+CALL(int, getrlimit, (int resource, struct rlimit *limit), SYS_prlimit64, 0, resource,
+    NULL, limit)
+CALL(pid_t, gettid, (void), SYS_gettid)
+CALL(void *, mremap, (void *address, size_t size, size_t new_size, int flags, void *to),
+    SYS_mremap, address, size, new_size, (long)flags, to)
+/* Without O_LARGEFILE a 32-bit system refuses large files (open(2)). */
+CALL(int, openat, (int dir, const char *path, int flags, mode_t mode), SYS_openat, dir,
+    path, flags | O_LARGEFILE, mode)
+CALL(ssize_t, pread, (int fd, void *data, size_t size, off_t offset), SYS_pread64, fd, data,
+    size, OFFSET(offset))
+CALL(ssize_t, pwrite, (int fd, const void *data, size_t size, off_t offset), SYS_pwrite64,
+    fd, data, size, OFFSET(offset))
+CALL(int, sched_yield, (void), SYS_sched_yield)
+CALL(int, setrlimit, (int resource, const struct rlimit *limit), SYS_prlimit64, 0, resource,
+    limit, NULL)
+CALL(int, sync_file_range, (int fd, off_t offset, off_t size, unsigned flags),
+    SYS_sync_file_range, fd, OFFSET(offset), OFFSET(size), flags)
+CALL(int, waitid, (int type, id_t id, siginfo_t *info, int options), SYS_waitid, type, id,
+    info, options, NULL)
+CALL(pid_t, waitpid, (pid_t pid, int *status, int options), SYS_wait4, pid, status, options,
+    NULL)
 
-static int
-sys_fstat(int fd, struct stat *stat)
-{
-	return (int)syscall(NAME_64(fstat), fd, stat);
-}
-
-static int
-sys_fstatfs(int fd, struct statfs *stat)
-{
-	return (int)syscall(NAME_64(fstatfs), fd, SIZE_64(sizeof(*stat)) stat);
-}
-
-static int
-sys_ftruncate(int fd, off_t size)
-{
-	return (int)syscall(NAME_64(ftruncate), fd, OFFSET(size));
-}
-
-static pid_t
-sys_getpid(void)
-{
-	return (pid_t)syscall(SYS_getpid);
-}
-
-static pid_t
-sys_getppid(void)
-{
-	return (pid_t)syscall(SYS_getppid);
-}
-
-static pid_t
-sys_gettid(void)
-{
-	return (pid_t)syscall(SYS_gettid);
-}
-
-static int
-sys_sched_yield(void)
-{
-	return (int)syscall(SYS_sched_yield);
-}
-
-/* Large files are for who asks for them, with 32 bits. */
-static int
-sys_openat(int dir, const char *path, int flags, mode_t mode)
-{
-	return (int)syscall(SYS_openat, dir, path, flags | O_LARGEFILE, mode);
-}
-
-static uid_t
-sys_geteuid(void)
-{
 #ifdef SYS_geteuid32
-	return (uid_t)syscall(SYS_geteuid32);
+CALL(uid_t, geteuid, (void), SYS_geteuid32)
 #else
-	return (uid_t)syscall(SYS_geteuid);
+CALL(uid_t, geteuid, (void), SYS_geteuid)
 #endif
-}
 
-static int
-sys_getrlimit(int resource, struct rlimit *limit)
-{
-	return (int)syscall(SYS_prlimit64, 0, resource, NULL, limit);
-}
-
-static int
-sys_setrlimit(int resource, const struct rlimit *limit)
-{
-	return (int)syscall(SYS_prlimit64, 0, resource, limit, NULL);
-}
+#ifdef SYS_newfstatat
+CALL(int, stat, (const char *path, struct stat *it), SYS_newfstatat, AT_FDCWD, path, it, 0)
+#else
+CALL(int, stat, (const char *path, struct stat *it), SYS_fstatat64, AT_FDCWD, path, it, 0)
+#endif
 
 static off_t
 sys_lseek(int fd, off_t offset, int whence)
@@ -202,7 +165,7 @@ static void *
 sys_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
 #ifdef SYS_mmap2
-	/* In units of 4096 bytes, whatever the size of a page. */
+	/* The unit of the offset is 4096 bytes, whatever the size of a page is. */
 	return (void *)syscall(SYS_mmap2, address, size, protection, flags, fd,
 	    (uint32_t)((uint64_t)offset >> 12));
 #else
@@ -211,26 +174,7 @@ sys_mmap(void *address, size_t size, int protection, int flags, int fd, off_t of
 #endif
 }
 
-static void *
-sys_mremap(void *address, size_t size, size_t new_size, int flags, void *to)
-{
-	return (void *)syscall(SYS_mremap, address, size, new_size,
-	    (long)flags, to);
-}
-
-static ssize_t
-sys_pread(int fd, void *data, size_t size, off_t offset)
-{
-	return syscall(SYS_pread64, fd, data, size, OFFSET(offset));
-}
-
-static ssize_t
-sys_pwrite(int fd, const void *data, size_t size, off_t offset)
-{
-	return syscall(SYS_pwrite64, fd, data, size, OFFSET(offset));
-}
-
-/* The kernel's says how much it has written; the rest of the set is as it was. */
+/* The kernel fills only the part of the set whose size it returns. */
 static int
 sys_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 {
@@ -238,45 +182,16 @@ sys_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 	return syscall(SYS_sched_getaffinity, pid, size, set) < 0 ? -1 : 0;
 }
 
-/* Of libc, which has each thread make the call. */
+/* libc's function, which makes every thread make the call. */
 static int
 sys_setresuid(uid_t real, uid_t effective, uid_t saved)
 {
 	return setresuid(real, effective, saved);
 }
 
-static int
-sys_stat(const char *path, struct stat *it)
-{
-#ifdef SYS_newfstatat
-	return (int)syscall(SYS_newfstatat, AT_FDCWD, path, it, 0);
-#else
-	return (int)syscall(SYS_fstatat64, AT_FDCWD, path, it, 0);
-#endif
-}
-
-static int
-sys_sync_file_range(int fd, off_t offset, off_t size, unsigned flags)
-{
-	return (int)syscall(SYS_sync_file_range, fd, OFFSET(offset), OFFSET(size),
-	    flags);
-}
-
-static int
-sys_waitid(int type, id_t id, siginfo_t *info, int options)
-{
-	return (int)syscall(SYS_waitid, type, id, info, options, NULL);
-}
-
-static pid_t
-sys_waitpid(pid_t pid, int *status, int options)
-{
-	return (pid_t)syscall(SYS_wait4, pid, status, options, NULL);
-}
-
 #else
 
-/* VMM_SYS_LIBC, and architectures on which nobody has tried the above. */
+/* VMM_SYS_LIBC, and architectures on which the code above was never tried. */
 #define BY_LIBC(type, name, parameters, arguments) \
 	static type sys_##name parameters \
 	{ \
@@ -287,7 +202,7 @@ VMM_SYS_CALLS(NO_FUNCTION, BY_LIBC, BY_LIBC)
 
 #endif
 
-/* The dynamic linker fills it in, and makes it read-only (ld(1), -z relro). */
+/* The dynamic linker fills the table in, and makes it read-only (ld(1), -z relro). */
 #define MEMBER(type, name, parameters, arguments) .name = sys_##name,
 struct vmm_sys vmm_sys __attribute__((used, section(".data.rel.ro"))) = {
 	VMM_SYS_CALLS(MEMBER, MEMBER, MEMBER)

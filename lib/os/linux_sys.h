@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_sys.h: the system calls that the library makes, in one table. */
+/* linux_sys.h: the table of all system calls that the library makes. */
 #ifndef VMM_OS_LINUX_SYS_H
 #define VMM_OS_LINUX_SYS_H
 
@@ -16,19 +16,21 @@
 #include <time.h>
 
 /*
- * On x86-64, i386, arm64 and riscv64 these are made with syscall(2), not with libc's
- * functions: another preloaded library may have replaced those (fakeroot, cowdancer,
- * fakechroot, libfaketime), and its function may allocate while the caller holds a lock of
- * the allocator. None is a cancellation point. Exceptions: clone and setresuid call
- * libc's. On other architectures, and with VMM_SYS_LIBC, for sanitizers, which want to see
- * them, libc's functions are called, some of which are cancellation points.
+ * On x86-64, i386, arm64 and riscv64 the calls are made with syscall(2). Another preloaded
+ * library may replace libc's functions (fakeroot, cowdancer, fakechroot, libfaketime), and
+ * its function may allocate while the caller holds a lock of the allocator. No call is a
+ * cancellation point. Only clone and setresuid are libc's functions. On other architectures
+ * all are, and with VMM_SYS_LIBC, because sanitizers must see the calls; some of those are
+ * cancellation points.
  *
- * Each has the parameters and the result of the function of that name in section 2 of the
- * manual: -1 and errno where it fails. Any thread may call them. Of a row: the result's
- * type, the name, the parameters, and these once more as arguments. KERNEL: the kernel's
- * call has this name and these arguments on each architecture. ONLY: so it has, and it is
- * always made with syscall(2), since libc has no such function, or one with another result.
- * OTHER: linux_sys.c has a function for it.
+ * Each call has the parameters and the result of the function of that name in section 2 of
+ * the manual: it returns -1 and sets errno on failure. Any thread may make it.
+ *
+ * A row has the type of the result, the name, the parameters, and the arguments.
+ * KERNEL: on every architecture the kernel's call has this name and these arguments.
+ * ONLY:   the same, and always made with syscall(2), because libc has no such function, or
+ *         one with another result.
+ * OTHER:  linux_sys.c has a function for it.
  */
 #define VMM_SYS_CALLS(ONLY, KERNEL, OTHER) \
 	ONLY(int, cachestat, (int fd, void *range, void *figures, unsigned flags), \
@@ -39,8 +41,7 @@
 	ONLY(int, futex, (void *word, int operation, unsigned value, \
 	    const struct timespec *timeout), (word, operation, value, timeout)) \
 	ONLY(long, getcwd, (char *path, size_t size), (path, size)) \
-	ONLY(long, getdents64, (int fd, void *entries, size_t size), \
-	    (fd, entries, size)) \
+	ONLY(long, getdents64, (int fd, void *entries, size_t size), (fd, entries, size)) \
 	KERNEL(ssize_t, getrandom, (void *data, size_t size, unsigned flags), \
 	    (data, size, flags)) \
 	KERNEL(int, getsockopt, (int fd, int level, int option, void *value, \
@@ -76,30 +77,24 @@
 	    struct statx *stat), (dir, path, flags, mask, stat)) \
 	KERNEL(int, tgkill, (pid_t group, pid_t thread, int signal), \
 	    (group, thread, signal)) \
-	KERNEL(int, unlinkat, (int dir, const char *path, int flags), \
-	    (dir, path, flags)) \
-	KERNEL(ssize_t, write, (int fd, const void *data, size_t size), \
-	    (fd, data, size)) \
-	OTHER(int, clock_gettime, (clockid_t clock, struct timespec *time), \
-	    (clock, time)) \
+	KERNEL(int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags)) \
+	KERNEL(ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size)) \
+	OTHER(int, clock_gettime, (clockid_t clock, struct timespec *time), (clock, time)) \
 	OTHER(int, clone, (int (*function)(void *), void *stack, int flags, \
 	    void *argument, pid_t *parent, void *tls, void *child), \
 	    (function, stack, flags, argument, parent, tls, child)) \
 	OTHER(int, fallocate, (int fd, int mode, off_t offset, off_t size), \
 	    (fd, mode, offset, size)) \
-	OTHER(int, fcntl, (int fd, int command, void *argument), \
-	    (fd, command, argument)) \
+	OTHER(int, fcntl, (int fd, int command, void *argument), (fd, command, argument)) \
 	OTHER(int, fstat, (int fd, struct stat *stat), (fd, stat)) \
 	OTHER(int, fstatfs, (int fd, struct statfs *stat), (fd, stat)) \
 	OTHER(int, ftruncate, (int fd, off_t size), (fd, size)) \
 	OTHER(uid_t, geteuid, (void), ()) \
 	OTHER(pid_t, getpid, (void), ()) \
 	OTHER(pid_t, getppid, (void), ()) \
-	OTHER(int, getrlimit, (int resource, struct rlimit *limit), \
-	    (resource, limit)) \
+	OTHER(int, getrlimit, (int resource, struct rlimit *limit), (resource, limit)) \
 	OTHER(pid_t, gettid, (void), ()) \
-	OTHER(off_t, lseek, (int fd, off_t offset, int whence), \
-	    (fd, offset, whence)) \
+	OTHER(off_t, lseek, (int fd, off_t offset, int whence), (fd, offset, whence)) \
 	OTHER(void *, mmap, (void *address, size_t size, int protection, int flags, \
 	    int fd, off_t offset), (address, size, protection, flags, fd, offset)) \
 	OTHER(void *, mremap, (void *address, size_t size, size_t new_size, \
@@ -122,16 +117,12 @@
 	    unsigned flags), (fd, offset, size, flags)) \
 	OTHER(int, waitid, (int type, id_t id, siginfo_t *info, int options), \
 	    (type, id, info, options)) \
-	OTHER(pid_t, waitpid, (pid_t pid, int *status, int options), \
-	    (pid, status, options))
+	OTHER(pid_t, waitpid, (pid_t pid, int *status, int options), (pid, status, options))
 
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a declaration */
 #define VMM_SYS_MEMBER(type, name, parameters, arguments) type (*name) parameters;
 
-/*
- * In the installed library it is never written to. Tests replace what shall fail
- * (tests/faults/system_calls_seam.c).
- */
+/* Read-only in the library. Tests make calls fail (tests/faults/system_calls_seam.c). */
 extern struct vmm_sys {
 	VMM_SYS_CALLS(VMM_SYS_MEMBER, VMM_SYS_MEMBER, VMM_SYS_MEMBER)
 } vmm_sys;

@@ -1,56 +1,51 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_task.c: one seized thread: its registers, and the system call that it was in. */
+/* linux_task.c: one seized thread: its registers, its system call, the right to trace. */
 #include "config.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 #ifdef __riscv
-#include <asm/ptrace.h> /* struct user_regs_struct, which sys/user.h has elsewhere */
+#include <asm/ptrace.h> /* struct user_regs_struct, elsewhere in sys/user.h */
 #endif
 
 #include "base/text.h"
 #include "os/linux_proc.h"
+#include "os/linux_stop.h"
 #include "os/linux_sys.h"
-#include "os/linux_task.h"
 #include "os/os.h"
 
-/* The longest timeout of a call that is made again, whose timeout starts anew then. */
+/* The longest timeout of a call that is repeated. Its timeout starts again. */
 #define TIMEOUT_MAX_MS 1000
 #define NCALL_ARGUMENTS 6
-#define IORING_ENTER_EXT_ARG 8 /* the call has a timeout */
+#define IORING_ENTER_EXT_ARG 8 /* io_uring_enter(2): the call has a timeout */
 #define PROBE_STACK_BYTES 16384
 
 /*
- * What an architecture has to say: which registers hold a system call's number, result
- * and arguments, and what makes it be made again. Without that no thread is ever stopped.
+ * For each architecture: the registers that hold the number, the result and the arguments
+ * of a system call, and how to repeat the call. On an architecture without these macros no
+ * thread is ever stopped.
  *
- * x86 decides behind the stop what to do with the result (the kernel's
- * arch_do_signal_or_restart): by ERESTARTNOHAND the call is made again, unless a signal's
- * handler is to run; then it returns EINTR. Others decide before the stop: there the
- * library sets the registers to before the call, if no signal waits.
+ * On x86 the kernel decides after the stop what the call returns
+ * (arch_do_signal_or_restart): with ERESTARTNOHAND as its result the call is repeated, or
+ * returns EINTR if a signal handler is to run. Other architectures decide before the stop.
+ * There the library sets the registers back to before the call, if no signal is pending.
  */
-#define ERESTARTNOHAND 514 /* the kernel's own; no program ever sees it */
+#define ERESTARTNOHAND 514 /* internal to the kernel: no program sees it */
 #if defined(__x86_64__)
 #define HAS_REGISTERS 1
 #define CALL_NUMBER(r) ((long)(r)->orig_rax)
 #define CALL_RESULT(r) ((long)(r)->rax)
 #define CALL_ARGUMENTS(r) { (r)->rdi, (r)->rsi, (r)->rdx, (r)->r10, (r)->r8, (r)->r9 }
 #define CALL_AGAIN(r, first) ((void)(first), (r)->rax = (unsigned long)-ERESTARTNOHAND)
-#define DECIDES_LATER 1
+#define DECIDES_AFTER_STOP 1
 #elif defined(__i386__)
 #define HAS_REGISTERS 1
 #define CALL_NUMBER(r) ((long)(r)->orig_eax)
@@ -59,7 +54,7 @@
 	(unsigned long)(r)->edx, (unsigned long)(r)->esi, (unsigned long)(r)->edi, \
 	(unsigned long)(r)->ebp }
 #define CALL_AGAIN(r, first) ((void)(first), (r)->eax = -ERESTARTNOHAND)
-#define DECIDES_LATER 1
+#define DECIDES_AFTER_STOP 1
 #elif defined(__aarch64__)
 #define HAS_REGISTERS 1
 #define CALL_NUMBER(r) ((long)(r)->regs[8])
@@ -67,14 +62,14 @@
 #define CALL_ARGUMENTS(r) { 0, (r)->regs[1], (r)->regs[2], (r)->regs[3], (r)->regs[4], \
 	(r)->regs[5] }
 #define CALL_AGAIN(r, first) ((r)->regs[0] = (first), (r)->pc -= 4)
-#define DECIDES_LATER 0
+#define DECIDES_AFTER_STOP 0
 #elif defined(__riscv) && __riscv_xlen == 64
 #define HAS_REGISTERS 1
 #define CALL_NUMBER(r) ((long)(r)->a7)
 #define CALL_RESULT(r) ((long)(r)->a0)
 #define CALL_ARGUMENTS(r) { 0, (r)->a1, (r)->a2, (r)->a3, (r)->a4, (r)->a5 }
 #define CALL_AGAIN(r, first) ((r)->a0 = (first), (r)->pc -= 4)
-#define DECIDES_LATER 0
+#define DECIDES_AFTER_STOP 0
 #else
 #define HAS_REGISTERS 0
 #endif
@@ -91,7 +86,7 @@ vmm_os_task_needs_permission(void)
 
 #if HAS_REGISTERS
 
-/* What the helper will ask of ptrace(2), of a thread that there is not. */
+/* Makes the helper's ptrace(2) requests, for a thread that does not exist. */
 static int
 try_to_trace(void *argument)
 {
@@ -100,22 +95,23 @@ try_to_trace(void *argument)
 		PTRACE_GETREGSET, PTRACE_SETREGSET, PTRACE_DETACH };
 
 	(void)argument;
-	/* If the filter kills, no core is wanted. */
+	/* No core dump, if the filter kills this process. */
 	vmm_sys.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	vmm_sys.setpgid(0, 0);
 	vmm_sys.tgkill(vmm_sys.getpid(), vmm_sys.getpid(), 0);
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		if (vmm_sys.ptrace(requests[i], 0, NULL, &none) == -1 &&
-		    errno != ESRCH)
+		if (vmm_sys.ptrace(requests[i], 0, NULL, &none) == -1 && errno != ESRCH)
 			return 1;
 	}
 	return 0;
 }
 
-/* A process of its own tries; it has a stack outside the pool, and a copy of this one's
- * memory, so that a filter which kills it kills nobody else. */
+/*
+ * Tries in a child process. The child has a copy of the memory, so that a filter that kills
+ * it does not kill this process, and its stack lies outside the pool.
+ */
 static int
-probe(void)
+probe_filters(void)
 {
 	int status = 0;
 	void *stack;
@@ -140,8 +136,8 @@ probe(void)
 int
 vmm_os_task_can_trace(void)
 {
-	static uint64_t known_filters;
-	static int known_error;
+	static uint64_t probed_filters;
+	static int probed_error;
 	enum { TRACER, SECCOMP, FILTERS, NFIELDS };
 	struct vmm_os_field status[NFIELDS] = { { "TracerPid:", 10, 0 },
 		{ "Seccomp:", 10, 0 }, { "Seccomp_filters:", 10, 0 } };
@@ -152,36 +148,36 @@ vmm_os_task_can_trace(void)
 		return error != 0 ? error : EPERM;
 	if (status[SECCOMP].value == 0)
 		return 0;
-	/* Filters are never taken away; a new one is a reason to ask again. */
-	if (known_filters == status[FILTERS].value + 1)
-		return known_error;
+	/* Filters are never removed, but a new filter may decide otherwise. */
+	if (probed_filters == status[FILTERS].value + 1)
+		return probed_error;
 	vmm_os_signals_block(&signals);
-	error = probe();
+	error = probe_filters();
 	vmm_os_signals_restore(&signals);
-	/* Anything else may be another the next time. */
+	/* Other errors may be temporary. */
 	if (error == 0 || error == EPERM) {
-		known_error = error;
-		known_filters = status[FILTERS].value + 1;
+		probed_error = error;
+		probed_filters = status[FILTERS].value + 1;
 	}
 	return error;
 }
 
 void
-vmm_os_task_before(struct vmm_os_task *task, int tasks)
+vmm_os_task_record_call(struct vmm_os_task *task, int tasks)
 {
 	char call[256];
 	char *end;
 	struct vmm_text id;
 
 	task->call = -1;
-	if (DECIDES_LATER)
+	if (DECIDES_AFTER_STOP)
 		return;
 	vmm_text_clear(&id);
 	vmm_text_uint(&id, (uint64_t)task->id);
 	vmm_os_proc_read_task(tasks, id.data, "syscall", call, sizeof(call));
 	task->call = strtol(call, &end, 10);
 	if (end == call)
-		task->call = -1; /* "running" */
+		task->call = -1; /* the file says "running" */
 	else
 		task->first = strtoul(end, NULL, 16);
 }
@@ -194,15 +190,15 @@ is_short(const struct timespec *timeout)
 }
 
 static bool
-is_short_time(const struct timeval *timeout)
+is_short_timeval(const struct timeval *timeout)
 {
 	return timeout->tv_sec < TIMEOUT_MAX_MS / 1000 ||
 	    (timeout->tv_sec == TIMEOUT_MAX_MS / 1000 && timeout->tv_usec == 0);
 }
 
-/* The timeout of a socket, for both directions; anything else has none. */
+/* Checks the timeouts of a socket in both directions. Other files have none. */
 static bool
-is_short_of_socket(int fd)
+has_short_timeouts(int fd)
 {
 	struct timeval in = { 0, 0 }, out = { 0, 0 };
 	socklen_t size = sizeof(in);
@@ -211,13 +207,13 @@ is_short_of_socket(int fd)
 		return true;
 	size = sizeof(out);
 	vmm_sys.getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &out, &size);
-	return is_short_time(&in) && is_short_time(&out);
+	return is_short_timeval(&in) && is_short_timeval(&out);
 }
 
 /*
- * Whether a call that signal(7) names may be made again: it has no timeout, or a short
- * one. All that is named here has done nothing when it returns EINTR, but for connect(2),
- * which then goes on to wait, as the kernel has it do where there is no timeout.
+ * Whether a system call that signal(7) names may be repeated: it has no timeout, or a short
+ * one. All calls listed here have done nothing when they return EINTR, except connect(2).
+ * A repeated connect(2) continues to wait, as the kernel's own repetition does.
  */
 static bool
 may_call_again(long number, const unsigned long arguments[NCALL_ARGUMENTS])
@@ -234,7 +230,7 @@ may_call_again(long number, const unsigned long arguments[NCALL_ARGUMENTS])
 #ifdef SYS_semtimedop
 	case SYS_semtimedop:
 #endif
-#ifdef SYS_semtimedop_time64 /* little-endian: it begins as a timespec does */
+#ifdef SYS_semtimedop_time64 /* little-endian: begins like a struct timespec */
 	case SYS_semtimedop_time64:
 #endif
 		return is_short((const struct timespec *)arguments[3]);
@@ -259,7 +255,7 @@ may_call_again(long number, const unsigned long arguments[NCALL_ARGUMENTS])
 #endif
 #ifdef SYS_socketcall
 	case SYS_socketcall:
-		return is_short_of_socket((int)((const long *)arguments[1])[0]);
+		return has_short_timeouts((int)((const long *)arguments[1])[0]);
 #endif
 #ifdef SYS_ipc
 	case SYS_ipc:
@@ -276,23 +272,23 @@ may_call_again(long number, const unsigned long arguments[NCALL_ARGUMENTS])
 	case SYS_sendmmsg:
 	case SYS_accept4:
 	case SYS_connect:
-		return is_short_of_socket((int)arguments[0]);
+		return has_short_timeouts((int)arguments[0]);
 	case SYS_recvmmsg:
 #ifdef SYS_recvmmsg_time64
 	case SYS_recvmmsg_time64:
 #endif
-		return is_short_of_socket((int)arguments[0]) &&
+		return has_short_timeouts((int)arguments[0]) &&
 		    is_short((const struct timespec *)arguments[4]);
 	default:
 		return false;
 	}
 }
 
-/* Whether a signal waits that the thread will see: then EINTR is right. */
+/* Whether a signal is pending that the thread will handle: then EINTR is right. */
 static bool
 has_signal(pid_t id, int tasks)
 {
-	enum { OWN, COMMON, BLOCKED, IGNORED, NFIELDS };
+	enum { OWN, SHARED, BLOCKED, IGNORED, NFIELDS };
 	struct vmm_os_field status[NFIELDS] = { { "SigPnd:", 16, 0 },
 		{ "ShdPnd:", 16, 0 }, { "SigBlk:", 16, 0 }, { "SigIgn:", 16, 0 } };
 	struct vmm_text path;
@@ -301,12 +297,12 @@ has_signal(pid_t id, int tasks)
 	vmm_text_uint(&path, (uint64_t)id);
 	vmm_text_str(&path, "/status");
 	vmm_os_proc_fields(tasks, path.data, status, NFIELDS);
-	return ((status[OWN].value | status[COMMON].value) & ~status[BLOCKED].value &
+	return ((status[OWN].value | status[SHARED].value) & ~status[BLOCKED].value &
 		   ~status[IGNORED].value) != 0;
 }
 
 void
-vmm_os_task_call_again(struct vmm_os_task *task, int tasks)
+vmm_os_task_repeat_call(struct vmm_os_task *task, int tasks)
 {
 	struct user_regs_struct registers;
 	struct iovec all = { &registers, sizeof(registers) };
@@ -314,14 +310,14 @@ vmm_os_task_call_again(struct vmm_os_task *task, int tasks)
 	if (vmm_sys.ptrace(PTRACE_GETREGSET, task->id, (void *)NT_PRSTATUS, &all) != 0 ||
 	    CALL_NUMBER(&registers) < 0 || CALL_RESULT(&registers) != -EINTR)
 		return;
-	if (!DECIDES_LATER && task->call != CALL_NUMBER(&registers))
+	if (!DECIDES_AFTER_STOP && task->call != CALL_NUMBER(&registers))
 		return;
 	unsigned long arguments[NCALL_ARGUMENTS] = CALL_ARGUMENTS(&registers);
 
-	if (!DECIDES_LATER)
+	if (!DECIDES_AFTER_STOP)
 		arguments[0] = task->first;
 	if (!may_call_again(CALL_NUMBER(&registers), arguments) ||
-	    (!DECIDES_LATER && has_signal(task->id, tasks)))
+	    (!DECIDES_AFTER_STOP && has_signal(task->id, tasks)))
 		return;
 	CALL_AGAIN(&registers, task->first);
 	vmm_sys.ptrace(PTRACE_SETREGSET, task->id, (void *)NT_PRSTATUS, &all);
@@ -336,14 +332,14 @@ vmm_os_task_can_trace(void)
 }
 
 void
-vmm_os_task_before(struct vmm_os_task *task, int tasks)
+vmm_os_task_record_call(struct vmm_os_task *task, int tasks)
 {
 	(void)task;
 	(void)tasks;
 }
 
 void
-vmm_os_task_call_again(struct vmm_os_task *task, int tasks)
+vmm_os_task_repeat_call(struct vmm_os_task *task, int tasks)
 {
 	(void)task;
 	(void)tasks;

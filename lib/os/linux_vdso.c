@@ -10,15 +10,15 @@
 
 #include "os/linux_vdso.h"
 
-/* The parts of the vDSO that a search needs, as addresses. */
+/* The tables of the vDSO that a search needs. */
 struct vdso {
-	const char *base; /* what its own addresses are relative to */
+	const char *base; /* added to the addresses in the vDSO */
 	const ElfW(Sym) *symbols;
 	const char *names;
-	const ElfW(Word) *hash; /* of 32 bits: number of buckets, of symbols, ... */
+	const ElfW(Word) *hash; /* 32-bit numbers: of buckets, of symbols, ... */
 };
 
-/* The dynamic section's addresses are not relocated there, as they are in libraries. */
+/* Unlike in a library, nobody has relocated the addresses of the dynamic section. */
 static bool
 read_vdso(const ElfW(Ehdr) *header, struct vdso *vdso)
 {

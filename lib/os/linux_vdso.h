@@ -4,9 +4,9 @@
 #define VMM_OS_LINUX_VDSO_H
 
 /*
- * The function of that name; NULL where the kernel has none, or has no table of symbols that
- * can be counted (DT_HASH). Such a function returns 0 or a negative errno value, and makes a
- * system call where it cannot answer by itself. May be called by any thread.
+ * Returns the function of that name, or NULL if the kernel has none, or has no table with
+ * the number of symbols (DT_HASH). The function returns 0 or a negative errno value. It makes
+ * a system call if it cannot answer by itself. Thread-safe.
  */
 const void *vmm_os_vdso_find(const char *name);
 

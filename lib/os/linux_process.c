@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux.c: os.h's questions about the process, answered with Linux calls. */
+/* linux_process.c: the process, its time, and libc's functions for fork(2), on Linux. */
 #include "config.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "os/linux_sys.h"
@@ -27,16 +25,16 @@ vmm_os_cpu_count(void)
 {
 	cpu_set_t set;
 
-	/* More CPUs than the set holds: EINVAL, and the exact number hardly matters. */
+	/* EINVAL: there are more CPUs than that; the exact number hardly matters. */
 	if (vmm_sys.sched_getaffinity(0, sizeof(set), &set) != 0)
 		return CPU_SETSIZE;
 	return (unsigned)CPU_COUNT(&set);
 }
 
 /*
- * libc sets `environ` in its own constructor, but the dynamic linker may allocate
- * before. The kernel has laid the environment out behind the argument vector
- * (x86-64 psABI, "Initial Stack and Register State"; the same on every Linux).
+ * libc sets `environ` in its constructor, but the dynamic linker may allocate earlier. The
+ * kernel puts the environment behind the argument vector (x86-64 psABI, "Initial Stack and
+ * Register State"; other architectures do the same).
  */
 static char **
 early_environ(void)
@@ -61,8 +59,7 @@ vmm_os_getenv(const char *name)
 	if (variable == NULL)
 		variable = early_environ();
 	for (; variable != NULL && *variable != NULL; variable++) {
-		if (strncmp(*variable, name, length) == 0 &&
-		    (*variable)[length] == '=')
+		if (strncmp(*variable, name, length) == 0 && (*variable)[length] == '=')
 			return *variable + length + 1;
 	}
 	return NULL;
@@ -80,67 +77,10 @@ vmm_os_abort(void)
 	abort();
 }
 
-void *
-vmm_os_mmap(void *address, size_t size, int protection, int flags, int fd,
-    off_t offset)
-{
-	return vmm_sys.mmap(address, size, protection, flags, fd, offset);
-}
-
-int
-vmm_os_munmap(void *address, size_t size)
-{
-	return vmm_sys.munmap(address, size);
-}
-
-int
-vmm_os_madvise(void *address, size_t size, int advice)
-{
-	return vmm_sys.madvise(address, size, advice);
-}
-
-int
-vmm_os_mprotect(void *address, size_t size, int protection)
-{
-	return vmm_sys.mprotect(address, size, protection);
-}
-
 int
 vmm_os_clock_gettime(clockid_t clock, struct timespec *time)
 {
 	return vmm_sys.clock_gettime(clock, time);
-}
-
-int
-vmm_os_map_plain(size_t size, void **address)
-{
-	void *map = vmm_sys.mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (map == MAP_FAILED)
-		return errno;
-	*address = map;
-	return 0;
-}
-
-int
-vmm_os_path_absolute(const char *path, char *absolute, size_t size)
-{
-	size_t length = 0;
-
-	if (path[0] != '/') {
-		/* getcwd(3) allocates where this says "(unreachable)". */
-		if (vmm_sys.getcwd(absolute, size) < 0)
-			return errno == ERANGE ? ENAMETOOLONG : errno;
-		if (absolute[0] != '/')
-			return ENOENT;
-		length = strlen(absolute);
-		absolute[length++] = '/';
-	}
-	if (strlen(path) >= size - length)
-		return ENAMETOOLONG;
-	strcpy(absolute + length, path);
-	return 0;
 }
 
 void
@@ -203,25 +143,23 @@ vmm_os_own_make(volatile unsigned char **own)
 	if (error != 0)
 		return error;
 #ifdef MADV_WIPEONFORK
-	/* Where this fails the mark stays in the child, and nothing is noticed. */
+	/* If this fails, a copy keeps the 1 and does not know that it is a copy. */
 	vmm_sys.madvise(page, size, MADV_WIPEONFORK);
 #endif
 	*own = page;
-	/* The analyzer takes it that an errno may be 0. */
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	**own = 1;
 	return 0;
 }
 
-/* What comes after the library by that name; looked up once, by whom it may be. */
+/* Returns the next function of that name after the library's, or NULL. Looks it up once. */
 static void *
-next_function(void **known, const char *name)
+next_function(void **cached, const char *name)
 {
-	void *function = __atomic_load_n(known, __ATOMIC_RELAXED);
+	void *function = __atomic_load_n(cached, __ATOMIC_RELAXED);
 
 	if (function == NULL) {
 		function = dlsym(RTLD_NEXT, name);
-		__atomic_store_n(known, function, __ATOMIC_RELAXED);
+		__atomic_store_n(cached, function, __ATOMIC_RELAXED);
 	}
 	return function;
 }
@@ -230,11 +168,11 @@ int
 vmm_os_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
     void *library)
 {
-	static void *known;
+	static void *cached;
 	int (*next)(void (*)(void), void (*)(void), void (*)(void), void *);
 
-	*(void **)&next = next_function(&known, "__register_atfork");
-	/* Behind libc (entry/start.c). */
+	*(void **)&next = next_function(&cached, "__register_atfork");
+	/* If the library comes after libc (entry/start.c). */
 	if (next == NULL)
 		*(void **)&next = dlsym(RTLD_DEFAULT, "__register_atfork");
 	return next == NULL ? ENOSYS : next(prepare, parent, child, library);
@@ -250,14 +188,14 @@ no_dlopen(const char *file, int mode)
 
 void *(*vmm_os_dlopen(void))(const char *file, int mode)
 {
-	static void *known;
+	static void *cached;
 	void *(*next)(const char *, int);
 
-	*(void **)&next = next_function(&known, "dlopen");
+	*(void **)&next = next_function(&cached, "dlopen");
 	return next == NULL ? no_dlopen : next;
 }
 
-/* Exported by glibc since 2.2, and in no header; another libc may not have them. */
+/* glibc has exported these since 2.2, without a header. Another libc may lack them. */
 extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 extern void _IO_list_resetlock(void) __attribute__((weak));
@@ -286,11 +224,11 @@ vmm_os_files_reset(void)
 pid_t
 vmm_os_fork(void)
 {
-	static void *known;
+	static void *cached;
 	pid_t (*next)(void);
 
-	/* At the call: others may fork before our constructor has run. */
-	*(void **)&next = next_function(&known, "fork");
+	/* Not in a constructor: a program may fork before the library's has run. */
+	*(void **)&next = next_function(&cached, "fork");
 	if (next == NULL) {
 		errno = ENOSYS;
 		return -1;

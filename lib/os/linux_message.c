@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_log.c: os.h's places for messages: stderr, numbers that the program has open,
- * and a log file, which no other user can put elsewhere. */
+/* linux_message.c: stderr, the log file, and the program's descriptors, on Linux. */
 #include "config.h"
 
 #include <errno.h>
@@ -8,14 +7,13 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/linux_file.h"
 #include "os/linux_sys.h"
 #include "os/os.h"
 
-/* Whether a file may take that many bytes more: if not there is a signal (SIGXFSZ). */
+/* Whether RLIMIT_FSIZE lets a file grow by `length`. A write beyond it raises SIGXFSZ. */
 static bool
 may_append(int fd, size_t length)
 {
@@ -59,8 +57,7 @@ vmm_os_fd_duplicate(int fd, struct vmm_os_file *file)
 }
 
 void
-vmm_os_fd_write(const struct vmm_os_file *file, int fd, const char *data,
-    size_t length)
+vmm_os_fd_write(const struct vmm_os_file *file, int fd, const char *data, size_t length)
 {
 	struct vmm_os_file same = *file;
 
@@ -97,7 +94,7 @@ vmm_os_path_to_fd(const char *path)
 	return -1;
 }
 
-/* Whether the link of that name is this user's or the superuser's. */
+/* Whether a symbolic link belongs to this user or to the superuser. */
 static bool
 is_own_link(const char *path)
 {
@@ -112,14 +109,14 @@ is_own_link(const char *path)
 }
 
 /*
- * A link as the last name is followed if it is one's own. Those on the way there are the
- * kernel's matter (proc_sys_fs(5), protected_symlinks), as is a link that is changed
- * meanwhile: that takes a directory in which others may, where no name is safe.
+ * Follows a symbolic link as the last name if it belongs to this user or the superuser. The
+ * kernel cares for links in the path before (proc_sys_fs(5), protected_symlinks). The link
+ * may change meanwhile, but in a directory where others may do that no name is safe.
  */
 static int
 open_appending(const char *path)
 {
-	/* O_NONBLOCK: or a fifo that nobody reads would keep the program from starting. */
+	/* Without O_NONBLOCK a fifo without a reader would block the program's start. */
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
 	int fd = vmm_sys.openat(AT_FDCWD, path, flags | O_NOFOLLOW, 0600);
 
@@ -131,8 +128,10 @@ open_appending(const char *path)
 	return -1;
 }
 
-/* EPERM: its owner could read the trace. EMLINK: its other name may be that of a file which
- * the user did not mean. */
+/*
+ * EPERM: the owner could read the log. EMLINK: the user may not know the file by its other
+ * name, and not want the log there.
+ */
 static int
 check_owner(const struct stat *stat)
 {

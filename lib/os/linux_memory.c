@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_window.c: os.h's mappings: made beside the pool, then moved into it. */
+/* linux_memory.c: mappings, and windows that are moved into the pool, on Linux. */
 #include "config.h"
 
 #include <errno.h>
@@ -8,8 +8,74 @@
 #include "os/linux_sys.h"
 #include "os/os.h"
 
-/* Page tables and large pages move in one piece between addresses that differ by it. */
+/* mremap(2) moves large pages and whole page tables between addresses so aligned. */
 #define ALIGNMENT_LARGE ((size_t)2 << 20)
+
+void *
+vmm_os_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+	return vmm_sys.mmap(address, size, protection, flags, fd, offset);
+}
+
+int
+vmm_os_munmap(void *address, size_t size)
+{
+	return vmm_sys.munmap(address, size);
+}
+
+int
+vmm_os_madvise(void *address, size_t size, int advice)
+{
+	return vmm_sys.madvise(address, size, advice);
+}
+
+int
+vmm_os_mprotect(void *address, size_t size, int protection)
+{
+	return vmm_sys.mprotect(address, size, protection);
+}
+
+int
+vmm_os_map_plain(size_t size, void **address)
+{
+	void *map = vmm_sys.mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (map == MAP_FAILED)
+		return errno;
+	*address = map;
+	return 0;
+}
+
+int
+vmm_os_common_map(size_t size, void **address)
+{
+	void *map = vmm_sys.mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED)
+		return errno;
+	*address = map;
+	return 0;
+}
+
+void
+vmm_os_unmap(void *address, size_t length)
+{
+	vmm_sys.munmap(address, length);
+}
+
+int
+vmm_os_protect(void *address, size_t length, int protection)
+{
+	return vmm_sys.mprotect(address, length, protection) == 0 ? 0 : errno;
+}
+
+void
+vmm_os_discard(void *address, size_t length)
+{
+	vmm_sys.madvise(address, length, MADV_DONTNEED);
+}
 
 int
 vmm_os_place_map(size_t size, size_t alignment, void **address)
@@ -32,12 +98,12 @@ vmm_os_place_map(size_t size, size_t alignment, void **address)
 	return 0;
 }
 
-/* The same file once more, at another place: for who has no descriptor of it any more. */
+/* Maps the file of a shared mapping a second time, without its descriptor. */
 static int
-duplicate(void *address, size_t length, void **window)
+map_again(void *address, size_t length, void **window)
 {
 	size_t page_size = vmm_os_page_size();
-	/* Of a shared mapping a size of 0 makes another (mremap(2)), longer if wanted. */
+	/* With an old size of 0 mremap(2) maps the same pages again, and more behind. */
 	char *map = vmm_sys.mremap((char *)address - page_size, 0,
 	    page_size + length, MREMAP_MAYMOVE, NULL);
 
@@ -48,7 +114,7 @@ duplicate(void *address, size_t length, void **window)
 	return 0;
 }
 
-/* A place for `length` bytes that are to be moved to a multiple of large pages. */
+/* Maps a place for a window that can be moved by large pages; NULL if it cannot be. */
 static void *
 aligned_place(const struct vmm_os_file *file, size_t offset, size_t length)
 {
@@ -68,15 +134,13 @@ vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
     size_t length, enum vmm_os_backing backing, void **window)
 {
 	bool has_file = backing != VMM_OS_ANONYMOUS;
-	/* Without MAP_NORESERVE a large pool would not fit beside itself. */
-	int flags = backing == VMM_OS_SHARED ? MAP_SHARED
-					     : MAP_PRIVATE | MAP_NORESERVE;
+	/* Without MAP_NORESERVE the kernel may refuse a second mapping of that size. */
+	int flags = backing == VMM_OS_SHARED ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
 	void *place, *map;
 
 	if (backing == VMM_OS_SHARED && !vmm_os_file_is_own(file))
-		return offset == 0 ? EBADF
-				   : duplicate((char *)address + offset, length,
-					 window);
+		return offset == 0
+		    ? EBADF : map_again((char *)address + offset, length, window);
 	if (!has_file)
 		flags |= MAP_ANONYMOUS;
 	place = aligned_place(file, offset, length);
@@ -137,28 +201,4 @@ vmm_os_is_readable(const void *address, size_t length)
 	ssize_t got = vmm_sys.process_vm_readv(vmm_os_process(), &to, 1, &from, 1, 0);
 
 	return got < 0 ? errno != EFAULT : (size_t)got == length;
-}
-
-int
-vmm_os_protect(void *address, size_t length, int protection)
-{
-	return vmm_sys.mprotect(address, length, protection) == 0 ? 0 : errno;
-}
-
-int
-vmm_os_common_map(size_t size, void **address)
-{
-	void *map = vmm_sys.mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (map == MAP_FAILED)
-		return errno;
-	*address = map;
-	return 0;
-}
-
-void
-vmm_os_unmap(void *address, size_t length)
-{
-	vmm_sys.munmap(address, length);
 }

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* file.h: the pool file, devices, and the lock; os.h has the rules. */
+#ifndef VMM_OS_FILE_H
+#define VMM_OS_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Properties of the file system of a pool file. */
+struct vmm_os_fs {
+	const char *name;       /* as in mount(8), or "another kind" */
+	size_t page_size;       /* of mappings of the file: larger on hugetlbfs */
+	bool maps_reserve;      /* mmap(2) itself reserves the pages (hugetlbfs) */
+	bool reserve_allocates; /* to reserve takes memory and time per byte (tmpfs) */
+	bool is_dax;            /* its pages are the memory of the device */
+	bool has_page_cache;    /* unused pages are worth releasing; false with DAX */
+	uint64_t device_bytes;  /* the size of a device; 0: it is a file */
+};
+
+/* An open file. The pool file is unlinked, so that it ends with the process. */
+struct vmm_os_file {
+	int fd;
+	uint64_t device; /* st_dev and st_ino: the program may close `fd`, so that */
+	uint64_t inode;  /* another file gets the number */
+	struct vmm_os_fs fs;
+};
+
+/* The limits of a new file's size; UINT64_MAX: no limit, or not known. */
+struct vmm_os_room {
+	uint64_t free_bytes;  /* of the file system, or the size of the device */
+	uint64_t limit_bytes; /* RLIMIT_FSIZE */
+};
+
+/*
+ * Creates an empty pool file in directory `dir`, unlinked, with mode 0600, and reads the
+ * properties of its file system. The descriptor is close-on-exec, and has a high number
+ * that the program does not use. ENOENT, EACCES, EROFS, EMFILE and others as open(2).
+ *
+ * `dir` may also be a character device of memory (kernel documentation, ABI,
+ * sysfs-bus-dax). The device is locked for this process and its children: EBUSY if another
+ * process has it. ENODEV if the kernel does not report its size. ENOTDIR if `dir` is
+ * neither a directory nor such a device. A device keeps its old content until it is
+ * reserved. It can be mapped shared only, with ends at multiples of fs.page_size. It cannot
+ * be resized, and nothing of it can be released.
+ */
+int vmm_os_file_create(const char *dir, struct vmm_os_file *file);
+
+/*
+ * The offset of the pool file's descriptor, by which `vmmalloc ps` recognizes a pool file
+ * (proc_pid_fdinfo(5)). Nothing else uses the offset.
+ */
+#define VMM_OS_FILE_MARK 0x766d6d616cLL /* "vmmal" */
+
+/*
+ * Makes `path` absolute, so that it stays valid after chdir(2). ENAMETOOLONG if it does not
+ * fit into `size` bytes; ENOENT and others as getcwd(3).
+ */
+int vmm_os_path_absolute(const char *path, char *absolute, size_t size);
+
+/* Returns the kind of file system that `path` is on, or NULL if there is no such path. */
+const char *vmm_os_fs_name(const char *path);
+
+/* Whether the descriptor still is the file. The program may have closed it. */
+bool vmm_os_file_is_own(const struct vmm_os_file *file);
+
+/* Closes the file, if the program has not, and unmaps `address` unless it is NULL. */
+void vmm_os_file_close(struct vmm_os_file *file, void *address, size_t size);
+
+/* Replaces the file by `by`, with the same descriptor number if possible (dup3(2)). */
+void vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by);
+
+/* Reports how large the new file may become. */
+void vmm_os_file_room(const struct vmm_os_file *file, struct vmm_os_room *room);
+
+/* Whether RLIMIT_FSIZE allows a file of `end` bytes. A larger file raises SIGXFSZ. */
+bool vmm_os_file_may_reach(size_t end);
+
+/*
+ * Sets the size of the new file, a multiple of fs.page_size, without blocks
+ * (ftruncate(2)). Check RLIMIT_FSIZE first: a larger size raises SIGXFSZ. ENOSPC if a
+ * device is smaller.
+ */
+int vmm_os_file_resize(const struct vmm_os_file *file, size_t size);
+
+/* Reports the size of the file's blocks (stat(2)). EBADF; EOPNOTSUPP for a device. */
+int vmm_os_file_blocks(const struct vmm_os_file *file, uint64_t *bytes);
+
+/*
+ * Reserves the blocks of [offset, offset + length) (fallocate(2)), which `address` + offset
+ * maps: a later store cannot fail for space. Of a device the bytes are set to 0. ENOSPC;
+ * EFBIG beyond RLIMIT_FSIZE; EOPNOTSUPP if the file system cannot reserve. If the program
+ * has closed the descriptor, the blocks are reserved through the mapping, which must hold
+ * nothing but zeros; EBADF if `address` is NULL then.
+ */
+int vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
+    size_t offset, size_t length);
+
+/*
+ * Releases the memory and the blocks of the mapping [address, address + length), and
+ * thereby what was reserved (madvise(2), MADV_REMOVE). The bytes read as 0 afterwards.
+ * Needs no descriptor. EOPNOTSUPP, EINVAL.
+ */
+int vmm_os_file_remove(void *address, size_t length);
+
+/* Writes all of `data` into the file (pwrite(2)). ENOSPC, EDQUOT, EIO. */
+int vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
+    const void *data, size_t length);
+
+/*
+ * Sets [*begin, *end) to the first data at or behind `from` (lseek(2), SEEK_DATA,
+ * SEEK_HOLE), or both to `limit` if there is none before that. If the file system does not
+ * know its holes, all of the file is data. The kernel examines every page up to *end.
+ */
+void vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t limit,
+    size_t *begin, size_t *end);
+
+/*
+ * Makes both files share the blocks of [offset, offset + length); a file gets its own block
+ * where it writes (ioctl_ficlonerange(2)). Unlike copy_file_range(2) it never copies: the
+ * caller knows that the blocks are shared, and so are reserved for neither file. Writes
+ * dirty pages to disk first. EOPNOTSUPP, EINVAL, EXDEV if the blocks cannot be shared.
+ */
+int vmm_os_file_clone(const struct vmm_os_file *to,
+    const struct vmm_os_file *from, size_t offset, size_t length);
+
+/*
+ * Returns how much of the first `length` bytes is not on disk yet (cachestat(2), Linux
+ * 6.5), or 0 if that is not known.
+ */
+uint64_t vmm_os_file_unwritten(const struct vmm_os_file *file, size_t length);
+
+/* Starts writing dirty pages to disk, and does not wait (sync_file_range(2)). */
+void vmm_os_file_write_out(const struct vmm_os_file *file);
+
+/*
+ * Returns 0 if the kernel can copy the file's pages on write (VMM_OS_PRIVATE). EBADF if the
+ * program has closed the descriptor. EOPNOTSUPP for a device, and on hugetlbfs: there a
+ * copy without reserved pages ends in SIGBUS (kernel documentation, hugetlbpage).
+ */
+int vmm_os_file_can_be_private(const struct vmm_os_file *file);
+
+/*
+ * Held by each process that needs the pool file as it is. The lock is on a file of its own,
+ * so that it works on every file system.
+ */
+struct vmm_os_lock {
+	struct vmm_os_file file;
+	void *mark; /* the mapping that holds the lock, or NULL */
+};
+
+/*
+ * Holds the lock until it is released, and in every child of fork(2). Exit and execve(2)
+ * release it. Sets *is_alone to whether no other process holds it. Needs /proc. EBADF if
+ * the program has closed the descriptor, EMFILE, ENOMEM: then nothing has changed.
+ */
+int vmm_os_lock_hold(struct vmm_os_lock *lock, bool *is_alone);
+
+/* Releases the lock for this process, and closes its file. */
+void vmm_os_lock_release(struct vmm_os_lock *lock);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* linux_file.h: how the port to Linux opens files. */
+#ifndef VMM_OS_LINUX_FILE_H
+#define VMM_OS_LINUX_FILE_H
+
+#include "os/file.h"
+
+/*
+ * Moves a new descriptor to a high number, close-on-exec, and sets `file` except file->fs.
+ * If `fd` is negative, returns errno as open(2) has set it. EMFILE. On failure `fd` is
+ * closed and file->fd is -1.
+ */
+int vmm_os_file_adopt(int fd, struct vmm_os_file *file);
+
+/* Sets the descriptor's offset to VMM_OS_FILE_MARK. An error is ignored. */
+void vmm_os_file_mark(const struct vmm_os_file *file);
+
+/* Opens a device as vmm_os_file_create does. ENOTDIR if `path` is not a memory device. */
+int vmm_os_device_open(const char *path, struct vmm_os_file *file);
+
+/* Reads the properties of a new file's file system. On btrfs disables copy-on-write. */
+void vmm_os_fs_read(int fd, struct vmm_os_fs *fs);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* linux_stop_alone.c: work on another stack, in a process with one thread, on Linux. */
+#include "config.h"
+
+#include <ucontext.h>
+
+#include "os/linux_stop.h"
+#include "os/os.h"
+
+/* Lies behind the new stack, because the caller's stack may be a block of the heap. */
+struct alone {
+	ucontext_t caller, callee;
+	void (*work)(void *argument);
+	void *argument;
+};
+
+static __thread struct alone *alone __attribute__((tls_model("initial-exec")));
+
+static void
+work_alone(void)
+{
+	if (alone->work != NULL)
+		alone->work(alone->argument);
+}
+
+int
+vmm_os_call_alone(void (*work)(void *argument), void *argument)
+{
+	size_t size = VMM_OS_STOP_STACK + sizeof(struct alone);
+	void *map;
+	int error = vmm_os_map_plain(size, &map);
+
+	if (error != 0)
+		return error;
+	alone = (void *)((char *)map + VMM_OS_STOP_STACK);
+	alone->work = work;
+	alone->argument = argument;
+	getcontext(&alone->callee);
+	alone->callee.uc_stack.ss_sp = map;
+	alone->callee.uc_stack.ss_size = VMM_OS_STOP_STACK;
+	alone->callee.uc_link = &alone->caller;
+	makecontext(&alone->callee, work_alone, 0);
+	swapcontext(&alone->caller, &alone->callee);
+	vmm_os_unmap(map, size);
+	return 0;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* memory.h: mappings: plain memory, the pool, windows, parts; os.h has the rules. */
+#ifndef VMM_OS_MEMORY_H
+#define VMM_OS_MEMORY_H
+
+#include <sys/types.h>
+
+#include "os/file.h"
+
+/* For jemalloc: the system calls of these names, with their results and errno. */
+void *vmm_os_mmap(void *address, size_t size, int protection, int flags, int fd,
+    off_t offset);
+int vmm_os_munmap(void *address, size_t size);
+int vmm_os_madvise(void *address, size_t size, int advice);
+int vmm_os_mprotect(void *address, size_t size, int protection);
+
+/* Maps private zeroed memory; a page takes memory when it is first touched. ENOMEM. */
+int vmm_os_map_plain(size_t size, void **address);
+
+/* Maps zeroed memory that this process shares with its children of fork(2). ENOMEM. */
+int vmm_os_common_map(size_t size, void **address);
+
+/* Unmaps memory (munmap(2)). */
+void vmm_os_unmap(void *address, size_t length);
+
+/* Sets the protection of mapped memory (mprotect(2)). */
+int vmm_os_protect(void *address, size_t length, int protection);
+
+/* Drops the pages of a private mapping (MADV_DONTNEED). Their content is undefined then. */
+void vmm_os_discard(void *address, size_t length);
+
+/*
+ * Makes every page writable, as a store into each would (madvise(2), MADV_POPULATE_WRITE,
+ * Linux 5.14). ENOSPC where a store would get SIGBUS; EINVAL on older kernels.
+ */
+int vmm_os_populate(void *address, size_t length);
+
+/* Maps every page for reading (madvise(2), MADV_POPULATE_READ, Linux 5.14), if possible. */
+void vmm_os_populate_read(void *address, size_t length);
+
+/*
+ * Whether `length` bytes, at most 16, can be read, without a signal if they cannot
+ * (process_vm_readv(2)). True if that is not known.
+ */
+bool vmm_os_is_readable(const void *address, size_t length);
+
+/*
+ * Sets is_private[i] for each page of a private mapping: true if the process has written to
+ * the page, so that it is no longer the file's (/proc/self/pagemap). Also true for pages
+ * about which /proc reports nothing.
+ */
+void vmm_os_private_pages(const void *address, size_t npages, unsigned char *is_private);
+
+/*
+ * Maps a place of `size` bytes at a multiple of `alignment`, a power of two. Nothing in it
+ * is accessible, so neither mlockall(2) nor strict overcommit counts it. ENOMEM.
+ */
+int vmm_os_place_map(size_t size, size_t alignment, void **address);
+
+/* Unmaps [offset, offset + length) of a place, and makes it inaccessible again. */
+int vmm_os_place_clear(void *address, size_t offset, size_t length);
+
+/* The memory behind a window. */
+enum vmm_os_backing {
+	VMM_OS_SHARED,    /* the file; by the mapping before it if the descriptor is closed */
+	VMM_OS_PRIVATE,   /* the file; a copy of a page once it is written to */
+	VMM_OS_ANONYMOUS, /* zeroed memory; `file` may be NULL */
+};
+
+/*
+ * Maps a window: [offset, offset + length) of the file, or zeroed memory, readable and
+ * writable. The window is later moved to `address` + offset. It is not mapped at its place
+ * directly, because a failing mmap(2) with MAP_FIXED may unmap what was there (until Linux
+ * 6.11). ENOMEM, EBADF.
+ */
+int vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
+    size_t length, enum vmm_os_backing backing, void **window);
+
+/*
+ * Moves a window to `address` + offset and replaces what is mapped there. Other threads see
+ * the old memory or the new (mremap(2)). On failure the window is unmapped.
+ */
+int vmm_os_window_move(void *window, void *address, size_t offset, size_t length);
+
+/*
+ * Maps a piece of the file shared at `address` + offset and replaces what is mapped there.
+ * For huge pages, which kernels before Linux 5.16 cannot move.
+ */
+int vmm_os_file_map_at(const struct vmm_os_file *file, void *address,
+    size_t offset, size_t length);
+
+/* A part: one mapping in the pool's address range. */
+struct vmm_os_part {
+	size_t begin, end; /* offsets in the pool */
+	int protection;    /* as in mmap(2) */
+	bool is_shared;
+	bool has_file;
+	bool is_own;       /* false: the program has mapped something else there */
+	bool is_locked;    /* mlock(2) */
+	bool is_locked_on_fault; /* mlock2(2), MLOCK_ONFAULT */
+	bool is_dontfork;  /* madvise(2), MADV_DONTFORK: children do not get it */
+	unsigned settings; /* a bit for each advice that a mapping keeps (madvise(2)) */
+};
+
+struct vmm_os_parts {
+	struct vmm_os_part *list; /* by address */
+	size_t count;
+	size_t bytes;      /* size of the list's own mapping */
+	bool has_settings; /* the program has changed settings of a part */
+};
+
+/*
+ * Lists the parts in [offset, offset + length) of the pool at `address`, and their settings
+ * (/proc/thread-self/maps). Settings that are not the default, and locks, are read from
+ * smaps, which is slow. If `known` lists the same mappings, the settings are copied from
+ * it; `known` is an earlier list or NULL. ENOENT if this process has no /proc; EMFILE,
+ * ENFILE, ENOMEM. The caller frees the list; on failure it is empty.
+ */
+int vmm_os_parts_read(const void *address, size_t offset, size_t length,
+    const struct vmm_os_parts *known, struct vmm_os_parts *parts);
+
+/* Appends a part to a list that was read or is all zero. ENOMEM. */
+int vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part);
+void vmm_os_parts_free(struct vmm_os_parts *parts);
+
+/*
+ * Moves a window to the place of a part. The window gets the part's protection, advice and
+ * locks; the locks only as far as RLIMIT_MEMLOCK allows. On failure the window is unmapped.
+ */
+int vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window);
+
+#endif
