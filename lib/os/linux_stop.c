@@ -32,6 +32,7 @@ struct helper {
 	pid_t process;         /* whose threads are stopped */
 	unsigned may_begin;    /* a futex: 1 once the helper may trace */
 	unsigned lives;        /* a futex: the kernel sets it to 0 when the helper ends */
+	int error;             /* 0 only after `work` has returned */
 	struct vmm_os_stop stop; /* its list lies behind this structure */
 };
 
@@ -65,13 +66,15 @@ static int
 helper_main(void *argument)
 {
 	struct helper *helper = argument;
+	int error;
 
 	if (!live_with_caller(helper))
 		return 0;
 	futex_wait(&helper->may_begin, 0);
-	helper->stop.error = vmm_os_stop_threads(&helper->stop);
-	if (helper->stop.error == 0 && helper->work != NULL)
+	error = vmm_os_stop_threads(&helper->stop);
+	if (error == 0 && helper->work != NULL)
 		helper->work(helper->argument);
+	helper->error = error;
 	vmm_os_stop_finish(&helper->stop);
 	return 0;
 }
@@ -96,7 +99,7 @@ run_helper(struct helper *helper, char *stack_end)
 	    &helper->lives);
 
 	if (pid < 0) {
-		helper->stop.error = errno;
+		helper->error = errno;
 		return;
 	}
 	allow_trace(pid);
@@ -156,13 +159,13 @@ call_in_helper(void (*work)(void *argument), void *argument, int tasks, size_t c
 	helper = (void *)((char *)map + VMM_OS_STOP_STACK);
 	*helper = (struct helper){
 		.work = work, .argument = argument,
-		.process = vmm_os_process(), .lives = 1,
+		.process = vmm_os_process(), .lives = 1, .error = ECANCELED,
 		.stop = { .tasks = tasks, .caller = vmm_os_thread(),
-			.busy_wait_us = busy_wait_us, .error = ECANCELED,
-			.max = count + MORE_TASKS, .list = (void *)(helper + 1) },
+			.busy_wait_us = busy_wait_us, .max = count + MORE_TASKS,
+			.list = (void *)(helper + 1) },
 	};
 	run_helper(helper, (char *)map + VMM_OS_STOP_STACK);
-	error = helper->stop.error;
+	error = helper->error;
 	vmm_os_unmap(map, size);
 	return error;
 }

@@ -208,7 +208,6 @@ leave_by_mapping(void)
 	/* Not on the stack, which may be a block of the heap (see move.c). */
 	static struct leave leave;
 	static bool had_settings;
-	bool is_done = false;
 	int error;
 
 	vmm_pool.has_dontfork = false;
@@ -218,9 +217,16 @@ leave_by_mapping(void)
 	if (error != 0)
 		return error;
 	had_settings |= leave.parts.has_settings;
-	if (had_settings && vmm_os_has_threads())
-		is_done = vmm_pool_call_stopped_at_fork(map_parts_privately, &leave) == 0;
-	if (!is_done)
+	error = had_settings && vmm_os_has_threads()
+	    ? vmm_pool_call_stopped_at_fork(map_parts_privately, &leave) : EPERM;
+	/* If the helper process was killed, some parts are private already. */
+	if (error == ECANCELED) {
+		vmm_os_parts_free(&leave.parts);
+		leave.error = vmm_pool_parts_read(0, vmm_pool.mapped, NULL, &leave.parts);
+		if (leave.error != 0)
+			return leave.error;
+	}
+	if (error != 0)
 		leave.error = map_privately(&leave.parts);
 	vmm_os_parts_free(&leave.parts);
 	return leave.error;
@@ -254,7 +260,7 @@ leave_by_copying(void)
 	if (error == 0)
 		error = clear_from(limit);
 	vmm_pool.is_copied = error == 0;
-	return error == EPERM || error == ETIMEDOUT ? EAGAIN : error;
+	return error == EPERM || error == ETIMEDOUT || error == ECANCELED ? EAGAIN : error;
 }
 
 int
