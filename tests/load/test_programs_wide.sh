@@ -80,8 +80,8 @@ same_output() {
 		diff "$work/plain.err" "$work/pool.err" && in_the_pool "$1"
 }
 
-# same NAME SETTINGS SCRIPT: runs the shell's SCRIPT on the ordinary heap and with each setting,
-# and compares. NAME is a process of it.
+# same NAME SETTINGS SCRIPT: runs the shell's SCRIPT on the ordinary heap and with each
+# setting, and compares. NAME is a process of it.
 same() {
 	run_in plain sh -c "$3"
 	if ! grep -q '^status 0$' "$work/plain.out"; then

@@ -6,7 +6,7 @@
 
 # soaks WHERE VARIANT FORK
 soaks() {
-	# 420: on a busy machine the program takes minutes more to end.
+	# On a busy machine soak goes on for up to 120 seconds, until all has been done once.
 	on_pool_by="timeout -s ABRT $((seconds + 420))"
 	VMMALLOC_FORK=$3 expect "$1, VMMALLOC_FORK=$3, $2: $seconds s without a fault" \
 		on_pool "$2" "$programs/load/soak" "$seconds"
