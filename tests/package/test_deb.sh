@@ -93,7 +93,7 @@ done
 unpublished="-e no-homepage-field -e upstream-metadata-file-is-missing
 	-e no-debian-changes -e debian-watch-does-not-check-openpgp-signature"
 if command -v lintian >/dev/null 2>&1; then
-	# An older lintian does not know these parts of the policy. That of Debian 13 runs below.
+	# An older lintian does not know these parts of the policy. Debian 13's runs below.
 	TMPDIR=$work lintian --allow-root --pedantic -EviIL +pedantic \
 		"$packages"/*.changes 2>"$work/err" | grep '^[EWIP]:' |
 		grep -v -e 'unknown-field Static-Built-Using' \

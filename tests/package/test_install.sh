@@ -197,7 +197,7 @@ else
 	skip "builds with clang without a warning" "needs clang"
 fi
 
-# The tarball has the files of the repository, and those with which it builds without autotools.
+# The tarball has the files of the repository, and those that autotools make.
 if [ -e "$top_srcdir/.git" ]; then
 	$MAKE -s -C "$work/b" dist >"$work/log" 2>&1
 	tar -tf "$work/b/libvmmalloc-$VERSION.tar.xz" | sed -e 's|^[^/]*/||' |

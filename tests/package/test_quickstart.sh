@@ -41,7 +41,7 @@ at "$work/a space"
 PATH=$work/bin ./quickstart >"$work/said" 2>&1
 status=$?
 expect "a path with a space is refused" test $status -eq 1
-expect "a path with a space: the message is the first line" sh -c "
+expect "a path with a space: the message is the only line" sh -c "
 	test \$(wc -l <'$work/said') -eq 1 && grep 'a space in its name' '$work/said'"
 
 mkdir -p "$work/elsewhere"

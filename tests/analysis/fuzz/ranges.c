@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ranges.c: fuzzes the page-range allocator, against a model of a byte a page. */
+/* ranges.c: fuzzes the allocator of page ranges against a model: a byte per page. */
 #include "config.h"
 
 #include <stdint.h>
@@ -11,7 +11,7 @@
 #include "pool/ranges.h"
 
 #define NPAGES_MAX 300
-#define AT_MAX ((size_t)1200) /* what takes longer says no more */
+#define AT_MAX ((size_t)1200) /* longer inputs show nothing new */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,7 +20,7 @@ static struct vmm_ranges ranges;
 static unsigned char taken[NPAGES_MAX];
 static size_t npages, origin;
 
-/* The lowest place, or npages. */
+/* The lowest page where the model has room, or npages. */
 static size_t
 model_find(size_t wanted, size_t alignment)
 {
@@ -41,14 +41,14 @@ step_take(size_t wanted, size_t alignment)
 	size_t first = npages;
 
 	expect(vmm_ranges_allocate(&ranges, wanted, alignment, &first) ==
-	    (expected != npages), "found where there is one");
+	    (expected != npages), "a range is found if there is one");
 	if (expected == npages)
 		return;
-	expect(first < npages && wanted <= npages - first, "within the pool");
-	expect(alignment != 1 || first == expected, "the lowest");
-	expect((first + origin) % alignment == 0, "aligned");
+	expect(first < npages && wanted <= npages - first, "the range is within the pool");
+	expect(alignment != 1 || first == expected, "the lowest range");
+	expect((first + origin) % alignment == 0, "the range is aligned");
 	for (size_t page = first; page < first + wanted; page++) {
-		expect(!taken[page], "was free");
+		expect(!taken[page], "each page was free");
 		taken[page] = 1;
 	}
 }
@@ -62,7 +62,7 @@ step_take_at(size_t first, size_t wanted)
 	for (size_t i = 0; fits && i < wanted; i++)
 		fits = !taken[first + i];
 	expect(vmm_ranges_allocate_at(&ranges, first, wanted) == fits,
-	    "taken where it fits");
+	    "allocated if it fits");
 	if (fits)
 		memset(taken + first, 1, wanted);
 }
@@ -78,7 +78,7 @@ step_give(size_t first, size_t most)
 		vmm_ranges_free(&ranges, first, given);
 }
 
-/* The free range around a page, or what is in use from it on. */
+/* The free range around a page, and the next range in use from that page on. */
 static void
 step_look(size_t page)
 {
@@ -91,19 +91,19 @@ step_look(size_t page)
 		while (to < npages && !taken[to])
 			to++;
 		vmm_ranges_around(&ranges, page, &first, &length);
-		expect(first == from && length == to - from, "around");
+		expect(first == from && length == to - from, "the free range around the page");
 	}
 	for (from = page; from < npages && !taken[from]; from++)
 		;
 	for (to = from; to < npages && taken[to]; to++)
 		;
 	expect(vmm_ranges_next_used(&ranges, page, &first, &length) ==
-	    (from < npages), "something in use");
+	    (from < npages), "there is a range in use");
 	expect(from == npages || (first == from && length == to - from),
-	    "next used");
+	    "the next range in use");
 }
 
-/* The tree: in order, lengths as in the model, the longest below known. */
+/* Checks the tree: order, lengths as in the model, max_npages. Returns the longest range. */
 static size_t
 check_tree(size_t node, size_t from, size_t to)
 {
@@ -113,19 +113,19 @@ check_tree(size_t node, size_t from, size_t to)
 	if (node == 0)
 		return 0;
 	range = &ranges.pages[node - 1];
-	expect(node > from && node <= to, "in order");
-	expect(range->npages > 0 && range->npages <= node, "a length");
+	expect(node > from && node <= to, "the tree is in order");
+	expect(range->npages > 0 && range->npages <= node, "a valid length");
 	for (size_t page = node - range->npages; page < node; page++)
-		expect(!taken[page], "free in the model");
-	expect(node == npages || taken[node], "no free page behind");
+		expect(!taken[page], "the page is free in the model");
+	expect(node == npages || taken[node], "no free page after the range");
 	expect(node == range->npages || taken[node - range->npages - 1],
-	    "no free page before");
+	    "no free page before the range");
 	longest = range->npages;
 	below = check_tree(range->left, from, node - 1);
 	longest = below > longest ? below : longest;
 	below = check_tree(range->right, node, to);
 	longest = below > longest ? below : longest;
-	expect(range->max_npages == longest, "the longest below");
+	expect(range->max_npages == longest, "max_npages is the longest range of the subtree");
 	return longest;
 }
 
@@ -138,10 +138,10 @@ check_all(void)
 		free_npages += !taken[page];
 		count += !taken[page] && (page == 0 || taken[page - 1]);
 	}
-	expect(ranges.free_npages == free_npages, "how many are free");
-	expect(vmm_ranges_count(&ranges) == count, "how many ranges");
+	expect(ranges.free_npages == free_npages, "the number of free pages");
+	expect(vmm_ranges_count(&ranges) == count, "the number of ranges");
 	expect(check_tree(ranges.root, 0, npages) ==
-	    vmm_ranges_longest(&ranges), "the longest");
+	    vmm_ranges_longest(&ranges), "the longest range");
 }
 
 static void
@@ -178,7 +178,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	npages = 1 + data[0] + (data[0] == 255 ? 44 : 0);
 	origin = data[1];
-	/* As long as there are pages: the sanitizer sees who goes beyond. */
+	/* Exactly one record for each page, so that the sanitizer sees an overrun. */
 	records = calloc(npages, sizeof(*records));
 	if (records == NULL)
 		return 0;
