@@ -30,8 +30,8 @@ void bench_begin(void);
 _Noreturn void bench_fail(const char *what);
 
 /*
- * The peak of the resident set in KiB, which counts pages of tmpfs (proc(5)), plus the current
- * pages of hugetlbfs, which it does not count.
+ * The peak of the resident set in KiB, which counts pages of tmpfs (proc(5)), plus the
+ * current pages of hugetlbfs, which it does not count.
  */
 unsigned long bench_peak_kib(void);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fork.c: measures fork(2) with a heap of some size: the time until it returns in the parent,
- * and until the child runs.
+/* fork.c: measures fork(2) with a heap of some size: the time until it returns in the
+ * parent, and until the child runs.
  *	fork MIB ROUNDS [DIR]
- * prints the medians in microseconds. With DIR, its file system is written to disk before each
- * fork. */
+ * prints the medians in microseconds. With DIR, its file system is written to disk
+ * before each fork. */
 #include "config.h"
 
 #include <fcntl.h>

@@ -5,14 +5,15 @@
 #
 #   fork.sh LIBRARY PROGRAM DIR [ROUNDS]
 #
-# LIBRARY is preloaded into PROGRAM, bench/fork.c, with pools in DIR, which should have 3 GiB
-# free. `on disk` means that the heap was written to disk before. A ratio is the median of
-# the ratios of pairs of runs, since a disturbance usually affects both runs of a pair.
+# LIBRARY is preloaded into PROGRAM, bench/fork.c, with pools in DIR, which should have
+# 3 GiB free. `on disk` means that the heap was written to disk before. A ratio is the
+# median of the ratios of pairs of runs, since a disturbance usually affects both runs
+# of a pair.
 set -eu
 LC_ALL=C
 export LC_ALL
 
-[ $# -ge 3 ] || { sed -n '3,10s/^# *//p' "$0" >&2; exit 2; }
+[ $# -ge 3 ] || { sed -n '3,11s/^# *//p' "$0" >&2; exit 2; }
 library=$1 program=$2 dir=$3 rounds=${4:-7}
 mib=200
 forks=5

@@ -41,7 +41,8 @@ set_up(struct vmm_ranges *ranges, size_t count)
 		vmm_ranges_free(ranges, page, 1);
 }
 
-/* Allocates and frees a range at `page`, the lowest range, and the lowest of two pages. */
+/* Allocates and frees a range at `page`, the lowest range, and the lowest of two
+ * pages. */
 static void
 operate(struct vmm_ranges *ranges, size_t page)
 {

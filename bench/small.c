@@ -249,6 +249,7 @@ const struct bench_workload bench_small[] = {
 	{ "trace", "sizes and lives of a real program's blocks",
 	    { 4000000, 1, 0 }, trace },
 	{ "aligned", "posix_memalign with 16 to 4096", { 2000000, 1, 4096 }, aligned },
-	{ "grow", "realloc to 1.5 times the size, from 64 bytes to 1 MiB", { 100000, 1, 64 }, grow },
+	{ "grow", "realloc to 1.5 times the size, from 64 bytes to 1 MiB",
+	    { 100000, 1, 64 }, grow },
 	{ NULL, NULL, { 0, 0, 0 }, NULL }
 };

@@ -26,8 +26,8 @@ records_of(size_t count, size_t size)
 }
 
 /*
- * A server, after Larson and Krishnan (ISMM 1998): each thread replaces random blocks in its
- * array, and ends. A new thread takes over the array.
+ * A server, after Larson and Krishnan (ISMM 1998): each thread replaces random blocks
+ * in its array, and ends. A new thread takes over the array.
  */
 #define EPOCHS 32
 
@@ -152,8 +152,8 @@ producers(const struct bench_load *load)
 }
 
 /*
- * Threads begin, serve a request, free half of their blocks, and end. The main thread frees
- * the rest.
+ * Threads begin, serve a request, free half of their blocks, and end. The main thread
+ * frees the rest.
  */
 #define REQUEST 1000
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* timed.c: measures a program from its start to its end, and the peak of memory of it or its
- * largest child:
+/* timed.c: measures a program from its start to its end, and the peak of memory of it
+ * or its largest child:
  *
  *	timed ROUNDS [NAME=VALUE...] PROGRAM [ARGUMENT...]
  *
- * runs it with these variables and its output thrown away. Prints 1, the median in seconds,
- * and the peak of memory in KiB. timed itself must be small: memory of a process before
- * execve(2) counts as memory of the program (getrusage(2)). */
+ * runs it with these variables and its output thrown away. Prints 1, the median in
+ * seconds, and the peak of memory in KiB. timed itself must be small: memory of a
+ * process before execve(2) counts as memory of the program (getrusage(2)). */
 #include "config.h"
 
 #include <fcntl.h>

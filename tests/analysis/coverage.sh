@@ -4,10 +4,10 @@
 #
 #   coverage.sh SOURCE DIR [TEST...]
 #
-# Builds in DIR with gcov's counters in the library, and runs the tests there. Prints for each
-# file, and for all, the share of lines that ran in the release or the debug variant. Status 1
-# if less than 90 % ran in all. A test that fails because of the counters is reported; the
-# lines that it ran count.
+# Builds in DIR with gcov's counters in the library, and runs the tests there. Prints
+# for each file, and for all, the share of lines that ran in the release or the debug
+# variant. Status 1 if less than 90 % ran in all. A test that fails because of the
+# counters is reported; the lines that it ran count.
 set -eu
 source=$1 dir=$2
 shift 2

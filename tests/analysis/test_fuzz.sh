@@ -15,8 +15,8 @@ flags="-std=gnu11 -D_GNU_SOURCE -g -O1 -DVMMALLOC_DEBUG -fno-omit-frame-pointer
 	-I$top_srcdir/include -I$top_srcdir/tests"
 sanitizers=address,undefined
 
-# compiled DIR FLAGS SOURCE...: compiles to $work/DIR. Names of objects contain the path, since
-# several folders have files of the same name.
+# compiled DIR FLAGS SOURCE...: compiles to $work/DIR. Names of objects contain the
+# path, since several folders have files of the same name.
 # shellcheck disable=SC2016 # for the other shell
 compiled() {
 	mkdir -p "$work/$1"
@@ -60,8 +60,8 @@ build_calls() {
 			"$top_builddir/lib/jemalloc_private.o" -lgcc_eh -lm
 }
 
-# The corpus has a file for each fuzzer, and a line for each input: a format for printf(1),
-# with octal numbers for most bytes.
+# The corpus has a file for each fuzzer, and a line for each input: a format for
+# printf(1), with octal numbers for most bytes.
 unpack() {
 	unpack_count=0
 	mkdir -p "$2"
@@ -154,7 +154,8 @@ if ! $CLANG -fsanitize=fuzzer,$sanitizers -o "$work/empty" "$work/empty.c" \
 	exit 0
 fi
 expect "builds" build
-# No reports of failed large allocations or of leaks: LeakSanitizer does not know the pool.
+# No reports of failed large allocations or of leaks: LeakSanitizer does not know the
+# pool.
 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0:handle_abort=1
 export ASAN_OPTIONS
 # Two at a time: each uses a whole processor.

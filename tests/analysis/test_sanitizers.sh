@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_sanitizers.sh: unit tests under the compiler's sanitizers, the library under UBSan, and
-# programs under valgrind's memcheck, which does not replace the library's malloc.
+# test_sanitizers.sh: unit tests under the compiler's sanitizers, the library under
+# UBSan, and programs under valgrind's memcheck, which does not replace the library's
+# malloc.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${CC:=cc}"
 
-# below SANITIZER: the sources below jemalloc. With ThreadSanitizer locks_stop.c replaces the
-# functions that make the helper process.
+# below SANITIZER: the sources below jemalloc. With ThreadSanitizer locks_stop.c
+# replaces the functions that make the helper process.
 below() {
 	if [ "$1" = thread ]; then
 		below_jemalloc | grep -v -e /os/linux_stop -e /os/linux_task
@@ -33,8 +34,8 @@ has_sanitizer() {
 		"$work/empty" 2>>"$work/err"
 }
 
-# unit NAME SANITIZERS: builds and runs a program of unit tests. A finding of the sanitizer
-# ends it.
+# unit NAME SANITIZERS: builds and runs a program of unit tests. A finding of the
+# sanitizer ends it.
 # shellcheck disable=SC2016,SC2046,SC2086 # for the other shell; lists of names, flags
 unit() {
 	expect "$1 under $2: builds" compile "$work/$1" "-fsanitize=$2" -DVMM_SYS_LIBC \
@@ -70,8 +71,8 @@ units() {
 	done
 }
 
-# The library under UBSan, with a trap for each finding: the runtime of UBSan would call the
-# malloc that it checks.
+# The library under UBSan, with a trap for each finding: the runtime of UBSan would call
+# the malloc that it checks.
 # shellcheck disable=SC2046,SC2086 # lists of names
 undefined() {
 	if ! has_sanitizer undefined; then
@@ -104,8 +105,8 @@ under_ubsan() {
 	done
 }
 
-# By default valgrind replaces every malloc. With nouserintercepts it keeps the library's, and
-# checks it like other code.
+# By default valgrind replaces every malloc. With nouserintercepts it keeps the
+# library's, and checks it like other code.
 memcheck() {
 	if ! command -v valgrind >/dev/null 2>&1; then
 		skip "valgrind" "needs valgrind"

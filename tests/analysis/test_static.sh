@@ -35,8 +35,8 @@ tidy() {
 	findings "$work/found" "$tidy_what: $# files"
 }
 
-# Tests lose blocks, use the size 0, and call functions with wrong arguments. Their numbers are
-# small.
+# Tests lose blocks, use the size 0, and call functions with wrong arguments. Their
+# numbers are small.
 in_tests=-clang-analyzer-unix.Malloc,-clang-analyzer-optin.portability.UnixAPI
 in_tests=$in_tests,-clang-analyzer-unix.Vfork,-clang-analyzer-security.insecureAPI.vfork
 in_tests=$in_tests,-clang-analyzer-deadcode.DeadStores

@@ -11,8 +11,8 @@ import time
 
 CLIENTS = 4
 KEYS = 1500
-# Bytes that are sent before answers are read: less than the buffers of a socket hold, so
-# that neither side waits for the other.
+# Bytes that are sent before answers are read: less than the buffers of a socket hold,
+# so that neither side waits for the other.
 BATCH = 60000
 
 

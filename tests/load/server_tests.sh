@@ -14,8 +14,8 @@ pool=$shared_pool
 settings=${SERVER_SETTINGS:-$settings}
 bounded="timeout -k 10 $((120 + ${SERVER_SECONDS:-0}))"
 
-# until_over COMMAND...: repeats the command until $SERVER_SECONDS have passed. Fails if the
-# command fails.
+# until_over COMMAND...: repeats the command until $SERVER_SECONDS have passed. Fails if
+# the command fails.
 until_over() {
 	over=$(($(date +%s) + SERVER_SECONDS))
 	times=0

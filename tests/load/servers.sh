@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# servers.sh: programs that run in the background and fork, on pools. All of them are ended
-# when the test ends. Sourced after lib.sh, by server_tests.sh and test_fork_programs.sh.
+# servers.sh: programs that run in the background and fork, on pools. All of them are
+# ended when the test ends. Sourced after lib.sh, by server_tests.sh and
+# test_fork_programs.sh.
 
 # Servers that give up root cannot enter a directory of root's. Their files are in a
 # directory that all users may enter. Its name is short, as names of sockets must be.
@@ -26,9 +27,9 @@ use() {
 	fork=${1#*,}
 }
 
-# preloaded COMMAND...: runs the command on a pool in $pool. The words in $bounded and $as come
-# before it: a time limit, and a change of the user. The variant "plain" is the ordinary
-# heap. SERVERS_OF marks the processes: see left.
+# preloaded COMMAND...: runs the command on a pool in $pool. The words in $bounded and
+# $as come before it: a time limit, and a change of the user. The variant "plain" is the
+# ordinary heap. SERVERS_OF marks the processes: see left.
 bounded="timeout -k 10 120"
 as=""
 preloaded() {
@@ -44,8 +45,8 @@ preloaded() {
 	fi
 }
 
-# start LOG COMMAND...: like preloaded, in the background. The command gets a session of its
-# own, so that its children can be ended with it. Sets $pid.
+# start LOG COMMAND...: like preloaded, in the background. The command gets a session of
+# its own, so that its children can be ended with it. Sets $pid.
 started=
 start() {
 	start_log=$1
@@ -72,8 +73,8 @@ gone() {
 	! grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status" 2>/dev/null
 }
 
-# status_of PID: prints and returns the status of a process that ends soon. Kills the rest of
-# its session.
+# status_of PID: prints and returns the status of a process that ends soon. Kills the
+# rest of its session.
 status_of() {
 	soon gone "$1"
 	kill -s KILL -- "-$1" 2>/dev/null || kill -s KILL "$1" 2>/dev/null
@@ -128,9 +129,9 @@ file_of() {
 		"/proc/$1/maps" 2>/dev/null
 }
 
-# on_pools PID COUNT: the heaps of the process and of its children are in pool files in $pool,
-# and there are at least COUNT children. With VMMALLOC_FORK=1 all have the same file,
-# otherwise each has its own.
+# on_pools PID COUNT: the heaps of the process and of its children are in pool files in
+# $pool, and there are at least COUNT children. With VMMALLOC_FORK=1 all have the same
+# file, otherwise each has its own.
 on_pools() {
 	own=$(file_of "$1")
 	[ -n "$own" ] || { echo "$1 is on no pool"; return 1; }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_apache.sh: Apache with processes that it forks ahead (prefork), all on pools, under load
-# and graceful restarts. Every request is answered.
+# test_apache.sh: Apache with processes that it forks ahead (prefork), all on pools,
+# under load and graceful restarts. Every request is answered.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 . "$top_srcdir/tests/load/server_tests.sh"
 

@@ -8,7 +8,8 @@ if ! measures "how long fork takes"; then
 	exit
 fi
 
-# ratio LINE WHAT: the median of the ratios to WHAT, on lines of the runs that begin with LINE.
+# ratio LINE WHAT: the median of the ratios to WHAT, on lines of the runs that begin
+# with LINE.
 ratio() {
 	cat "$work"/bench.* | awk -v line="$1" -v of="$2" 'index($0, line " ") == 1 &&
 		$NF == of && $(NF - 1) == "of" { print $(NF - 2) }' | sort -n |

@@ -26,8 +26,8 @@ chmod 1777 "$shared_pool"
 cheap_settings=$settings
 [ "$(variants)" = release ] || [ -z "${CI_FULL-}" ] || cheap_settings="$settings debug,1"
 
-# on_pools_by RUN SETTING...: calls RUN with each setting, on pools in $pool. $where describes
-# the setting in the names of tests.
+# on_pools_by RUN SETTING...: calls RUN with each setting, on pools in $pool. $where
+# describes the setting in the names of tests.
 on_pools_by() {
 	run=$1
 	shift
@@ -38,8 +38,8 @@ on_pools_by() {
 	done
 }
 
-# plain_and_pools RUN [SETTING...]: calls RUN on the ordinary heap, then on a pool with each
-# setting. The default is $settings. The pool is in /dev/shm if there is room.
+# plain_and_pools RUN [SETTING...]: calls RUN on the ordinary heap, then on a pool with
+# each setting. The default is $settings. The pool is in /dev/shm if there is room.
 plain_and_pools() {
 	run=$1
 	shift
@@ -72,7 +72,8 @@ on_ext4() {
 # Programs that print TAP
 #
 
-# compiled NAME LANGUAGE COMPILER...: $work/NAME from tests/load/fork_programs/NAME.c or .cc.
+# compiled NAME LANGUAGE COMPILER...: $work/NAME from tests/load/fork_programs/NAME.c or
+# .cc.
 compiled() {
 	compiled_name=$1 compiled_suffix=$2
 	shift 2
@@ -137,8 +138,8 @@ fi
 # Programs whose output is the same on a pool
 #
 
-# same_output NAME: the output is the same. A process NAME ran on a pool, and no process had
-# its heap elsewhere.
+# same_output NAME: the output is the same. A process NAME ran on a pool, and no process
+# had its heap elsewhere.
 same_output() {
 	diff "$work/same.plain" "$work/same.pool" || return 1
 	grep -q "^$1[^ ]* in=yes pool=[1-9][0-9]* pool-rss=[1-9]" "$work/probe" ||

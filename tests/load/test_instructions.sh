@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_instructions.sh: instructions for an operation, compared with jemalloc's shared library
-# and with glibc. callgrind counts the same in each run.
+# test_instructions.sh: instructions for an operation, compared with jemalloc's shared
+# library and with glibc. callgrind counts the same in each run.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 jemalloc=$(ldconfig -p 2>/dev/null |
@@ -18,8 +18,8 @@ total() {
 		sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
 }
 
-# each LIBRARY WORKLOAD: instructions for one operation, from the difference between a run and
-# one with twice as many operations.
+# each LIBRARY WORKLOAD: instructions for one operation, from the difference between a
+# run and one with twice as many operations.
 each() {
 	case $2 in
 	c++)

@@ -67,8 +67,8 @@ nginx_pages() {
 		gzip -dc <"$work/page.gz" | cmp "$web_dir/page" -
 }
 
-# nginx_lua CONNECTION: a script for wrk, of which each thread has its own copy. An answer is
-# right if it has status 200 and one of three different bodies.
+# nginx_lua CONNECTION: a script for wrk, of which each thread has its own copy. An
+# answer is right if it has status 200 and one of three different bodies.
 nginx_lua() {
 	cat <<END
 local threads, bodies = {}, {}

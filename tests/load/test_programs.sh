@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_programs.sh: real programs give the same output on a pool as on the ordinary heap, and
-# their heap is in the pool.
+# test_programs.sh: real programs give the same output on a pool as on the ordinary
+# heap, and their heap is in the pool.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
-# run_in NAME COMMAND...: runs the command in the new directory $work/NAME. Output and status
-# go to $work/NAME.out and $work/NAME.err.
+# run_in NAME COMMAND...: runs the command in the new directory $work/NAME. Output and
+# status go to $work/NAME.out and $work/NAME.err.
 run_in() {
 	run_dir=$work/$1
 	shift
@@ -15,16 +15,17 @@ run_in() {
 	echo "status $?" >>"$run_dir.out"
 }
 
-# in_the_pool NAME: by what the probe wrote, a process NAME ran on a pool, and no process had
-# its heap elsewhere.
+# in_the_pool NAME: by what the probe wrote, a process NAME ran on a pool, and no
+# process had its heap elsewhere.
 in_the_pool() {
 	grep -q "^$1 in=yes pool=[1-9][0-9]* pool-rss=[1-9]" "$work/probe" ||
 		{ echo "no process $1 on a pool"; return 1; }
 	! grep -v ' in=yes .* brk-rss=0 ' "$work/probe"
 }
 
-# same WHAT NAME SCRIPT [PROGRAM]: runs the shell's SCRIPT on the ordinary heap and on pools,
-# and compares. NAME is a process of it. Skipped if PROGRAM, by default NAME, is missing.
+# same WHAT NAME SCRIPT [PROGRAM]: runs the shell's SCRIPT on the ordinary heap and on
+# pools, and compares. NAME is a process of it. Skipped if PROGRAM, by default NAME, is
+# missing.
 same() {
 	same_what=$1 same_name=$2 same_script=$3
 	if ! command -v "${4:-$same_name}" >/dev/null 2>&1; then

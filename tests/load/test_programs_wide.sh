@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_programs_wide.sh: large programs with much work, some with their own test suites. Output
-# and status are the same on a pool as on the ordinary heap, and every heap is in a pool.
-# PROGRAMS.md has the results.
+# test_programs_wide.sh: large programs with much work, some with their own test suites.
+# Output and status are the same on a pool as on the ordinary heap, and every heap is in
+# a pool. PROGRAMS.md has the results.
 #
-# CI_FULL: CPython's own tests, a larger repository, and more settings, too. PROGRAMS: test
-# only these; names are the first arguments of `program`. PERL_TESTS: the directory t/ of
-# perl's source, to run its tests, too.
+# CI_FULL: CPython's own tests, a larger repository, and more settings, too. PROGRAMS:
+# test only these; names are the first arguments of `program`. PERL_TESTS: the directory
+# t/ of perl's source, to run its tests, too.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 unset PYTHONPATH PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
 : "${CC:=cc}" "${CXX:=c++}"
@@ -15,8 +15,8 @@ files=$top_srcdir/tests/load/programs
 export files
 PATH=$PATH:/usr/sbin
 
-# Each word is a variant of the library and its VMMALLOC_FORK: $settings for programs that do
-# not fork, $forking for those that do.
+# Each word is a variant of the library and its VMMALLOC_FORK: $settings for programs
+# that do not fork, $forking for those that do.
 settings="release,1"
 forking="release,1"
 [ -z "${CI_FULL-}" ] || forking="release,1 release,2 release,3"
@@ -41,9 +41,9 @@ program() {
 	done
 }
 
-# run_in NAME COMMAND...: runs the command in the new directory $work/here. Its name is always
-# the same, since some programs print it. Output and status go to $work/NAME.out and
-# $work/NAME.err.
+# run_in NAME COMMAND...: runs the command in the new directory $work/here. Its name is
+# always the same, since some programs print it. Output and status go to $work/NAME.out
+# and $work/NAME.err.
 patience=600
 run_in() {
 	run_name=$work/$1
@@ -66,9 +66,9 @@ on_a_pool() {
 		PROBE_FILE="$work/probe" "$@"
 }
 
-# in_the_pool NAME: by what the probe wrote, a process NAME ran on a pool, and no process had
-# its heap elsewhere. Rarely, in a thread of CPython's tests, the probe cannot read its
-# mappings and reports no memory at all. Such a line does not count.
+# in_the_pool NAME: by what the probe wrote, a process NAME ran on a pool, and no
+# process had its heap elsewhere. Rarely, in a thread of CPython's tests, the probe
+# cannot read its mappings and reports no memory at all. Such a line does not count.
 in_the_pool() {
 	grep -q "^$1[^ ]* in=yes pool=[1-9][0-9]* pool-rss=[1-9]" "$work/probe" ||
 		{ echo "no process $1 on a pool"; return 1; }
@@ -327,12 +327,12 @@ python_modules="array ast asyncore atexit bisect buffer bytes bz2 cmd_line code
 python_forking="fork1 multiprocessing_fork os popen posix pty subprocess threading wait3 wait4
 	concurrent_futures asyncio"
 
-# In two cases a process lists its open descriptors. The pool's is one of them: at 1000, or
-# just below the limit of descriptors if that is lower (libvmmalloc(7), FORK).
+# In two cases a process lists its open descriptors. The pool's is one of them: at 1000,
+# or just below the limit of descriptors if that is lower (libvmmalloc(7), FORK).
 python_not='test_pass_fds_redirected|test_close_fds_when_max_fd_is_lowered'
 
-# python_cases FILE COMMAND...: runs CPython's tests of $modules by COMMAND. The result of each
-# case goes to $work/FILE.
+# python_cases FILE COMMAND...: runs CPython's tests of $modules by COMMAND. The result
+# of each case goes to $work/FILE.
 python_cases() {
 	cases=$1
 	shift

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_redis.sh: redis on pools on tmpfs and on ext4, which forks for each BGSAVE, under load.
-# The dumps can be loaded, and every answer to a client is checked.
+# test_redis.sh: redis on pools on tmpfs and on ext4, which forks for each BGSAVE, under
+# load. The dumps can be loaded, and every answer to a client is checked.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 . "$top_srcdir/tests/load/server_tests.sh"
 
@@ -23,8 +23,8 @@ redis_start() {
 	soon redis_says PING '^PONG$'
 }
 
-# redis_save DUMP: a child of the server writes a dump while the server goes on. The dump is
-# whole.
+# redis_save DUMP: a child of the server writes a dump while the server goes on. The
+# dump is whole.
 redis_save() {
 	rm -f "$redis_dir/dump.rdb"
 	redis_says BGSAVE '^Background saving started' &&

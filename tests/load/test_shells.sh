@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_shells.sh: bash, make and python3, which fork hundreds of times: the same output on a
-# pool as on the ordinary heap, and every heap in a pool.
+# test_shells.sh: bash, make and python3, which fork hundreds of times: the same output
+# on a pool as on the ordinary heap, and every heap in a pool.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 . "$top_srcdir/tests/load/server_tests.sh"
 
-# run_in NAME COMMAND...: runs the command in the new directory $work/NAME. Output and status
-# go to $work/NAME.out and $work/NAME.err.
+# run_in NAME COMMAND...: runs the command in the new directory $work/NAME. Output and
+# status go to $work/NAME.out and $work/NAME.err.
 run_in() {
 	run_dir=$work/$1
 	shift
@@ -16,8 +16,8 @@ run_in() {
 	echo "status $?" >>"$run_dir.out"
 }
 
-# same_output NAME: the output is the same. A process NAME ran on a pool, and no process had
-# its heap elsewhere.
+# same_output NAME: the output is the same. A process NAME ran on a pool, and no process
+# had its heap elsewhere.
 same_output() {
 	diff "$work/plain.out" "$work/pool.out" &&
 		diff "$work/plain.err" "$work/pool.err" || return 1

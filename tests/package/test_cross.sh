@@ -46,8 +46,8 @@ listed() {
 	return 1
 }
 
-# set_up: installs libraries, and unpacks programs. A -dev package replaces that of another
-# architecture.
+# set_up: installs libraries, and unpacks programs. A -dev package replaces that of
+# another architecture.
 # shellcheck disable=SC2046,SC2086 # names of packages
 set_up() {
 	inside apt-get -qy install --no-install-recommends \

@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_deb.sh: Debian packages, made only from the tarball. With CI_FULL=1 also in fresh Debian
-# systems, where they are installed, tested and purged: about 4 minutes for each system.
+# test_deb.sh: Debian packages, made only from the tarball. With CI_FULL=1 also in fresh
+# Debian systems, where they are installed, tested and purged: about 4 minutes for each
+# system.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${MAKE:=make}"
 
-# made DIR: configures in $work/DIR and makes the packages there, without running tests again.
+# made DIR: configures in $work/DIR and makes the packages there, without running tests
+# again.
 made() {
 	mkdir -p "$work/$1"
 	(cd "$work/$1" && "$top_srcdir/configure" --quiet &&
@@ -88,12 +90,13 @@ for file in $(find "$work/unpacked" -type f -name 'libvmmalloc.so.*') \
 	fi
 done
 
-# Tags about how releases are published, which the publisher has to fill in. The packaging is
-# upstream's own.
+# Tags about how releases are published, which the publisher has to fill in. The
+# packaging is upstream's own.
 unpublished="-e no-homepage-field -e upstream-metadata-file-is-missing
 	-e no-debian-changes -e debian-watch-does-not-check-openpgp-signature"
 if command -v lintian >/dev/null 2>&1; then
-	# An older lintian does not know these parts of the policy. Debian 13's runs below.
+	# An older lintian does not know these parts of the policy. Debian 13's runs
+	# below.
 	TMPDIR=$work lintian --allow-root --pedantic -EviIL +pedantic \
 		"$packages"/*.changes 2>"$work/err" | grep '^[EWIP]:' |
 		grep -v -e 'unknown-field Static-Built-Using' \
@@ -164,8 +167,8 @@ else
 		cd build && apt-get -qy install ./deb/libvmmalloc1_*.deb ./deb/vmmalloc_*.deb"
 fi
 
-# In fresh systems: build with only the declared dependencies, install from a repository, run
-# the tests there, and purge.
+# In fresh systems: build with only the declared dependencies, install from a
+# repository, run the tests there, and purge.
 version=$(dpkg-deb -f "$packages"/vmmalloc_*.deb Version)
 source=libvmmalloc-${version%%-*}
 for suite in bookworm trixie forky; do

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_fresh.sh: the two commands of README.md on fresh Debian systems that have only the base,
-# git and a compiler. Only with CI_FULL=1: about 40 minutes for each system on a busy machine.
-# FRESH_SYSTEMS: test only these.
+# test_fresh.sh: the two commands of README.md on fresh Debian systems that have only
+# the base, git and a compiler. Only with CI_FULL=1: about 40 minutes for each system on
+# a busy machine. FRESH_SYSTEMS: test only these.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 for suite in ${FRESH_SYSTEMS:-bookworm trixie forky}; do
@@ -33,8 +33,8 @@ for suite in ${FRESH_SYSTEMS:-bookworm trixie forky}; do
 	cp "$work/expect" "$work/log"
 	expect "$suite: it installs nothing this time" \
 		sh -c "! grep apt-get '$work/log'"
-	# The kernel and its file systems are the same as outside, where the tests have run.
-	# Times depend on the other work of the machine.
+	# The kernel and its file systems are the same as outside, where the tests have
+	# run. Times depend on the other work of the machine.
 	inside env TEST_FILE_SYSTEMS=tmpfs TEST_TIMES=no ./quickstart check >"$work/log" 2>&1
 	status=$?
 	tail -n 1 "$work/log" >"$work/last"

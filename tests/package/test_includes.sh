@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_includes.sh: a file of lib/ includes only headers of its own folder and of folders below
-# it. No file of the project has more than 400 lines. Nine of ten functions of lib/ and bin/
-# have at most 40 lines.
+# test_includes.sh: a file of lib/ includes only headers of its own folder and of
+# folders below it. No file of the project has more than 400 lines. Nine of ten
+# functions of lib/ and bin/ have at most 40 lines.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 cd "$top_srcdir" || exit 99

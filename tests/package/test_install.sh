@@ -210,8 +210,8 @@ else
 	skip "the tarball has the files of the repository" "needs a git clone"
 fi
 
-# The tarball builds, runs tests, installs and uninstalls. It does not run this test or longer
-# ones again.
+# The tarball builds, runs tests, installs and uninstalls. It does not run this test or
+# longer ones again.
 tests=
 [ ! -x "$programs/entry/check_entry" ] || tests="tests/unit/check_ranges tests/unit/check_settings"
 # Without CI_FULL=1 only some programs of tests are compiled.

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_jemalloc.sh: versions of jemalloc. configure accepts known ones only. A function with
-# another prototype ends the build. Known versions other than that of this build are built from
-# source, and run the tests of units and entry points. CI_FULL: all known versions, more tests,
-# and other settings of the tcache.
+# test_jemalloc.sh: versions of jemalloc. configure accepts known ones only. A function
+# with another prototype ends the build. Known versions other than that of this build
+# are built from source, and run the tests of units and entry points. CI_FULL: all known
+# versions, more tests, and other settings of the tcache.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${MAKE:=make}"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_manuals.sh: the form of the manual pages. Each paragraph names the tests that check it.
+# test_manuals.sh: the form of the manual pages. Each paragraph names the tests that
+# check it.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 man=$top_srcdir/man

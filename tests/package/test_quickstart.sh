@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_quickstart.sh: quickstart when something is in its way: a space in the path, no root, an
-# interrupt, tests that fail. tests/package/test_fresh.sh tests its normal work.
+# test_quickstart.sh: quickstart when something is in its way: a space in the path, no
+# root, an interrupt, tests that fail. tests/package/test_fresh.sh tests its normal
+# work.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 # at DIR: goes to a copy of quickstart in DIR, with empty files as if autoreconf had run.
@@ -64,7 +65,8 @@ for package in libtool sqlite3; do
 		grep -q "apt-get install .* $package " "$work/said"
 done
 
-# in_sbin COMMAND...: runs the command with an empty /usr/sbin of its own, for policy-rc.d.
+# in_sbin COMMAND...: runs the command with an empty /usr/sbin of its own, for
+# policy-rc.d.
 in_sbin() {
 	mkdir -p "$work/sbin"
 	unshare -m sh -c '

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_versions.sh: all files that name the version of the project, or versions of jemalloc,
-# name the same.
+# test_versions.sh: all files that name the version of the project, or versions of
+# jemalloc, name the same.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 version=$(sed -n 's/^AC_INIT(\[libvmmalloc\], \[\([0-9.]*\)\].*/\1/p' "$top_srcdir/configure.ac")

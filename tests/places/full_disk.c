@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* full_disk.c: the file system of the pool fills up while the program runs. Run with the
- * library preloaded: full_disk DIR. Prints TAP. */
+/* full_disk.c: the file system of the pool fills up while the program runs. Run with
+ * the library preloaded: full_disk DIR. Prints TAP. */
 #include "config.h"
 
 #include <errno.h>

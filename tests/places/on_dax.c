@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* on_dax.c: the special properties of pools on DAX. tests/places/dax/guest runs it with the
- * library preloaded: on_dax pages|no-fork|leave|find|fresh|hold. Prints TAP. */
+/* on_dax.c: the special properties of pools on DAX. tests/places/dax/guest runs it
+ * with the library preloaded: on_dax pages|no-fork|leave|find|fresh|hold. Prints TAP. */
 #include "config.h"
 
 #include <errno.h>
@@ -31,13 +31,14 @@ faults(void)
 }
 
 /*
- * Writes every small page of a block. Only the first of each 2 MiB may fault. smaps cannot
- * show large pages of DAX: Linux 6.1 counts each as 4 KiB.
+ * Writes every small page of a block. Only the first of each 2 MiB may fault. smaps
+ * cannot show large pages of DAX: Linux 6.1 counts each as 4 KiB.
  */
 static int
 pages(void)
 {
-	/* On a device, the pool zeroes pages, and so maps them, when it allocates them. */
+	/* On a device, the pool zeroes pages, and so maps them, when it allocates
+	 * them. */
 	long before = faults(), more;
 	char *block = aligned_alloc(LARGE_BYTES, NLARGE * LARGE_BYTES);
 	char text[200];
@@ -53,7 +54,8 @@ pages(void)
 	return blocks_plan();
 }
 
-/* A child cannot have a file of its own on a device: fork(2) fails and changes nothing. */
+/* A child cannot have a file of its own on a device: fork(2) fails and changes
+ * nothing. */
 static int
 no_fork(void)
 {
@@ -76,8 +78,8 @@ no_fork(void)
 	return blocks_plan();
 }
 
-/* One process fills its heap (leave). The next one reads its own heap without having written
- * to it, and must not find that data (find). */
+/* One process fills its heap (leave). The next one reads its own heap without having
+ * written to it, and must not find that data (find). */
 #define NSECRETS 48
 #define SECRET_BYTES ((size_t)1 << 20)
 #define SECRET 0x5a
@@ -114,8 +116,9 @@ find(void)
 }
 
 /*
- * While the heap is private, calloc returns memory that is zero because it was never used.
- * After the return of the heap it must still be zero, whatever the device holds there.
+ * While the heap is private, calloc returns memory that is zero because it was never
+ * used. After the return of the heap it must still be zero, whatever the device holds
+ * there.
  */
 #define RETURNED_KB 1024UL
 #define RETURN_LIMIT_MS 60000
@@ -139,7 +142,8 @@ fresh(void)
 	blocks_write(1);
 	blocks_result(heap_child_start(&child, lives, NULL), "fork");
 	block = calloc(NSECRETS, SECRET_BYTES);
-	blocks_result(block != NULL && blocks_write(2), "calloc and writes while a child lives");
+	blocks_result(block != NULL && blocks_write(2),
+	    "calloc and writes while a child lives");
 	blocks_result(heap_child_end(&child), "the child ends");
 	blocks_result(heap_returns(RETURNED_KB, RETURN_LIMIT_MS), "the heap returns");
 	for (size_t i = 0; block != NULL && i < NSECRETS * SECRET_BYTES; i++)

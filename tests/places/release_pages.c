@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* release_pages.c: the pool returns blocks to the file system, and allocates them again. Run
- * with the library preloaded: release_pages DIR [keeps]. Prints TAP. `keeps` is for DAX,
- * where the pool keeps its blocks. */
+/* release_pages.c: the pool returns blocks to the file system, and allocates them
+ * again. Run with the library preloaded: release_pages DIR [keeps]. Prints TAP.
+ * `keeps` is for DAX, where the pool keeps its blocks. */
 #include "config.h"
 
 #include <errno.h>
@@ -76,8 +76,9 @@ give(int n)
 #define NPIECES 12
 
 /*
- * The file system is full. The lowest free ranges have lost their blocks, higher ones still
- * have them. malloc must return each of the higher ones again. Returns how many it did, or -1.
+ * The file system is full. The lowest free ranges have lost their blocks, higher ones
+ * still have them. malloc must return each of the higher ones again. Returns how many
+ * it did, or -1.
  */
 static int
 pieces_again(const char *path)
@@ -134,7 +135,8 @@ main(int argc, char **argv)
 
 	n = pieces_again(path);
 	printf("# %d of %d\n", n, NPIECES / 2);
-	result(n == NPIECES / 2, "on a full file system, ranges that have blocks can be allocated again");
+	result(n == NPIECES / 2,
+	    "on a full file system, ranges that have blocks can be allocated again");
 	n = take();
 	full = pool_mib(argv[1]);
 	result(n == NBLOCKS && full >= 95, "the pool file has blocks for all memory in use");
@@ -160,7 +162,8 @@ main(int argc, char **argv)
 		result(fd >= 0 && n >= 0 && n < NBLOCKS && errno == ENOMEM,
 		    "without space calloc returns NULL with ENOMEM");
 
-	/* In a private heap, holes are ordinary memory, which does not depend on the disk. */
+	/* In a private heap, holes are ordinary memory, which does not depend on the
+	 * disk. */
 	fflush(stdout);
 	if (pipe(ends) != 0)
 		return 99;
@@ -178,13 +181,15 @@ main(int argc, char **argv)
 	close(ends[1]);
 	result(waitpid(pid, &status, 0) == pid && status == 0,
 	    "so can the child");
-	/* After the return of the heap to the file, a little later, space is missing again. */
+	/* After the return of the heap to the file, a little later, space is missing
+	 * again. */
 	until = time(NULL) + 60;
 	do {
 		n = take();
 		is_whole = n >= 0 && give(n);
 	} while (is_whole && n == NBLOCKS && !keeps && time(NULL) < until);
-	result(is_whole && (n < NBLOCKS || keeps), "after the end of the child the heap returns to the file");
+	result(is_whole && (n < NBLOCKS || keeps),
+	    "after the end of the child the heap returns to the file");
 	close(fd);
 	unlink(path);
 	printf("1..%d\n", count);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stale_data.c: no data of one process's heap is readable in a later one's. Run with the
- * library preloaded. `stale_data write` fills its pool with a pattern. `stale_data look`
- * allocates all of its pool and searches for the pattern. */
+/* stale_data.c: no data of one process's heap is readable in a later one's. Run with
+ * the library preloaded. `stale_data write` fills its pool with a pattern. `stale_data
+ * look` allocates all of its pool and searches for the pattern. */
 #include "config.h"
 
 #include <stdint.h>

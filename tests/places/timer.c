@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* timer.c: malloc of a large block while a timer, like a profiler's, interrupts system calls.
- * Run with the library preloaded: timer MIB. Prints TAP. */
+/* timer.c: malloc of a large block while a timer, like a profiler's, interrupts system
+ * calls. Run with the library preloaded: timer MIB. Prints TAP. */
 #include "config.h"
 
 #include <signal.h>

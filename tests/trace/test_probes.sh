@@ -30,8 +30,9 @@ expect "libvmmalloc.7 lists them" sh -c "
 			{ echo \"no \$name\"; exit 1; }
 	done"
 
-# bpftrace traces all probes, while programs run that reach them. bpftrace does not report when
-# it has started, so programs run until each probe was seen, or for a minute.
+# bpftrace traces all probes, while programs run that reach them. bpftrace does not
+# report when it has started, so programs run until each probe was seen, or for a
+# minute.
 if ! command -v bpftrace >/dev/null 2>&1; then
 	skip "bpftrace sees each probe" "needs bpftrace"
 elif [ "$(id -u)" -ne 0 ]; then

@@ -73,8 +73,8 @@ for name in vmm_heap_start vmm_pool_open vmm_pool_allocate \
 		grep -q "<3> \[[a-z_]*\.c:[0-9]* $name\] entered\$" "$work/err"
 done
 
-# The table of names has every function that other files can call, except those of guard.c:
-# each allocation calls one of them.
+# The table of names has every function that other files can call, except those of
+# guard.c: each allocation calls one of them.
 nm -A "$top_builddir/lib/debug/.libs/libcore.a" |
 	sed -n 's/.*la-\([a-z_]*\)\.o:.* T \(vmm_[a-z_0-9]*\)$/\1 \2/p' >"$work/defined"
 (cd "$top_srcdir/lib" && ls pool/*.c heap/*.c jemalloc/*.c) |

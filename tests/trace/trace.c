@@ -135,8 +135,9 @@ churn_on(void *unused)
 }
 
 /*
- * A child in a namespace of its own has the process ID of its parent, while threads write
- * lines. Must run as the first process of a namespace. Returns 77 if this is not possible.
+ * A child in a namespace of its own has the process ID of its parent, while threads
+ * write lines. Must run as the first process of a namespace. Returns 77 if this is not
+ * possible.
  */
 static int
 run_namespace(void)

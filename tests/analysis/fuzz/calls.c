@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* calls.c: fuzzes sequences of calls to entry points by three threads. Each byte of each block
- * is checked. The library is linked under other names. */
+/* calls.c: fuzzes sequences of calls to entry points by three threads. Each byte of
+ * each block is checked. The library is linked under other names. */
 #include "config.h"
 
 #include <errno.h>
@@ -25,7 +25,8 @@ static struct shadow_block slots[NSLOTS];
 static struct shadow_chain chain;
 static int fills;
 
-/* The next step and its thread. One thread runs at a time, so that a run is repeatable. */
+/* The next step and its thread. One thread runs at a time, so that a run is
+ * repeatable. */
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t is_turn;

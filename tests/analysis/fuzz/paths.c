@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* paths.c: fuzzes the path of the log file. The library resolves it link by link, and must
- * come to the same file as the kernel, or to none. Needs root for chroot(2): nothing outside
- * of its own root directory can be reached. */
+/* paths.c: fuzzes the path of the log file. The library resolves it link by link, and
+ * must come to the same file as the kernel, or to none. Needs root for chroot(2):
+ * nothing outside of its own root directory can be reached. */
 #include "config.h"
 
 #include <errno.h>

@@ -103,7 +103,8 @@ step_look(size_t page)
 	    "the next range in use");
 }
 
-/* Checks the tree: order, lengths as in the model, max_npages. Returns the longest range. */
+/* Checks the tree: order, lengths as in the model, max_npages. Returns the longest
+ * range. */
 static size_t
 check_tree(size_t node, size_t from, size_t to)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* settings.c: fuzzes the parser of the environment. Each line of the input is a value, in the
- * order of the table. */
+/* settings.c: fuzzes the parser of the environment. Each line of the input is a value,
+ * in the order of the table. */
 #include "config.h"
 
 #include <stdint.h>
@@ -30,8 +30,8 @@ get(const char *name)
 	abort();
 }
 
-/* Makes a copy of each value, so that the sanitizer sees a read past its end. A line that
- * begins with a byte 0 stands for a variable that is not set. */
+/* Makes a copy of each value, so that the sanitizer sees a read past its end. A line
+ * that begins with a byte 0 stands for a variable that is not set. */
 static void
 split(const uint8_t *data, size_t size)
 {

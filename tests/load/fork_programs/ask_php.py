@@ -3,8 +3,8 @@
 #
 #   ask_php.py SOCKET SCRIPT PAGES
 #
-# Prints on standard error how many processes answered. Its status is 1 if a request got no
-# answer.
+# Prints on standard error how many processes answered. Its status is 1 if a request got
+# no answer.
 import hashlib
 import socket
 import struct

@@ -61,8 +61,8 @@ thrown(std::uint64_t number)
 	return number;
 }
 
-// The work of a fiber. Its numbers lie on its stack, its words in the heap. Calls `pause`
-// between two steps.
+// The work of a fiber. Its numbers lie on its stack, its words in the heap. Calls
+// `pause` between two steps.
 template <typename Pause>
 static std::uint64_t
 compute(std::uint64_t seed, Pause pause)
@@ -134,10 +134,10 @@ fork_here(fibers &mine)
 		reap(mine);
 }
 
-// Starts the fibers and switches between them until all have ended. The fiber with number
-// `forks` forks in the middle of its work. Returns in the child, too. With `look`, each fiber
-// checks that its stack lies in the pool. This is exact only before the first fork, while
-// mappings do not change.
+// Starts the fibers and switches between them until all have ended. The fiber with
+// number `forks` forks in the middle of its work. Returns in the child, too. With
+// `look`, each fiber checks that its stack lies in the pool. This is exact only before
+// the first fork, while mappings do not change.
 static void
 run_round(fibers &mine, int forks, bool look = false)
 {

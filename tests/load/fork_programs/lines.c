@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* lines.c: threads write numbered lines to one stream, while another thread forks and the
- * heap returns. Each line arrives once, and whole. Prints TAP.
+/* lines.c: threads write numbered lines to one stream, while another thread forks and
+ * the heap returns. Each line arrives once, and whole. Prints TAP.
  *	lines FORKS FILE
- * makes FORKS forks beside a stream to FILE, and fewer beside other streams. Overwrites
- * FILE. */
+ * makes FORKS forks beside a stream to FILE, and fewer beside other streams.
+ * Overwrites FILE. */
 #include "config.h"
 
 #include <pthread.h>

@@ -34,8 +34,8 @@ php_tells() {
 php_start() {
 	php_conf >"$php_dir/conf"
 	: >"$php_dir/log"
-	# USE_ZEND_ALLOC=0: without php's own allocator. -n: without extensions, which each
-	# process of a reload would load again.
+	# USE_ZEND_ALLOC=0: without php's own allocator. -n: without extensions, which
+	# each process of a reload would load again.
 	start "$php_dir/out" env USE_ZEND_ALLOC=0 "$php_fpm" -n -F -y "$php_dir/conf"
 	server=$pid
 	soon php_tells 'ready to handle connections' 1 && ! gone "$server" &&

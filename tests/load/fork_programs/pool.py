@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# pool.py: multiprocessing by fork(2), and os.fork beside threads that allocate. Prints the
-# same results in each run.
+# pool.py: multiprocessing by fork(2), and os.fork beside threads that allocate. Prints
+# the same results in each run.
 import multiprocessing
 import os
 import threading

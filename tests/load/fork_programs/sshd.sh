@@ -2,8 +2,8 @@
 # sshd.sh: sshd, which forks for each connection. The child forks once more: the part
 # without privileges runs in a sandbox. Sourced by tests/load/test_fork_programs.sh.
 #
-# sshd closes all descriptors, also that of the pool file. So its heap is in the pool until
-# the first fork. The fork copies it into ordinary memory, and it does not return.
+# sshd closes all descriptors, also that of the pool file. So its heap is in the pool
+# until the first fork. The fork copies it into ordinary memory, and it does not return.
 
 sshd_conf() {
 	cat <<EOF
