@@ -45,7 +45,7 @@ pool_mib(const char *dir)
 static char *blocks[NBLOCKS];
 
 static int
-take(void)
+allocate_blocks(void)
 {
 	int n = 0;
 
@@ -61,7 +61,7 @@ take(void)
 }
 
 static int
-give(int n)
+free_blocks(int n)
 {
 	int is_good = 1;
 
@@ -137,24 +137,24 @@ main(int argc, char **argv)
 	printf("# %d of %d\n", n, NPIECES / 2);
 	result(n == NPIECES / 2,
 	    "on a full file system, ranges that have blocks can be allocated again");
-	n = take();
+	n = allocate_blocks();
 	full = pool_mib(argv[1]);
 	result(n == NBLOCKS && full >= 95, "the pool file has blocks for all memory in use");
-	result(give(n), "freed blocks were whole");
+	result(free_blocks(n), "freed blocks were whole");
 	empty = pool_mib(argv[1]);
 	printf("# %lu MiB, then %lu MiB\n", full, empty);
 	if (keeps)
 		result(empty >= full, "the pool file keeps its blocks");
 	else
 		result(empty <= full / 5, "blocks are returned to the file system");
-	n = take();
+	n = allocate_blocks();
 	result(n == NBLOCKS, "memory can be allocated again, and is zero");
-	result(give(n), "it is whole");
+	result(free_blocks(n), "it is whole");
 
 	/* Another file takes the blocks before the pool needs them again. */
 	fd = disk_eat(path);
 	errno = 0;
-	n = take();
+	n = allocate_blocks();
 	printf("# %d blocks on a full file system\n", n);
 	if (keeps)
 		result(fd >= 0 && n == NBLOCKS, "the other file cannot take the blocks of the pool");
@@ -169,14 +169,14 @@ main(int argc, char **argv)
 		return 99;
 	pid = fork();
 	if (pid == 0) {
-		int is_good = give(n);
-		int more = take();
+		int is_good = free_blocks(n);
+		int more = allocate_blocks();
 
 		close(ends[1]);
 		is_good &= read(ends[0], path, 1) == 0;
-		_exit(!(is_good && more == NBLOCKS && give(more)));
+		_exit(!(is_good && more == NBLOCKS && free_blocks(more)));
 	}
-	result(give(n) && take() == NBLOCKS && give(NBLOCKS),
+	result(free_blocks(n) && allocate_blocks() == NBLOCKS && free_blocks(NBLOCKS),
 	    "while a child lives, the parent can allocate");
 	close(ends[1]);
 	result(waitpid(pid, &status, 0) == pid && status == 0,
@@ -185,8 +185,8 @@ main(int argc, char **argv)
 	 * again. */
 	until = time(NULL) + 60;
 	do {
-		n = take();
-		is_whole = n >= 0 && give(n);
+		n = allocate_blocks();
+		is_whole = n >= 0 && free_blocks(n);
 	} while (is_whole && n == NBLOCKS && !keeps && time(NULL) < until);
 	result(is_whole && (n < NBLOCKS || keeps),
 	    "after the end of the child the heap returns to the file");
