@@ -68,7 +68,7 @@ static void
 usage(void)
 {
 	puts("bench [-n OPERATIONS] [-t THREADS] [-l LIVE_BLOCKS] WORKLOAD\n"
-	     "prints operations, seconds, and the process's peak in memory in KiB\n");
+	     "prints the operations, the seconds, and the peak of memory in KiB\n");
 	for (size_t i = 0; i < NTABLES; i++) {
 		for (const struct bench_workload *w = tables[i]; w->name; w++)
 			printf("%-10s %s\n", w->name, w->help);
@@ -111,6 +111,6 @@ main(int argc, char **argv)
 	workload->run(&load);
 	took = seconds();
 	printf("%lu %.6f %lu\n", load.operations, took, bench_peak_kib());
-	/* Not at exit: by then some heaps are gone (memtier). */
+	/* fflush here: at exit some heaps no longer exist (memtier). */
 	return fflush(stdout) != 0;
 }

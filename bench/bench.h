@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bench.h: what the workloads have in common. */
+/* bench.h: shared by all workloads. */
 #ifndef BENCH_H
 #define BENCH_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* How much is to be done, by how many, with how much beside it. */
+/* The size of a run. */
 struct bench_load {
-	unsigned long operations; /* the workload's own unit: see its help */
+	unsigned long operations; /* in the unit of the workload: see its help */
 	unsigned threads;
-	unsigned long live; /* blocks that each thread has at a time */
+	unsigned long live; /* blocks that each thread holds at a time; access: MiB */
 };
 
-/* One row of the tables of workloads; the load is what is done by default. */
+/* A row in the tables of workloads, with its default load. */
 struct bench_workload {
 	const char *name;
 	const char *help;
@@ -23,22 +23,22 @@ struct bench_workload {
 
 extern const struct bench_workload bench_small[], bench_large[], bench_threads[];
 
-/* What came before was preparation: the time is taken from here on. */
+/* Starts the clock, after the preparation of a workload. */
 void bench_begin(void);
 
-/* Ends the process with a message, for when there is no memory. */
+/* Ends the process with a message and status 1, for example without memory. */
 _Noreturn void bench_fail(const char *what);
 
 /*
- * Peak of the resident set in KiB, of which tmpfs's pages are a part (proc(5)), and
- * what hugetlbfs's pages take now, which are not.
+ * The peak of the resident set in KiB, which counts pages of tmpfs (proc(5)), plus the
+ * current pages of hugetlbfs, which it does not count.
  */
 unsigned long bench_peak_kib(void);
 
-/* malloc, or bench_fail; every other line of a block is written. */
+/* malloc, or bench_fail. Writes to one of two cache lines of the block. */
 void *bench_block(size_t size);
 
-/* The next of a sequence; *state is not 0. */
+/* The next number of a pseudo-random sequence (xorshift). *state must not be 0. */
 static inline uint64_t
 bench_random(uint64_t *state)
 {
@@ -48,7 +48,7 @@ bench_random(uint64_t *state)
 	return *state;
 }
 
-/* Sizes as programs ask for them: mostly small, now and then a page or more. */
+/* A size as in real programs: mostly small, now and then a page or more. */
 static inline size_t
 bench_size(uint64_t random)
 {

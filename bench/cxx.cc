@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// cxx.cc: containers, strings and objects: operators new and delete. cxx [ROUNDS]
+// cxx.cc: containers, strings and objects, by operator new and delete: cxx [ROUNDS]
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -89,6 +89,6 @@ main(int argc, char **argv)
 		sum += words() + shapes();
 	std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
 	std::printf("%lu %.6f %lu\n", rounds, took.count(), bench_peak_kib());
-	// Not at exit: by then some heaps are gone (memtier).
+	// fflush here: at exit some heaps no longer exist (memtier).
 	return std::fflush(stdout) != 0 || sum == 0;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fork.c: how long fork(2) takes with a heap of some size, in microseconds: until it
- * returns to the parent, and until the child runs. fork MIB ROUNDS [DIR] prints the
- * medians; with DIR, what is on that file system is written to disk before each. */
+/* fork.c: measures fork(2) with a heap of some size: the time until it returns in the
+ * parent, and until the child runs.
+ *	fork MIB ROUNDS [DIR]
+ * prints the medians in microseconds. With DIR, its file system is written to disk
+ * before each fork. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -41,7 +43,7 @@ median(double *values, size_t count)
 	return values[count / 2];
 }
 
-/* Every page, as a program that works does; and some blocks anew. */
+/* Writes to every page, like a program at work, and replaces some blocks. */
 static void
 work(char **blocks, size_t count, int round)
 {
@@ -116,13 +118,13 @@ main(int argc, char **argv)
 		}
 		if (waitpid(pid, &status, 0) != pid || status != 0)
 			return 1;
-		/* No fork: the child has written into its parent's heap. */
+		/* Status 3: the child has written into its parent's heap. */
 		if (blocks[0][0] != (char)round && !may_share)
 			return 3;
 		child_us[round] = *child_at - before;
 	}
 	printf("%.0f %.0f\n", median(parent_us, rounds),
 	    median(child_us, rounds));
-	/* Not at exit: by then some heaps are gone (memtier). */
+	/* fflush here: at exit some heaps no longer exist (memtier). */
 	return fflush(stdout) != 0;
 }

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# fork.sh: how long fork(2) takes with 200 MiB on the heap, against the ordinary heap
-# and against cp; in pairs, medians, in milliseconds.
+# fork.sh: the time of fork(2) with a heap of 200 MiB, compared with the ordinary heap and
+# with cp. Prints medians in milliseconds.
 #
 #   fork.sh LIBRARY PROGRAM DIR [ROUNDS]
 #
-# LIBRARY is preloaded into PROGRAM, bench/fork.c, with pools in DIR, which should
-# have 3 GiB free. `on disk` means that what the heap has was written out before.
-# A ratio is the median of those of the pairs: what disturbs this machine for a while
-# disturbs both of a pair.
+# LIBRARY is preloaded into PROGRAM, bench/fork.c, with pools in DIR, which should have
+# 3 GiB free. `on disk` means that the heap was written to disk before. A ratio is the
+# median of the ratios of pairs of runs, since a disturbance usually affects both runs
+# of a pair.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -17,14 +17,14 @@ export LC_ALL
 library=$1 program=$2 dir=$3 rounds=${4:-7}
 mib=200
 forks=5
-# Of the short ones, which are the most disturbed by what else runs: 16 at least.
+# At least 16 pairs of the short runs, which other work disturbs most.
 pairs=$(((15 + rounds) / rounds))
 
 work=$(mktemp -d "$dir/fork.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# sample NAME COMMAND...: appends the microseconds that the command prints.
+# sample NAME COMMAND...: appends the output of the command, in microseconds, to a file.
 sample() {
 	sample_name=$1
 	shift
@@ -44,7 +44,7 @@ copy() {
 	echo $((copy_after - copy_before)) 0
 }
 
-# on_pool FORK SIZE [DIR]: on a pool; with DIR, on disk first.
+# on_pool FORK SIZE [DIR]: runs the program on a pool. With DIR, the heap is on disk.
 on_pool() {
 	env VMMALLOC_POOL_DIR="$work" VMMALLOC_POOL_SIZE="$2" \
 		VMMALLOC_FORK="$1" LD_PRELOAD="$library" \
@@ -66,12 +66,12 @@ while [ $round -lt "$rounds" ]; do
 	round=$((round + 1))
 done
 
-# middle: the median of standard input's numbers.
+# middle: prints the median of the numbers on standard input.
 middle() {
 	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
-# line NAME TEXT AGAINST: what it took, and the ratio to what it is held against.
+# line NAME TEXT AGAINST: prints the times of NAME, and the ratio to AGAINST.
 line() {
 	parent=$(cut -d ' ' -f 1 "$work/$1" | middle)
 	child=$(cut -d ' ' -f 2 "$work/$1" | middle)

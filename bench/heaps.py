@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""heaps: the allocators that are compared, and the places for pools."""
+"""heaps: the allocators to compare, and the places for pools."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ import tempfile
 
 
 def shared_library(name):
-    """The file that the dynamic linker finds by that name, or None."""
+    """The file that the dynamic linker finds by this name, or None."""
     caches = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True,
                             text=True, check=False).stdout
     for line in caches.splitlines():
@@ -18,7 +18,7 @@ def shared_library(name):
 
 
 class Heap:
-    """What a program's environment has for it; or why it cannot be."""
+    """The environment for programs on a heap, or the reason why it is missing."""
 
     def __init__(self, name, environment=None, missing=None, place=None):
         self.name = name
@@ -27,24 +27,24 @@ class Heap:
         self.place = place
 
     def with_size(self, size):
-        """The same with a pool of `size` bytes."""
+        """The same heap with a pool of `size` bytes."""
         return Heap(self.name, {**self.environment,
                                 "VMMALLOC_POOL_SIZE": str(size)},
                     place=self.place)
 
     @classmethod
     def preloaded(cls, name, library, **environment):
-        """A heap that is another shared library's."""
+        """A heap of another shared library."""
         path = shared_library(library)
         if path is None:
-            return cls(name, missing="no " + library + " here")
+            return cls(name, missing="needs " + library)
         return cls(name, {"LD_PRELOAD": path, **environment})
 
 
 class Places:
-    """File systems for pools, made and mounted here; gone at the end."""
+    """File systems for pools, which are mounted here and removed at the end."""
 
-    # For three processes at a time: what hugetlbfs maps, it sets aside.
+    # Room for three processes at a time: hugetlbfs reserves all that is mapped.
     HUGE_POOL_MIB = 1280
     HUGE_MIB = 3 * HUGE_POOL_MIB
 
@@ -56,7 +56,7 @@ class Places:
         self.huge_pages_before = None
 
     def close(self):
-        """Takes down what was mounted, and removes it."""
+        """Unmounts the file systems, and removes all files."""
         for mount in reversed(self.mounts):
             subprocess.run(["umount", mount], check=False)
         if self.huge_pages_before is not None:
@@ -98,7 +98,7 @@ class Places:
                            "none")
 
     def make(self, kind):
-        """A directory on a file system of that kind. OSError says why not."""
+        """A directory on a file system of this kind. Raises OSError with a reason."""
         if kind == "tmpfs":
             return self.work
         if os.getuid() != 0:
@@ -121,7 +121,7 @@ class Places:
 
 
 def pool(library, kind, places, directory=None):
-    """The library under test with its pool on a file system of that kind."""
+    """The library under test with its pool on a file system of this kind."""
     name = "vmmalloc, " + kind
     try:
         directory = directory or places.make(kind)
@@ -133,14 +133,14 @@ def pool(library, kind, places, directory=None):
 
 
 def with_conf(heaps, conf):
-    """The library on the first of its places, with these settings."""
+    """The library with these settings of jemalloc, in the first of its places."""
     first = next(heap for heap in heaps if heap.place)
     return Heap("vmmalloc, " + conf,
                 {**first.environment, "VMMALLOC_CONF": conf}, place=first.place)
 
 
 def all_heaps(library, places, kinds, directories):
-    """Every heap, those that cannot be had with the reason."""
+    """Every heap. Missing ones have a reason."""
     tiers = ("KIND:FS_DAX,PATH:%s,PMEM_SIZE_LIMIT:4G,RATIO:1;POLICY:STATIC_RATIO"
              % places.work)
     heaps = [

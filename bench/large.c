@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* large.c: workloads of one thread with much memory. */
+/* large.c: workloads of one thread with large blocks. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@ touch(char *block, size_t size)
 		((volatile char *)block)[i] = 1;
 }
 
-/* 1, 2, 4 to 64 MiB, each page written, freed again. */
+/* Allocates 1, 2, 4 to 64 MiB, writes each page, and frees the block. */
 static void
 large(const struct bench_load *load)
 {
@@ -31,7 +31,7 @@ large(const struct bench_load *load)
 	}
 }
 
-/* Each address depends on what was read before it. */
+/* Reads at random addresses. Each address depends on the value read before. */
 static void
 access_randomly(const struct bench_load *load)
 {
@@ -49,7 +49,7 @@ access_randomly(const struct bench_load *load)
 	for (unsigned long i = 0; i < load->operations; i++)
 		state = state * UINT64_C(6364136223846793005) + 1442695040888963407 +
 		    heap[(state >> 20) & mask];
-	/* The result is used, or there would be no loop. */
+	/* Use the result, or the compiler removes the loop. */
 	if (state == 0)
 		abort();
 	free(heap);

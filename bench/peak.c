@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* peak.c: the most memory that this process had. */
+/* peak.c: the peak of memory of this process. */
 #include "config.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ranges.c: what the pool's tree of free page ranges takes for an operation, by how
- * many there are: ranges OPERATIONS FREE_RANGES. Prints the operations, seconds, and
- * the peak in memory in KiB. */
+/* ranges.c: measures operations on the pool's tree of free page ranges, by its size:
+ *	ranges OPERATIONS FREE_RANGES
+ * prints the operations, the seconds, and the peak of memory in KiB. */
 #include "config.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "bench.h"
 #include "pool/ranges.h"
 
-/* Every other page is free, and behind them all there is a long range. */
+/* Every other page is free. After them there is a long free range. */
 #define TAIL 1024
 
 static double
@@ -41,7 +41,8 @@ set_up(struct vmm_ranges *ranges, size_t count)
 		vmm_ranges_free(ranges, page, 1);
 }
 
-/* One range anywhere, taken and given; the lowest; and the lowest of two pages. */
+/* Allocates and frees a range at `page`, the lowest range, and the lowest of two
+ * pages. */
 static void
 operate(struct vmm_ranges *ranges, size_t page)
 {

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# recorded.sh: the sizes that a program asks for, and how long it keeps its blocks, as
-# rows of recorded.h.
+# recorded.sh: prints the sizes of a program's blocks, and how long they live, as rows of
+# recorded.h.
 #
 #   recorded.sh DEBUG_LIBRARY COMMAND...
 #
-# COMMAND runs with the debug variant's trace of every call. Lives are counted in
-# allocations, to the end of the program at most; realloc frees and allocates.
+# COMMAND runs with the debug variant, which traces every call. Lives are counted in
+# allocations, until the end of the program at most. realloc frees and allocates.
 set -eu
 [ $# -ge 2 ] || { sed -n '3,9s/^# *//p' "$0" >&2; exit 2; }
 library=$1
@@ -17,7 +17,7 @@ trap 'exit 1' HUP INT TERM
 
 VMMALLOC_POOL_DIR="$work" VMMALLOC_POOL_SIZE=1G VMMALLOC_LOG_LEVEL=4 \
 	VMMALLOC_LOG_FILE="$work/trace" LD_PRELOAD="$library" "$@" >/dev/null
-# Nothing but calls: [FILE:LINE FUNCTION] ARGUMENTS -> RESULT.
+# Lines of calls have the form [FILE:LINE FUNCTION] ARGUMENTS -> RESULT.
 awk '
 function value(name) {
 	return match($0, name " [0-9a-fx]+") \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""report: what the samples say: a table, JSON, charts."""
+"""report: a table, JSON and charts from samples."""
 
 import json
 import math
@@ -19,7 +19,7 @@ def quartiles(values):
 
 class Results:
     """samples[workload][heap] is a list of (seconds, KiB), one for each round, or
-    the reason for which there is none; instructions the same, one number each."""
+    the reason of a failure. instructions[workload][heap] is a number."""
 
     def __init__(self):
         self.samples = {}
@@ -30,7 +30,7 @@ class Results:
         self.outside_mean = set()
 
     def add(self, workload, heap, sample):
-        """A round's sample; after a failure there are no more."""
+        """Adds the sample of a round. After a failure, samples are ignored."""
         row = self.samples.setdefault(workload, {})
         if isinstance(sample, str) or isinstance(row.get(heap), str):
             row[heap] = sample if isinstance(sample, str) else row[heap]
@@ -38,42 +38,43 @@ class Results:
             row.setdefault(heap, []).append(sample)
 
     def has(self, workload, heap):
-        """Whether there are figures."""
+        """Whether there are samples."""
         return isinstance(self.samples.get(workload, {}).get(heap), list)
 
     def median(self, workload, heap):
-        """In seconds; None where it failed."""
+        """The median in seconds, or None after a failure."""
         if not self.has(workload, heap):
             return None
         return statistics.median(s for s, _ in self.samples[workload][heap])
 
     def spread(self, workload, heap):
-        """Half of the distance between the quartiles, of the median."""
+        """Half of the distance between the quartiles, divided by the median."""
         low, middle, high = quartiles(
             [s for s, _ in self.samples[workload][heap]])
         return (high - low) / 2 / middle if middle else 0
 
     def peak_mib(self, workload, heap):
-        """The median of the peaks."""
+        """The median of the peaks of memory."""
         return statistics.median(
             kib for _, kib in self.samples[workload][heap]) / 1024
 
     def ratio(self, workload, heap, base):
-        """Median of the ratios within each round, which had the same neighbours."""
+        """The median of the ratios within each round, which share disturbances."""
         if not (self.has(workload, heap) and self.has(workload, base)):
             return None
         pairs = zip(self.samples[workload][heap], self.samples[workload][base])
         return statistics.median(a / b for (a, _), (b, _) in pairs)
 
     def instruction_ratio(self, workload, heap, base):
-        """Of instructions for an operation."""
+        """The ratio of instructions for an operation."""
         row = self.instructions.get(workload, {})
         if heap not in row or base not in row:
             return None
         return row[heap] / row[base]
 
     def mean(self, heap, base):
-        """Geometric mean of the ratios, over the workloads that both can do."""
+        """Geometric mean of the ratios over the workloads that both heaps can run,
+        and their number."""
         ratios = [self.ratio(workload, heap, base) for workload in self.samples
                   if workload not in self.outside_mean]
         logs = [math.log(ratio) for ratio in ratios if ratio]
@@ -81,7 +82,7 @@ class Results:
 
 
 def describe_machine(heaps):
-    """What the figures were measured on."""
+    """The machine on which the figures were measured."""
     model = ""
     with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -110,7 +111,7 @@ def _number(value, form="%.2f"):
 
 
 def print_machine(machine, missing, file):
-    """What was measured on, and what was not measured."""
+    """Prints the machine, and what was not measured."""
     print("%s, %d cores, %d GiB, %s, Linux %s, %s" % (
         machine["processor"], machine["cores"], machine["memory_gib"],
         machine["system"], machine["kernel"], machine["libc"]), file=file)
@@ -122,7 +123,7 @@ def print_machine(machine, missing, file):
 
 
 def print_table(results, file):
-    """Every workload on every heap."""
+    """Prints every workload on every heap."""
     print_machine(results.machine, results.missing, file)
     for workload, row in results.samples.items():
         print("\n%-26s %10s %7s %8s %9s %9s %7s" % (
@@ -142,7 +143,7 @@ def print_table(results, file):
                 _number(results.ratio(workload, heap, "jemalloc")),
                 results.peak_mib(workload, heap),
                 _number(counted, "%.0f")), file=file)
-    print("\ngeometric mean of the times, of glibc's", file=file)
+    print("\ngeometric mean of the times, ratio to glibc", file=file)
     for heap in results.heaps:
         mean, count = results.mean(heap, "glibc")
         if mean is not None:
@@ -151,7 +152,7 @@ def print_table(results, file):
 
 
 def write_json(results, path):
-    """Everything, each sample too."""
+    """Writes all results with each sample."""
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"machine": results.machine, "missing": results.missing,
                    "samples": results.samples,
@@ -165,7 +166,7 @@ set style histogram clustered gap 1
 set style fill solid border rgb "white"
 set grid y
 set yrange [0:2]
-set ylabel "time, of glibc's (less is better)"
+set ylabel "time, ratio to glibc (less is better)"
 set xtics rotate by -35
 set key above
 set title "%(title)s" font ",10"
@@ -175,7 +176,7 @@ colours = "%(colours)s"
 plot for [i=2:%(last)d] "%(data)s" using i:xtic(1) title columnheader(i) \
     linecolor rgb word(colours, i - 1)
 """
-# The library's pools in shades of blue and green, and more of them if need be.
+# The library's pools are in shades of blue and green. The last colour repeats.
 OTHERS = ["#bbbbbb", "#999999", "#777777", "#e0b070"]
 OURS = ["#08306b", "#2171b5", "#6baed6", "#006d2c", "#74c476"]
 
@@ -187,7 +188,7 @@ def _colours(heaps):
 
 
 def draw(results, directory):
-    """chart.svg and chart.png, by gnuplot; False where there is none."""
+    """Draws chart.svg and chart.png with gnuplot. False without gnuplot."""
     if shutil.which("gnuplot") is None:
         return False
     data = os.path.join(directory, "chart.dat")

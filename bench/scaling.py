@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""scaling: what an operation takes by the size of things: curves."""
+"""scaling: curves of the time for an operation, by the size of the pool and others."""
 
 import os
 import shutil
@@ -14,15 +14,15 @@ class Curve:
 
     def __init__(self, name, points, command, heaps=None, label=None):
         self.name = name
-        # What the heap is called, where there is none.
+        # A name for a curve that runs on no heap.
         self.label = label
         self.points = points
-        # command(point) gives words; heaps(heap, point) what it runs on, or None.
+        # command(point) returns words; heaps(heap, point) returns a heap, or None.
         self.command = command
         self.heap_at = heaps or (lambda heap, point: heap)
 
     def measure(self, heap, point):
-        """Once; None where that heap has nothing to do with it."""
+        """Measures once. None if the curve does not have this heap."""
         heap = self.heap_at(heap, point)
         if heap is None:
             return None
@@ -32,7 +32,7 @@ class Curve:
 
 
 def human(number):
-    """A count or a size, in few characters."""
+    """A short form of a count or a size."""
     for suffix, factor in (("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):
         if number >= factor and number % factor == 0:
             return "%d%s" % (number // factor, suffix)
@@ -40,7 +40,7 @@ def human(number):
 
 
 def curves(build, start_rounds):
-    """All of them."""
+    """All curves."""
     def program(name, *words):
         return [os.path.join(build, "bench", name), *map(str, words)]
 
@@ -83,7 +83,7 @@ def curves(build, start_rounds):
 
 
 def measure(build, heaps, rounds, say):
-    """{curve: {heap: {point: nanoseconds}}}, medians of the rounds."""
+    """Returns {curve: {heap: {point: nanoseconds}}}, medians of the rounds."""
     results = {}
     for curve in curves(build, 50):
         samples = {}
@@ -109,7 +109,7 @@ def measure(build, heaps, rounds, say):
 
 
 def print_curves(results, file):
-    """A row for each point, a column for each heap."""
+    """Prints a row for each point, a column for each heap."""
     for name, rows in results.items():
         heaps = list(rows)
         points = sorted({point for row in rows.values() for point in row})
@@ -136,7 +136,7 @@ unset multiplot
 
 
 def draw(results, directory):
-    """scaling.svg and scaling.png, by gnuplot; False where there is none."""
+    """Draws scaling.svg and scaling.png with gnuplot. False without gnuplot."""
     if shutil.which("gnuplot") is None:
         return False
     plots = []

@@ -55,7 +55,7 @@ churn(const struct bench_load *load)
 	free_all(slots, load->live);
 }
 
-/* Blocks of 16 to 28 KiB, each of which is a page range of its own. */
+/* Blocks of 16 to 28 KiB. Each is a page range of its own. */
 static void
 pages(const struct bench_load *load)
 {
@@ -75,7 +75,7 @@ pages(const struct bench_load *load)
 	free_all(slots, load->live);
 }
 
-/* One of each in eight: calloc, realloc, an alignment of 32, one of 64. */
+/* Of eight calls, one is calloc, one realloc, one has alignment 32, one 64. */
 static void *
 mixed_block(void *old, size_t size, unsigned kind)
 {
@@ -122,7 +122,7 @@ aligned(const struct bench_load *load)
 		void **slot = &slots[random % load->live];
 		void *block = NULL;
 
-		/* 16 to 4096. */
+		/* Alignments of 16 to 4096. */
 		free(*slot);
 		if (posix_memalign(&block, (size_t)16 << (random >> 60) % 9,
 			bench_size(random >> 12)) != 0)
@@ -132,7 +132,7 @@ aligned(const struct bench_load *load)
 	free_all(slots, load->live);
 }
 
-/* Vectors that grow by half each time, from 64 bytes to 1 MiB, several at a time. */
+/* Several vectors grow by half each time, from 64 bytes to 1 MiB. */
 static void
 grow(const struct bench_load *load)
 {
@@ -161,7 +161,7 @@ grow(const struct bench_load *load)
 }
 
 /*
- * What a real program did: sizes, and how many allocations later each was freed.
+ * A real program's blocks: sizes, and after how many allocations each was freed.
  * bench/recorded.sh makes the table.
  */
 struct recorded {
@@ -175,7 +175,7 @@ static const struct recorded recorded[] = {
 };
 #define NRECORDED (sizeof(recorded) / sizeof(recorded[0]))
 
-/* Blocks by the time at which they are freed, in as many lists as the longest life. */
+/* A list of blocks for each moment at which they are freed, for the longest life. */
 #define LIFE_LOG2_MAX 20
 #define NMOMENTS ((size_t)2 << LIFE_LOG2_MAX)
 
@@ -243,12 +243,13 @@ trace(const struct bench_load *load)
 
 const struct bench_workload bench_small[] = {
 	{ "churn", "malloc and free of small blocks", { 10000000, 1, 4096 }, churn },
-	{ "pages", "the same of 4 to 7 pages", { 1000000, 1, 1000 }, pages },
-	{ "mixed", "the same, half of it calloc, realloc and alignments",
+	{ "pages", "the same, with blocks of 4 to 7 pages", { 1000000, 1, 1000 }, pages },
+	{ "mixed", "the same; half of the calls are calloc, realloc or aligned",
 	    { 5000000, 1, 4096 }, mixed },
 	{ "trace", "sizes and lives of a real program's blocks",
 	    { 4000000, 1, 0 }, trace },
 	{ "aligned", "posix_memalign with 16 to 4096", { 2000000, 1, 4096 }, aligned },
-	{ "grow", "realloc by half, from 64 bytes to 1 MiB", { 100000, 1, 64 }, grow },
+	{ "grow", "realloc to 1.5 times the size, from 64 bytes to 1 MiB",
+	    { 100000, 1, 64 }, grow },
 	{ NULL, NULL, { 0, 0, 0 }, NULL }
 };

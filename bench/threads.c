@@ -26,8 +26,8 @@ records_of(size_t count, size_t size)
 }
 
 /*
- * A server, after Larson and Krishnan (ISMM 1998): each thread replaces blocks at
- * random in its own array, ends, and leaves the array to another that begins.
+ * A server, after Larson and Krishnan (ISMM 1998): each thread replaces random blocks
+ * in its array, and ends. A new thread takes over the array.
  */
 #define EPOCHS 32
 
@@ -85,7 +85,7 @@ larson(const struct bench_load *load)
 	free(threads);
 }
 
-/* Half of the threads allocate, the others free; a ring between two of them. */
+/* Half of the threads allocate, the others free. A ring connects two threads. */
 #define RING 1024
 
 struct ring {
@@ -152,8 +152,8 @@ producers(const struct bench_load *load)
 }
 
 /*
- * Threads that are born, serve a request, free half of what they have, and end; the
- * rest is freed by another.
+ * Threads begin, serve a request, free half of their blocks, and end. The main thread
+ * frees the rest.
  */
 #define REQUEST 1000
 

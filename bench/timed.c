@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* timed.c: how long a program takes from its start to its end, and the memory that it,
- * or the largest of its children, takes:
+/* timed.c: measures a program from its start to its end, and the peak of memory of it
+ * or its largest child:
  *
  *	timed ROUNDS [NAME=VALUE...] PROGRAM [ARGUMENT...]
  *
- * runs it with more in its environment and its output thrown away, and prints 1, the
- * median in seconds, and the peak in memory in KiB. Small, since what a process had
- * before it became another program counts as that program's (getrusage(2)). */
+ * runs it with these variables and its output thrown away. Prints 1, the median in
+ * seconds, and the peak of memory in KiB. timed itself must be small: memory of a
+ * process before execve(2) counts as memory of the program (getrusage(2)). */
 #include "config.h"
 
 #include <fcntl.h>
@@ -30,7 +30,7 @@ now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* Ends this process as the program ended, if that was not well. */
+/* Runs the program once, and returns its seconds. If it fails, exits with its status. */
 static double
 run(char **arguments, const posix_spawn_file_actions_t *actions)
 {

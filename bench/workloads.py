@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""workloads: what is run on each heap, and how a run is measured."""
+"""workloads: the programs that run on each heap, and how a run is measured."""
 
 import json
 import os
@@ -11,11 +11,11 @@ TIMEOUT_SECONDS = 300
 
 
 class Failed(Exception):
-    """A run that did not end well; why, in a word or two."""
+    """A run that failed, with the reason in a few words."""
 
 
 class Missing(Exception):
-    """What this machine does not have."""
+    """Something that a workload needs is missing on this machine."""
 
 
 def _reason(status):
@@ -29,12 +29,12 @@ def _reason(status):
 
 
 def run(command, environment, directory=None):
-    """What was printed."""
+    """Runs a command, and returns its output."""
     with subprocess.Popen(command, env={**os.environ, **environment},
                           cwd=directory, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                           start_new_session=True) as process:
-        # Without timeout(1), which would be on the heap, too, and forks.
+        # timeout(1) would run on the heap, too, and fork.
         try:
             output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -49,7 +49,7 @@ def run(command, environment, directory=None):
 
 
 def timed(command, environment, directory=None):
-    """Seconds and a peak in KiB, as a program printed them behind a number."""
+    """Seconds and a peak in KiB, which the command prints after another number."""
     words = run(command, environment, directory).split()
     if len(words) != 3:
         raise Failed("printed nothing")
@@ -57,14 +57,14 @@ def timed(command, environment, directory=None):
 
 
 def settings(environment):
-    """As arguments of bench/timed."""
+    """The environment as arguments of bench/timed."""
     return ["%s=%s" % item for item in environment.items()]
 
 
 class Workload:
-    """Something that is timed. Each run gives seconds and a peak in KiB."""
+    """A workload. Each run gives seconds and a peak in KiB."""
 
-    # Whether it counts in the mean of all.
+    # Whether it counts in the mean of all workloads.
     is_in_mean = True
 
     def __init__(self, name, what):
@@ -72,20 +72,20 @@ class Workload:
         self.what = what
 
     def prepare(self, directory):
-        """Once, before all runs. Missing says that it cannot be."""
+        """Called once before all runs. Raises Missing if it cannot run here."""
 
     def measure(self, heap):
-        """Seconds and KiB, on that heap."""
+        """Runs on this heap, and returns seconds and KiB."""
         raise NotImplementedError
 
 
 class Own(Workload):
-    """One of bench/bench's, or another program that prints what it took."""
+    """A program of bench/, which measures itself."""
 
     def __init__(self, name, what, command, counted=None):
         super().__init__(name, what)
         self.command = command
-        # Two commands, the second of which does more by so many operations.
+        # (N, command, command): the second command does N operations more.
         self.counted = counted
 
     def measure(self, heap):
@@ -93,7 +93,7 @@ class Own(Workload):
 
 
 class Start(Workload):
-    """A process that does nothing."""
+    """Start and end of a process that does nothing."""
 
     def __init__(self, program, rounds):
         super().__init__("start", "/bin/true starts and ends")
@@ -105,14 +105,14 @@ class Start(Workload):
 
 
 class Fork(Workload):
-    """fork(2) with 200 MiB on the heap; the variant matters to one heap only."""
+    """fork(2) with a heap of 200 MiB. Only the library uses VMMALLOC_FORK."""
 
     def __init__(self, program, variant):
         super().__init__("fork %d" % variant,
                          "fork with 200 MiB, VMMALLOC_FORK=%d" % variant)
         self.command = [program, "200", "5"]
         self.variant = variant
-        # What others do, too; those that copy the heap give something for it.
+        # Other heaps fork like VMMALLOC_FORK=1. The others copy, or do nothing.
         self.is_in_mean = variant == 1
 
     def measure(self, heap):
@@ -135,7 +135,7 @@ class Program(Workload):
 
     def prepare(self, directory):
         if shutil.which(self.command[0]) is None:
-            raise Missing("no %s here" % self.command[0])
+            raise Missing("needs %s" % self.command[0])
         self.directory = os.path.join(directory, self.name)
         os.makedirs(self.directory)
         if self.files is not None:
@@ -147,7 +147,7 @@ class Program(Workload):
 
 
 class Redis(Workload):
-    """redis-server, which is on the heap, under redis-benchmark, which is not."""
+    """redis-server on the heap, with redis-benchmark on the ordinary heap."""
 
     def __init__(self, timer, requests):
         super().__init__("redis", "redis-server: set, get, lpush, hset")
@@ -158,15 +158,15 @@ class Redis(Workload):
 
     def prepare(self, directory):
         if shutil.which("redis-benchmark") is None:
-            raise Missing("no redis-benchmark here")
+            raise Missing("needs redis-benchmark")
         self.directory = os.path.join(directory, self.name)
         os.makedirs(self.directory)
         self.server = shutil.which("redis-server")
         if self.server is None:
-            # Debian's redis-tools has the same file by another name.
+            # Debian's redis-tools has the server under another name.
             check = shutil.which("redis-check-rdb")
             if check is None:
-                raise Missing("no redis-server here")
+                raise Missing("needs redis-server")
             self.server = os.path.join(self.directory, "redis-server")
             os.symlink(check, self.server)
 
@@ -247,7 +247,7 @@ print(len(words), len(index), len(json.dumps(index, indent=1)))"""
 
 
 def every(build, source, is_quick):
-    """All of them; `build` and `source` are the tree's top directories."""
+    """All workloads. `build` and `source` are top directories."""
     def own(name, what, *options, operations=None):
         program = os.path.join(build, "bench", "bench")
         more = ["-n", str(operations // 20)] if is_quick and operations else []
@@ -273,7 +273,7 @@ def every(build, source, is_quick):
             operations=5000000),
         own("trace", "a real program's sizes and lives", operations=4000000),
         own("aligned", "posix_memalign, 16 to 4096", operations=2000000),
-        own("grow", "realloc by half, to 1 MiB", operations=100000),
+        own("grow", "realloc to 1.5 times the size, to 1 MiB", operations=100000),
         Own("c++", "containers, strings, objects",
             [cxx, "50" if is_quick else "700"],
             counted=(10, [cxx, "10"], [cxx, "20"])),

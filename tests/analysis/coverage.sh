@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# coverage.sh: how much of lib/ the tests run, line by line: `make coverage`.
+# coverage.sh: line coverage of lib/ by the tests, for `make coverage`.
 #
 #   coverage.sh SOURCE DIR [TEST...]
 #
-# Builds in DIR with gcov's counters in the library, runs the tests there, and prints
-# for each file, and for all, what share of the lines was run by the release or the
-# debug variant. Status 1 if that is less than 90 % in all. A test that fails for the
-# counters' sake is said and does not matter: what it ran, it ran.
+# Builds in DIR with gcov's counters in the library, and runs the tests there. Prints
+# for each file, and for all, the share of lines that ran in the release or the debug
+# variant. Status 1 if less than 90 % ran in all. A test that fails because of the
+# counters is reported; the lines that it ran count.
 set -eu
 source=$1 dir=$2
 shift 2
@@ -15,7 +15,7 @@ shift 2
 
 mkdir -p "$dir"
 cd "$dir"
-# The counters are in the library alone; whatever has it in it needs their code.
+# Only the library has counters. Programs that contain it are linked with their code.
 flags="-g -O0 --coverage -fprofile-update=atomic"
 [ -e Makefile ] || "$source/configure" --quiet CC="$CC" CFLAGS="-g -O0" \
 	LDFLAGS=--coverage
@@ -23,7 +23,7 @@ $MAKE -s CFLAGS="$flags" lib/libvmmalloc.la lib/debug/libvmmalloc.la
 $MAKE -s check TESTS=
 find . -name '*.gcda' -exec rm -f {} +
 if [ $# -eq 0 ]; then
-	# Without those that measure, or build the library anew.
+	# Without tests that measure, or that build the library again.
 	set -- $($MAKE -s print-tests | tr ' ' '\n' | grep -v -e bench -e instructions \
 		-e install -e fresh -e profile -e start)
 fi
@@ -31,7 +31,8 @@ $MAKE -k check TESTS="$*" >check.out 2>&1 || :
 grep '^FAIL\|^ERROR' check.out || :
 grep '^# \(TOTAL\|PASS\|SKIP\|FAIL\)' check.out || :
 
-# gcov's listings: COUNT:LINE:TEXT; ##### and ===== stand for none, - for no code.
+# gcov prints COUNT:LINE:TEXT. COUNT is ##### or ===== for a line that did not run, and -
+# for one without code.
 find lib -name '*.gcda' | while read -r counts; do
 	$GCOV -t "$counts" 2>/dev/null
 done | awk '
@@ -39,7 +40,7 @@ done | awk '
 	$2 ~ /^ *0$/ && $3 == "Source" {
 		file = $4
 		sub(/.*\/lib\//, "", file)
-		is_ours = $4 ~ /\/lib\/[a-z_]*\.[ch]$/
+		is_ours = $4 ~ /\/lib\/[a-z_]*\/[a-z_]*\.[ch]$/
 		next
 	}
 	!is_ours || $1 ~ /-$/ { next }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_fuzz.sh: libFuzzer on what reads input, from the corpus in tests/analysis/fuzz, for
-# FUZZ_SECONDS each. FUZZ_KEEP=1 writes what it found back to the corpus, minimised.
+# test_fuzz.sh: libFuzzer on all code that reads input, starting from the corpus in
+# tests/analysis/fuzz, each for FUZZ_SECONDS. FUZZ_KEEP=1: writes a minimised corpus back.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 seconds=10
@@ -15,7 +15,8 @@ flags="-std=gnu11 -D_GNU_SOURCE -g -O1 -DVMMALLOC_DEBUG -fno-omit-frame-pointer
 	-I$top_srcdir/include -I$top_srcdir/tests"
 sanitizers=address,undefined
 
-# compiled DIR FLAGS SOURCES...: objects in $work/DIR; files of one name are in several rooms.
+# compiled DIR FLAGS SOURCE...: compiles to $work/DIR. Names of objects contain the
+# path, since several folders have files of the same name.
 # shellcheck disable=SC2016 # for the other shell
 compiled() {
 	mkdir -p "$work/$1"
@@ -45,8 +46,8 @@ build() {
 	compiled low "" $(below_jemalloc) && build_calls calls
 }
 
-# The whole library, under other names: the fuzzer has a heap of its own. Alignments
-# that cannot be are among what is tried, and no reason to end.
+# The whole library under other names: the fuzzer has a heap of its own. -fno-sanitize:
+# impossible alignments are part of the input, and no finding.
 # shellcheck disable=SC2046,SC2086 # lists of names
 build_calls() {
 	compiled "$1" "" $(above_pool) "$top_srcdir/lib/entry/profile.c" "$top_srcdir/tests/support/in_pool.c" &&
@@ -59,8 +60,8 @@ build_calls() {
 			"$top_builddir/lib/jemalloc_private.o" -lgcc_eh -lm
 }
 
-# The corpus: a file for each fuzzer, a line for each input, bytes in octal but for
-# what is plain (printf(1)).
+# The corpus has a file for each fuzzer, and a line for each input: a format for
+# printf(1), with octal numbers for most bytes.
 unpack() {
 	unpack_count=0
 	mkdir -p "$2"
@@ -87,7 +88,7 @@ pack() {
 	done | sort >"$2"
 }
 
-# begin PROGRAM CORPUS FLAGS...: in the background, in a directory of its own.
+# begin PROGRAM CORPUS FLAGS...: starts a fuzzer in the background, in its own directory.
 begin() {
 	run=$work/run_$1
 	program=$work/fuzz_$1
@@ -104,7 +105,7 @@ begin() {
 	) &
 }
 
-# end PROGRAM CORPUS: what came of it.
+# end PROGRAM CORPUS: reports the result of a fuzzer.
 end() {
 	run=$work/run_$1
 	fuzz_what="$2$([ "$1" = "$2" ] || echo " in the debug variant"): $(sed -n \
@@ -133,7 +134,7 @@ keep() {
 	mkdir "$work/merged"
 	(cd "$work" && $fuzz_env "$keep_program" -merge=1 "$@" merged "$run/corpus") \
 		>"$work/merge.out" 2>&1 || comment "$work/merge.out"
-	# Of many the smallest: there is to be little to carry.
+	# Keep only the smallest inputs, so that the corpus stays small.
 	mkdir -p "$from/corpus" "$work/few"
 	rm -rf "$work/few" && mkdir "$work/few"
 	find "$work/merged" -type f -printf '%s %p\n' | sort -n |
@@ -148,15 +149,16 @@ echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return d == 0 && n; }'
 	>"$work/empty.c"
 if ! $CLANG -fsanitize=fuzzer,$sanitizers -o "$work/empty" "$work/empty.c" \
 	2>"$work/err" || ! "$work/empty" -runs=1 2>>"$work/err"; then
-	skip "fuzzing" "needs clang with libFuzzer and its sanitizers"
+	skip "fuzzing" "needs clang with libFuzzer and sanitizers"
 	plan
 	exit 0
 fi
 expect "builds" build
-# Where blocks lie is the library's to choose, not the sanitizer's.
+# No reports of failed large allocations or of leaks: LeakSanitizer does not know the
+# pool.
 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0:handle_abort=1
 export ASAN_OPTIONS
-# Two at a time: each keeps a processor.
+# Two at a time: each uses a whole processor.
 begin settings settings -max_len=700 -len_control=10
 begin ranges ranges -max_len=600 -len_control=0
 wait
@@ -167,7 +169,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	wait
 	end paths paths
 else
-	skip "paths" "needs root for a root directory of their own"
+	skip "paths" "needs root for chroot(2)"
 fi
 fuzz_env="env VMMALLOC_POOL_DIR=$pool_dir VMMALLOC_POOL_SIZE=16M"
 begin calls calls -max_len=640 -len_control=0

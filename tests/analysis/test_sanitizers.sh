@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_sanitizers.sh: unit tests under the compiler's sanitizers, the library itself
-# under UBSan, and programs under valgrind with the library's malloc left in place.
+# test_sanitizers.sh: unit tests under the compiler's sanitizers, the library under
+# UBSan, and programs under valgrind's memcheck, which does not replace the library's
+# malloc.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${CC:=cc}"
 
-# below SANITIZER: the sources below jemalloc, as that one can have them.
+# below SANITIZER: the sources below jemalloc. With ThreadSanitizer locks_stop.c
+# replaces the functions that make the helper process.
 below() {
 	if [ "$1" = thread ]; then
 		below_jemalloc | grep -v -e /os/linux_stop -e /os/linux_task
@@ -32,8 +34,8 @@ has_sanitizer() {
 		"$work/empty" 2>>"$work/err"
 }
 
-# unit NAME SANITIZERS: a program of Check's, which says what failed in TAP; the
-# sanitizer's own findings end it.
+# unit NAME SANITIZERS: builds and runs a program of unit tests. A finding of the
+# sanitizer ends it.
 # shellcheck disable=SC2016,SC2046,SC2086 # for the other shell; lists of names, flags
 unit() {
 	expect "$1 under $2: builds" compile "$work/$1" "-fsanitize=$2" -DVMM_SYS_LIBC \
@@ -43,7 +45,7 @@ unit() {
 	[ -x "$work/$1" ] || return
 	(cd "$work" && "./$1") >"$work/tap" 2>&1
 	unit_status=$?
-	expect "$1 under $2: no finding" test $unit_status -eq 0
+	expect "$1 under $2: no findings" test $unit_status -eq 0
 	expect "$1 under $2: $(grep -c '^ok' "$work/tap") tests pass" \
 		sh -c '! grep -q "^not ok" "$1" && grep -q "^ok" "$1"' sh "$work/tap"
 	[ $unit_status -eq 0 ] || comment "$work/tap"
@@ -60,7 +62,7 @@ units() {
 	fi
 	for sanitizers in address,undefined thread; do
 		if ! has_sanitizer $sanitizers; then
-			skip "$sanitizers" "$CC has none that works here"
+			skip "$sanitizers" "needs a $CC with these sanitizers"
 			continue
 		fi
 		for name in check_ranges check_settings check_pool; do
@@ -69,12 +71,12 @@ units() {
 	done
 }
 
-# The library, with the calls of what UBSan finds turned into traps: its runtime would
-# want memory of the library that it is looking at.
+# The library under UBSan, with a trap for each finding: the runtime of UBSan would call
+# the malloc that it checks.
 # shellcheck disable=SC2046,SC2086 # lists of names
 undefined() {
 	if ! has_sanitizer undefined; then
-		skip "the library under UBSan" "$CC has none that works here"
+		skip "the library under UBSan" "needs a $CC with UBSan"
 		return
 	fi
 	for variant in $(variants); do
@@ -103,11 +105,11 @@ under_ubsan() {
 	done
 }
 
-# valgrind as it is takes the place of every malloc; told to intercept none of a user's,
-# it looks at what the library does itself, as at any other code.
+# By default valgrind replaces every malloc. With nouserintercepts it keeps the
+# library's, and checks it like other code.
 memcheck() {
 	if ! command -v valgrind >/dev/null 2>&1; then
-		skip "valgrind" "is not here"
+		skip "valgrind" "needs valgrind"
 		return
 	fi
 	for variant in $(variants); do

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_static.sh: clang-tidy and cppcheck have nothing to say.
+# test_static.sh: clang-tidy and cppcheck have no findings.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 cd "$top_srcdir" || exit 99
 
-# C++ is left to the compilers: there is little of it.
+# C files only: there is little C++.
 library="$(ls lib/*/*.c bin/*.c)"
 benchmark="$(ls bench/*.c)"
 tests="$(ls tests/*/*.c tests/analysis/fuzz/*.c)"
@@ -19,7 +19,7 @@ findings() {
 	fi
 }
 
-# tidy WHAT FLAG CHECKS FILES...: the checks of .clang-tidy, as changed by CHECKS.
+# tidy WHAT FLAG CHECKS FILE...: runs the checks of .clang-tidy, as changed by CHECKS.
 # shellcheck disable=SC2016 # for the other shell
 tidy() {
 	tidy_what="clang-tidy, $1"
@@ -30,20 +30,20 @@ tidy() {
 		clang-tidy --quiet --checks="$checks" "$@" -- $flags 2>&1 |
 			grep -v "^[0-9]* warnings\{0,1\} generated"' \
 		"$flags $tidy_flag" "$tidy_checks" >"$work/tidy"
-	# No finding without a name; what clang-tidy itself cannot do is one, too.
+	# Each finding has one of these words. An error of clang-tidy itself counts, too.
 	grep -E 'warning:|error:' "$work/tidy" >"$work/found"
 	findings "$work/found" "$tidy_what: $# files"
 }
 
-# In tests blocks are lost, sizes are 0, and what is tested is called as it is not to be
-# called; numbers are small.
+# Tests lose blocks, use the size 0, and call functions with wrong arguments. Their
+# numbers are small.
 in_tests=-clang-analyzer-unix.Malloc,-clang-analyzer-optin.portability.UnixAPI
 in_tests=$in_tests,-clang-analyzer-unix.Vfork,-clang-analyzer-security.insecureAPI.vfork
 in_tests=$in_tests,-clang-analyzer-deadcode.DeadStores
 in_tests=$in_tests,-clang-analyzer-optin.performance.Padding
 in_tests=$in_tests,-bugprone-implicit-widening-of-multiplication-result
 in_tests=$in_tests,-bugprone-signal-handler,-cert-sig30-c,-cert-env33-c
-# The analyzer does not know that what a benchmark's table says is not 0.
+# The analyzer does not know that values in the tables of benchmarks are not 0.
 in_bench=$in_tests,-clang-analyzer-core.DivideZero
 in_bench=$in_bench,-clang-analyzer-core.UndefinedBinaryOperatorResult
 
@@ -72,15 +72,15 @@ flags="-std=gnu11 -D_GNU_SOURCE -I$top_builddir -Ilib -Iinclude -Itests
 	-DVMM_LIBRARY=\"release\" -DVMM_DEBUG_LIBRARY=\"debug\"
 	$(${PKG_CONFIG:-pkg-config} --cflags check 2>/dev/null)"
 if ! command -v clang-tidy >/dev/null 2>&1; then
-	skip "clang-tidy" "is not here"
+	skip "clang-tidy" "needs clang-tidy"
 elif ! "${PKG_CONFIG:-pkg-config}" --exists check 2>/dev/null; then
-	skip "clang-tidy" "needs Check, for the unit tests' header"
+	skip "clang-tidy" "needs Check, for the header of unit tests"
 else
 	all_tidy
 fi
 if command -v cppcheck >/dev/null 2>&1; then
 	all_cppcheck
 else
-	skip "cppcheck" "is not here"
+	skip "cppcheck" "needs cppcheck"
 fi
 plan

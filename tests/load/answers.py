@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# answers.py: asks memcached or redis for a while, and checks every byte it answers.
+# answers.py: a client for memcached or redis that checks every byte of the answers.
 #
 #   answers.py memcached|redis SOCKET SECONDS
 
@@ -11,13 +11,13 @@ import time
 
 CLIENTS = 4
 KEYS = 1500
-# What is asked before the answers are read: less than a socket's buffers hold, so that
-# neither side waits for the other.
+# Bytes that are sent before answers are read: less than the buffers of a socket hold,
+# so that neither side waits for the other.
 BATCH = 60000
 
 
 class Memcached:
-    """Each function gives a request and the one right answer to it."""
+    """Each function returns a request and the only right answer to it."""
 
     def set(self, key, value):
         return b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value), b"STORED\r\n"
@@ -60,7 +60,7 @@ class Redis:
     def add(self, key, value, is_there):
         return self.ask(b"SETNX", key, value), b":%d\r\n" % (not is_there)
 
-    # What is not there is made, other than by memcached: asked for what is.
+    # APPEND would make a key that does not exist, unlike memcached. EXISTS does not.
     def append(self, key, old, more):
         if old is None:
             return self.ask(b"EXISTS", key), b":0\r\n"
@@ -86,7 +86,7 @@ class Client:
         self.socket = None
 
     def value(self, key):
-        """Content that is right nowhere else, of many sizes."""
+        """A value that is right only once, of a random size."""
         self.asked += 1
         mark = b"%s %d " % (key, self.asked)
         size = int(2 ** self.random.uniform(0, 11))
@@ -98,7 +98,7 @@ class Client:
         return b"answers:%d:%d" % (self.number, self.random.randrange(KEYS))
 
     def one(self):
-        """One request, and what must come back; the model has done it already."""
+        """A request and the answer that it must get. The model has changed already."""
         kind = self.random.random()
         key = self.key()
         old = self.model.get(key)
@@ -132,7 +132,7 @@ class Client:
         self.socket.connect(self.path)
 
     def exchange(self, asked, expected):
-        """Sends a batch; its answers are these bytes, and no other."""
+        """Sends a batch. The answers must be exactly these bytes."""
         self.socket.sendall(asked)
         got = bytearray()
         while len(got) < len(expected):
@@ -142,7 +142,7 @@ class Client:
             got += some
         if got != expected:
             at = len(os.path.commonprefix([bytes(got), expected]))
-            sys.exit("client %d: wrong at byte %d of %d: %r for %r" % (
+            sys.exit("client %d: wrong at byte %d of %d: %r instead of %r" % (
                 self.number, at, len(expected), bytes(got[at:at + 80]),
                 expected[at:at + 80]))
 
@@ -157,7 +157,7 @@ class Client:
             while size < BATCH:
                 request, answer = self.one()
                 if size and size + len(request) + len(answer) > BATCH:
-                    # Too long for this batch: alone, after it.
+                    # Too long for this batch: send the batch first.
                     self.exchange(b"".join(asked), b"".join(expected))
                     asked, expected = [], []
                 asked.append(request)
@@ -166,7 +166,7 @@ class Client:
                 requests += 1
             self.exchange(b"".join(asked), b"".join(expected))
             batches += 1
-        # And all that it ever stored, once more.
+        # In the end, get all that is stored.
         for key, value in self.model.items():
             self.exchange(*self.server.get([(key, value)]))
         return requests + len(self.model)
@@ -188,7 +188,7 @@ def main():
     for child, read in children:
         total += int(os.read(read, 100) or b"0")
         wrong += os.waitpid(child, 0)[1] != 0
-    print("%d answers, %d of %d clients got a wrong one" % (total, wrong, CLIENTS))
+    print("%d answers; %d of %d clients got a wrong one" % (total, wrong, CLIENTS))
     return wrong != 0
 
 

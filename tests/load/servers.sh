@@ -1,18 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# servers.sh: for tests/test_{servers,fork_programs}.sh: programs that run in the
-# background and fork, on pools, and are all ended with the test. Sourced behind lib.sh,
-# with $asked, the names of what is to be tested.
+# servers.sh: programs that run in the background and fork, on pools. All of them are
+# ended when the test ends. Sourced after lib.sh, by server_tests.sh and
+# test_fork_programs.sh.
 
-# asked_for NAME
-asked_for() {
-	case " $asked " in
-	*" $1 "*) return 0 ;;
-	esac
-	return 1
-}
-
-# Servers give up root, and then cannot enter a directory of root's. What they need is in
-# one that all users may enter, with a name as short as sockets require.
+# Servers that give up root cannot enter a directory of root's. Their files are in a
+# directory that all users may enter. Its name is short, as names of sockets must be.
 public=$(mktemp -d /tmp/vmm.XXXXXX) || exit 99
 chmod 755 "$public"
 for variant in $(variants); do
@@ -35,9 +27,9 @@ use() {
 	fork=${1#*,}
 }
 
-# preloaded COMMAND...: runs it on a pool in $pool, by the words in $as; it is ended after
-# $bounded. The variant "plain" is the ordinary heap. SERVERS_OF marks its processes: see
-# left.
+# preloaded COMMAND...: runs the command on a pool in $pool. The words in $bounded and
+# $as come before it: a time limit, and a change of the user. The variant "plain" is the
+# ordinary heap. SERVERS_OF marks the processes: see left.
 bounded="timeout -k 10 120"
 as=""
 preloaded() {
@@ -53,8 +45,8 @@ preloaded() {
 	fi
 }
 
-# start LOG COMMAND...: the same in the background, in a session of its own, so that its
-# children can be ended with it. Sets $pid.
+# start LOG COMMAND...: like preloaded, in the background. The command gets a session of
+# its own, so that its children can be ended with it. Sets $pid.
 started=
 start() {
 	start_log=$1
@@ -64,7 +56,7 @@ start() {
 	started="$started $pid"
 }
 
-# soon COMMAND...: it succeeds within a minute, or $patience seconds more.
+# soon COMMAND...: the command succeeds within 60 + $patience seconds.
 patience=0
 soon() {
 	soon_tries=$((600 + patience * 10))
@@ -76,13 +68,13 @@ soon() {
 	done
 }
 
-# gone PID: the process has ended; its parent may not have waited for it yet.
+# gone PID: the process has ended, also if its parent has not waited for it yet.
 gone() {
 	! grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status" 2>/dev/null
 }
 
-# status_of PID: prints and returns the status of a process that ends soon. What is left
-# of its session is killed.
+# status_of PID: prints and returns the status of a process that ends soon. Kills the
+# rest of its session.
 status_of() {
 	soon gone "$1"
 	kill -s KILL -- "-$1" 2>/dev/null || kill -s KILL "$1" 2>/dev/null
@@ -93,7 +85,7 @@ status_of() {
 	return $status
 }
 
-# stopped SIGNAL PID: the process ends at the signal, with status 0.
+# stopped SIGNAL PID: the process ends with status 0 after the signal.
 stopped() {
 	kill -s "$1" "$2" && status_of "$2"
 }
@@ -137,9 +129,9 @@ file_of() {
 		"/proc/$1/maps" 2>/dev/null
 }
 
-# on_pools PID COUNT: the process has its heap in a file in $pool, and so have its
-# children, of which there are at least COUNT: in the same file with VMMALLOC_FORK=1, else
-# in one each.
+# on_pools PID COUNT: the heaps of the process and of its children are in pool files in
+# $pool, and there are at least COUNT children. With VMMALLOC_FORK=1 all have the same
+# file, otherwise each has its own.
 on_pools() {
 	own=$(file_of "$1")
 	[ -n "$own" ] || { echo "$1 is on no pool"; return 1; }

@@ -1,21 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_bench_fork.sh: bench/fork.sh in short form, and what it has to reach: where others
-# have much of the processors meanwhile, a bar that is missed is skipped, and says so.
+# test_bench_fork.sh: a short run of bench/fork.sh, and the limits of its ratios. If other
+# processes use much processor time meanwhile, a missed limit is skipped with this reason.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 if ! measures "how long fork takes"; then
 	plan
 	exit
 fi
 
-# ratio LINE WHAT: the one on the benches' line that begins so; their median.
+# ratio LINE WHAT: the median of the ratios to WHAT, on lines of the runs that begin
+# with LINE.
 ratio() {
 	cat "$work"/bench.* | awk -v line="$1" -v of="$2" 'index($0, line " ") == 1 &&
 		$NF == of && $(NF - 1) == "of" { print $(NF - 2) }' | sort -n |
 		awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'
 }
 
-# each_bar COMMAND: COMMAND LIMIT LINE WHAT for each bar.
+# each_bar COMMAND: calls COMMAND LIMIT LINE WHAT for each limit.
 each_bar() {
 	"$1" 1.2 "VMMALLOC_FORK=1, 2 GiB pool" ordinary
 	case $type in
@@ -41,13 +42,14 @@ misses() {
 at_most() {
 	at_most_what="$type: $2: $(ratio "$2" "$3") of $3, at most $1"
 	if [ "$busy" -gt 50 ] && ! is_at_most "$@"; then
-		skip "$at_most_what" "others have $busy % of a processor: nothing to measure by"
+		skip "$at_most_what" "other processes use $busy % of a processor: nothing can be measured"
 	else
 		expect "$at_most_what" is_at_most "$@"
 	fi
 }
 
-# others: what others have of the processors in two seconds, in percent of one.
+# others: processor time that other processes use within two seconds, in percent of one
+# processor.
 others() {
 	{
 		grep '^cpu ' /proc/stat
@@ -58,7 +60,8 @@ others() {
 		END { printf "%d\n", 100 * count * (1 - idle / all) }'
 }
 
-# Another machine's work may spoil a run: where one misses a bar, the median of three.
+# One run is enough if it reaches all limits. Otherwise the median of three runs counts:
+# other work may spoil a run.
 measure() {
 	rm -f "$work"/bench.*
 	busy=0
@@ -75,7 +78,7 @@ measure() {
 }
 
 if [ "$(free_kb "$pool_dir")" -lt $((6 << 20)) ]; then
-	skip "fork latency" "needs 6 GiB free where file systems are made"
+	skip "fork latency" "needs 6 GiB free in $pool_dir"
 	plan
 	exit 0
 fi

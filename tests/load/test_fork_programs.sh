@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_fork_programs.sh: real programs that fork, first on the ordinary heap and then on
-# pools: fibers, threads with stdio, python3, perl, bash, and servers, of which each has a
+# pools: fibers, threads with stdio, python3, perl, bash, and servers. Each server has a
 # file in tests/load/fork_programs.
 #
-# FORK_PROGRAMS: these alone, of the names below.
+# FORK_PROGRAMS: test only these, of the names below.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${FORK_PROGRAMS:=fibers lines python3 perl bash redis php-fpm sshd}"
@@ -13,14 +13,21 @@ unset PYTHONPATH PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
 files=$top_srcdir/tests/load/fork_programs
 ulimit -c 0
 
-asked=$FORK_PROGRAMS
+# asked_for NAME: FORK_PROGRAMS has this name.
+asked_for() {
+	case " $FORK_PROGRAMS " in
+	*" $1 "*) return 0 ;;
+	esac
+	return 1
+}
+
 . "$top_srcdir/tests/load/servers.sh"
 chmod 1777 "$shared_pool"
 cheap_settings=$settings
 [ "$(variants)" = release ] || [ -z "${CI_FULL-}" ] || cheap_settings="$settings debug,1"
 
-# on_pools_by RUN SETTING...: calls RUN with each setting, on pools in $pool. $where says
-# so in the names of tests.
+# on_pools_by RUN SETTING...: calls RUN with each setting, on pools in $pool. $where
+# describes the setting in the names of tests.
 on_pools_by() {
 	run=$1
 	shift
@@ -31,8 +38,8 @@ on_pools_by() {
 	done
 }
 
-# plain_and_pools RUN [SETTING...]: calls RUN on the ordinary heap, then with each
-# setting, by default those of $settings, on a pool in /dev/shm if there is room.
+# plain_and_pools RUN [SETTING...]: calls RUN on the ordinary heap, then on a pool with
+# each setting. The default is $settings. The pool is in /dev/shm if there is room.
 plain_and_pools() {
 	run=$1
 	shift
@@ -65,7 +72,8 @@ on_ext4() {
 # Programs that print TAP
 #
 
-# compiled NAME LANGUAGE COMPILER...: $work/NAME from tests/load/fork_programs/NAME.c or .cc.
+# compiled NAME LANGUAGE COMPILER...: $work/NAME from tests/load/fork_programs/NAME.c or
+# .cc.
 compiled() {
 	compiled_name=$1 compiled_suffix=$2
 	shift 2
@@ -84,7 +92,7 @@ try_fibers() {
 	preloaded "$work/fibers" 3 60 >"$work/tap" 2>&1
 	tap "$work/tap" "Boost.Context, $where"
 	[ "$variant" = plain ] || expect \
-		"Boost.Context, $where: stacks are in the pool" \
+		"Boost.Context, $where: stacks of fibers are in the pool" \
 		grep -q 'stacks of fibers in the pool: yes' "$work/tap"
 }
 
@@ -97,9 +105,9 @@ pool_size=256M
 if ! asked_for fibers; then
 	:
 elif ! command -v "${CXX%% *}" >/dev/null 2>&1; then
-	skip "Boost.Context" "no C++ compiler here"
+	skip "Boost.Context" "needs a C++ compiler"
 elif ! has_boost_context; then
-	skip "Boost.Context" "no Boost.Context here"
+	skip "Boost.Context" "needs the headers of Boost.Context"
 else
 	libraries=-lboost_context
 	# shellcheck disable=SC2086 # words
@@ -130,7 +138,8 @@ fi
 # Programs whose output is the same on a pool
 #
 
-# same_output NAME: and processes NAME, and all others, had their heaps on pools.
+# same_output NAME: the output is the same. A process NAME ran on a pool, and no process
+# had its heap elsewhere.
 same_output() {
 	diff "$work/same.plain" "$work/same.pool" || return 1
 	grep -q "^$1[^ ]* in=yes pool=[1-9][0-9]* pool-rss=[1-9]" "$work/probe" ||
@@ -138,8 +147,8 @@ same_output() {
 	! grep -v ' in=yes .* brk-rss=0 ' "$work/probe"
 }
 
-# What the program prints, and its status, is in $work/same.plain and $work/same.pool. It
-# runs in an empty directory.
+# Runs $same_program in an empty directory. Output and status go to $work/same.plain, or
+# $work/same.pool.
 try_same() {
 	rm -rf "$work/here"
 	mkdir "$work/here"
@@ -158,17 +167,17 @@ try_same() {
 	fi
 }
 
-# same NAME WHAT SCRIPT SETTINGS [SETTINGS ON EXT4]
+# same NAME WHAT SCRIPT SETTINGS [SETTINGS ON EXT4]: the program NAME runs SCRIPT.
 same() {
 	asked_for "$1" || return
 	same_program=$(command -v "$1")
 	same_what="$1: $2"
 	same_script=$files/$3
 	if [ -z "$same_program" ]; then
-		skip "$same_what" "no $1 here"
+		skip "$same_what" "needs $1"
 		return
 	fi
-	# Where it is a script that looks for the program.
+	# python3 may be a script that looks for the program.
 	[ "$1" != python3 ] ||
 		same_program=$("$1" -c 'import sys; print(sys.executable)')
 	# shellcheck disable=SC2086 # words

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_instructions.sh: instructions for an operation, against jemalloc's own shared
-# library and glibc; callgrind counts the same each time.
+# test_instructions.sh: instructions for an operation, compared with jemalloc's shared
+# library and with glibc. callgrind counts the same in each run.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 jemalloc=$(ldconfig -p 2>/dev/null |
 	sed -n 's/.*libjemalloc\.so\.2 .*=> //p' | head -n 1)
 bench=$top_builddir/bench
 
-# total LIBRARY COMMAND...: instructions of a whole run, start included.
+# total LIBRARY COMMAND...: instructions of a whole run with its start.
 total() {
 	total_library=$1
 	shift
@@ -18,7 +18,8 @@ total() {
 		sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
 }
 
-# each LIBRARY WORKLOAD: for an operation, as what twice as many take more.
+# each LIBRARY WORKLOAD: instructions for one operation, from the difference between a
+# run and one with twice as many operations.
 each() {
 	case $2 in
 	c++)
@@ -35,26 +36,26 @@ each() {
 	awk "BEGIN { printf \"%.2f\", (${each_more:-0} - ${each_less:-0}) / $each_count }"
 }
 
-# at_most LIMIT OURS THEIRS WHAT
+# at_most LIMIT OURS THEIRS WHAT: OURS is at most LIMIT times THEIRS.
 at_most() {
-	expect "$4: $2 instructions, at most $1 of $3" awk "BEGIN {
+	expect "$4: $2 instructions, at most $1 times $3" awk "BEGIN {
 		exit !($2 > 0 && $3 > 0 && $2 <= $1 * $3) }"
 }
 
 if ! command -v valgrind >/dev/null 2>&1; then
-	skip "instructions" "no valgrind here"
+	skip "instructions" "needs valgrind"
 	plan
 	exit
 elif [ -z "$jemalloc" ]; then
-	skip "instructions" "no libjemalloc.so.2 here"
+	skip "instructions" "needs libjemalloc.so.2"
 	plan
 	exit
 fi
 while read -r workload limit; do
 	ours=$(each "$(library release)" "$workload")
 	at_most "$limit" "$ours" "$(each "$jemalloc" "$workload")" \
-		"$workload, against jemalloc"
-	at_most 1.00 "$ours" "$(each "" "$workload")" "$workload, against glibc"
+		"$workload, compared with jemalloc"
+	at_most 1.00 "$ours" "$(each "" "$workload")" "$workload, compared with glibc"
 done <<END
 churn 1.03
 mixed 0.899

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_programs.sh: real programs give the same output on a pool as without, and
-# their heap is in the pool.
+# test_programs.sh: real programs give the same output on a pool as on the ordinary
+# heap, and their heap is in the pool.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
-# run_in DIR COMMAND: in a fresh directory, output and status into files.
+# run_in NAME COMMAND...: runs the command in the new directory $work/NAME. Output and
+# status go to $work/NAME.out and $work/NAME.err.
 run_in() {
 	run_dir=$work/$1
 	shift
@@ -14,21 +15,22 @@ run_in() {
 	echo "status $?" >>"$run_dir.out"
 }
 
-# in_the_pool NAME: by what the probe wrote, process NAME ran, and no process had
-# its heap elsewhere.
+# in_the_pool NAME: by what the probe wrote, a process NAME ran on a pool, and no
+# process had its heap elsewhere.
 in_the_pool() {
 	grep -q "^$1 in=yes pool=[1-9][0-9]* pool-rss=[1-9]" "$work/probe" ||
 		{ echo "no process $1 on a pool"; return 1; }
 	! grep -v ' in=yes .* brk-rss=0 ' "$work/probe"
 }
 
-# same WHAT NAME SCRIPT: the shell's SCRIPT, plain and on a pool; NAME is a
-# process of it. A program that is not there is a reason to skip.
+# same WHAT NAME SCRIPT [PROGRAM]: runs the shell's SCRIPT on the ordinary heap and on
+# pools, and compares. NAME is a process of it. Skipped if PROGRAM, by default NAME, is
+# missing.
 same() {
 	same_what=$1 same_name=$2 same_script=$3
 	if ! command -v "${4:-$same_name}" >/dev/null 2>&1; then
 		for variant in $(variants); do
-			skip "$variant: $same_what" "no ${4:-$same_name} here"
+			skip "$variant: $same_what" "needs ${4:-$same_name}"
 		done
 		return
 	fi
@@ -175,13 +177,13 @@ same "sqlite3" sqlite3 "sqlite3 t.db \"
 	select count(*), sum(a), max(b), round(avg(c), 6) from t where b > 'row 2';
 	select b from t order by b desc limit 5;\""
 
-# C++ that throws, catches and uses every operator.
+# C++ programs that throw, catch and use every operator.
 for variant in $(variants); do
 	if [ ! -x "$programs/entry/operators" ]; then
-		skip "$variant: C++ operators" "no C++17 compiler was found"
+		skip "$variant: C++ operators" "needs a C++17 compiler"
 		continue
 	fi
-	expect "$variant: C++ operators, exceptions" \
+	expect "$variant: C++ operators and exceptions" \
 		on_pool "$variant" "$programs/entry/operators"
 	expect "$variant: C++ operators that a program replaces" \
 		on_pool "$variant" "$programs/entry/operators_replaced"

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_programs_wide.sh: large programs at much work, some with their own test suites:
-# the same output and status on a pool as without, and every heap in a pool.
-# PROGRAMS.md has what was found.
+# test_programs_wide.sh: large programs with much work, some with their own test suites.
+# Output and status are the same on a pool as on the ordinary heap, and every heap is in
+# a pool. PROGRAMS.md has the results.
 #
-# CI_FULL adds CPython's own tests, a larger repository, and settings. PROGRAMS: these
-# alone, by the names that stand behind `program`. PERL_TESTS: the directory t/ of
-# perl's source, whose tests are run too.
+# CI_FULL: CPython's own tests, a larger repository, and more settings, too. PROGRAMS:
+# test only these; names are the first arguments of `program`. PERL_TESTS: the directory
+# t/ of perl's source, to run its tests, too.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 unset PYTHONPATH PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
 : "${CC:=cc}" "${CXX:=c++}"
@@ -15,8 +15,8 @@ files=$top_srcdir/tests/load/programs
 export files
 PATH=$PATH:/usr/sbin
 
-# Of each word, a variant of the library and its VMMALLOC_FORK; for programs that do not
-# fork, and for those that do.
+# Each word is a variant of the library and its VMMALLOC_FORK: $settings for programs
+# that do not fork, $forking for those that do.
 settings="release,1"
 forking="release,1"
 [ -z "${CI_FULL-}" ] || forking="release,1 release,2 release,3"
@@ -27,7 +27,7 @@ for variant in $(variants); do
 	forking="$forking debug,2"
 done
 
-# program NAME COMMAND...: whether these commands are here, and it is asked for.
+# program NAME COMMAND...: NAME is to be tested, and these commands are installed.
 program() {
 	what=$1
 	shift
@@ -37,12 +37,13 @@ program() {
 	esac
 	for command; do
 		command -v "$command" >/dev/null 2>&1 ||
-			{ skip "$what" "no $command here"; return 1; }
+			{ skip "$what" "needs $command"; return 1; }
 	done
 }
 
-# run_in NAME COMMAND...: in a fresh directory, always the same, since some programs tell
-# where they are; output and status into files.
+# run_in NAME COMMAND...: runs the command in the new directory $work/here. Its name is
+# always the same, since some programs print it. Output and status go to $work/NAME.out
+# and $work/NAME.err.
 patience=600
 run_in() {
 	run_name=$work/$1
@@ -54,7 +55,7 @@ run_in() {
 	echo "status $?" >>"$run_name.out"
 }
 
-# on_a_pool SETTING COMMAND...: run_in, on pools, with the probe.
+# on_a_pool SETTING COMMAND...: like run_in, on pools, with the probe.
 on_a_pool() {
 	on_setting=$1
 	shift
@@ -65,9 +66,9 @@ on_a_pool() {
 		PROBE_FILE="$work/probe" "$@"
 }
 
-# in_the_pool NAME: by what the probe wrote, process NAME ran, and no process had its
-# heap elsewhere. One that saw no memory at all could not look: rarely, a thread of
-# CPython's tests.
+# in_the_pool NAME: by what the probe wrote, a process NAME ran on a pool, and no
+# process had its heap elsewhere. Rarely, in a thread of CPython's tests, the probe
+# cannot read its mappings and reports no memory at all. Such a line does not count.
 in_the_pool() {
 	grep -q "^$1[^ ]* in=yes pool=[1-9][0-9]* pool-rss=[1-9]" "$work/probe" ||
 		{ echo "no process $1 on a pool"; return 1; }
@@ -79,8 +80,8 @@ same_output() {
 		diff "$work/plain.err" "$work/pool.err" && in_the_pool "$1"
 }
 
-# same NAME SETTINGS SCRIPT: the shell's SCRIPT, plain and on a pool; NAME is a process
-# of it.
+# same NAME SETTINGS SCRIPT: runs the shell's SCRIPT on the ordinary heap and with each
+# setting, and compares. NAME is a process of it.
 same() {
 	run_in plain sh -c "$3"
 	if ! grep -q '^status 0$' "$work/plain.out"; then
@@ -94,7 +95,7 @@ same() {
 	done
 }
 
-# Which one, for PROGRAMS.md.
+# Prints the version of a program, for PROGRAMS.md.
 version() {
 	"$@" 2>&1 </dev/null | grep -m 1 '[0-9]\.[0-9]' | comment
 }
@@ -125,7 +126,7 @@ if program tar tar gzip bzip2 xz; then
 	done
 	tar --sort=name -cf - d | tar -tvf - | wc -l
 	XZ_OPT="-T2 --block-size=100000" tar -cJf t d; tar -tf t | sort | md5sum
-	# A clock of coarse ticks may not tell what was written last from what was read.
+	# touch: the clock of the file system may be too coarse to see the change.
 	tar -cf t --listed-incremental=i d; echo more >>d/large; touch -d "1 minute" d/large
 	tar -cf t --listed-incremental=i d; tar -tf t | sort'
 fi
@@ -228,14 +229,14 @@ if program fdfind fdfind; then
 	fdfind | sort | md5sum; fdfind -e none; fdfind "^[0-3]+$" -x echo | sort | tail -n 3
 	fdfind -H -I . /usr/include --threads 8 | sort | md5sum'
 fi
-# Debian's: another may bring a malloc along.
+# /usr/bin: Debian's rustc. Another build may contain a malloc of its own.
 if program rustc /usr/bin/rustc; then
 	version /usr/bin/rustc --version
 	same work "$settings" '
 	/usr/bin/rustc -O -o work "$files/work.rs" && ./work 2>/dev/null'
-	expect "$what on its pool" grep -q '^rustc in=yes' "$work/probe"
+	expect "$what: its heap is in the pool" grep -q '^rustc in=yes' "$work/probe"
 fi
-# go's own heap is not malloc's; a program of C and go has both.
+# The heap of go is not malloc's. A program of C and go has both.
 if program go go "${CC%% *}"; then
 	version go version
 	same work "$settings" '
@@ -265,7 +266,7 @@ if program ffmpeg ffmpeg ffprobe; then
 	q="ffmpeg -v error -nostdin -y"; b="-fflags +bitexact -flags +bitexact"
 	v="-f lavfi -i testsrc2=size=320x240:rate=25:duration=3"
 	s="-f lavfi -i sine=frequency=440:duration=3"
-	# The encoders with more threads decide by the time they need.
+	# With more threads, the output of these encoders depends on time.
 	$q $v $s -c:v libx264 -preset veryfast -threads 1 -c:a aac $b x.mkv
 	$q -i x.mkv -vf scale=160:-2,hue=s=0.5,unsharp,rotate=0.3 -af atempo=1.5 \
 		-f framemd5 - | md5sum
@@ -291,10 +292,10 @@ if program mariadb mariadbd mariadb mariadb-install-db; then
 fi
 
 #
-# Suites that programs have of themselves. What fails plain may fail on a pool.
+# Test suites of programs. A case that fails on the ordinary heap may fail on a pool.
 #
 
-# What perl's own tests say, each of them.
+# perl's own tests, and the result of each.
 if [ -n "${PERL_TESTS-}" ] && program perl_tests perl; then
 	patience=3600
 	export PERL_TESTS
@@ -302,7 +303,7 @@ if [ -n "${PERL_TESTS-}" ] && program perl_tests perl; then
 	grep -c '^ok' "$work/plain.out" | comment
 fi
 
-# The python that has its tests.
+# A python3 that has its tests.
 python=
 for one in /usr/bin/python3 python3; do
 	[ -n "$python" ] || ! $one -c 'import test.test_mmap' 2>/dev/null ||
@@ -326,12 +327,12 @@ python_modules="array ast asyncore atexit bisect buffer bytes bz2 cmd_line code
 python_forking="fork1 multiprocessing_fork os popen posix pty subprocess threading wait3 wait4
 	concurrent_futures asyncio"
 
-# Two of their cases have a process list its open descriptors, of which the pool's is one:
-# at 1000, or, where the limit is lower, at the number below that (libvmmalloc(7), FORK).
+# In two cases a process lists its open descriptors. The pool's is one of them: at 1000,
+# or just below the limit of descriptors if that is lower (libvmmalloc(7), FORK).
 python_not='test_pass_fds_redirected|test_close_fds_when_max_fd_is_lowered'
 
-# python_cases FILE COMMAND...: CPython's tests of $modules, run by COMMAND; what became
-# of each case.
+# python_cases FILE COMMAND...: runs CPython's tests of $modules by COMMAND. The result
+# of each case goes to $work/FILE.
 python_cases() {
 	cases=$1
 	shift
@@ -366,17 +367,17 @@ python_suite() {
 }
 
 if [ -z "${CI_FULL-}" ]; then
-	skip "CPython's own tests" "take long: set CI_FULL=1"
+	skip "CPython's own tests" "takes long: set CI_FULL=1"
 elif [ -z "$python" ]; then
-	skip "CPython's own tests" "no python3 has them here"
+	skip "CPython's own tests" "needs a python3 with its tests"
 elif program cpython "$python"; then
 	version "$python" --version
 	patience=3600
-	# Some of them become another user.
+	# Some tests change to another user.
 	chmod 1777 "$pool_dir"
 	modules=$python_modules
 	python_suite default release,1
-	# Small objects are otherwise in mappings of Python's own.
+	# malloc: otherwise python3 puts small objects into mappings of its own.
 	python_suite malloc debug,1
 	modules=$python_forking
 	python_suite malloc "release,2 release,3"

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_soak.sh: threads, forks and every entry point for a minute in all, or for
-# SOAK_SECONDS under each VMMALLOC_FORK.
+# test_soak.sh: random work with threads, forks and every entry point; each byte is checked.
+# With CI=1 a minute in all, or SOAK_SECONDS for each VMMALLOC_FORK.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 # soaks WHERE VARIANT FORK
 soaks() {
-	# It goes on for two minutes where others have the processors.
+	# On a busy machine soak goes on for up to 120 seconds, until all has been done once.
 	on_pool_by="timeout -s ABRT $((seconds + 420))"
-	VMMALLOC_FORK=$3 expect "$1, fork $3, $2: $seconds s, no fault" \
+	VMMALLOC_FORK=$3 expect "$1, VMMALLOC_FORK=$3, $2: $seconds s without a fault" \
 		on_pool "$2" "$programs/load/soak" "$seconds"
 	on_pool_by=
 	tail -n 2 "$work/expect" | comment
@@ -25,7 +25,7 @@ for variant; do
 		soaks "$pool_on" "$variant" $fork
 	done
 done
-# A file system on which parent and child share blocks.
+# xfs: parent and child share blocks of files.
 if ! file_system xfs 2048M; then
 	skip "a soak on xfs" "$mounted_not"
 else

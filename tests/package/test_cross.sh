@@ -1,17 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_cross.sh: other architectures, built by cross compilers in a fresh Debian and
-# run there: i386 by this machine, the others by qemu, a process at a time. Some 4
-# minutes, and 400 MB to download: CI=1. CI_FULL: the debug variant in emulators, too.
+# test_cross.sh: other architectures, built by cross compilers in a fresh Debian and run
+# there: i386 by this machine, others by qemu's user emulation. Takes about 4 minutes and
+# downloads 400 MB: only with CI=1. CI_FULL: the debug variant in emulators, too.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 suite=trixie
 if [ -z "${CI-}" ]; then
-	skip "other architectures" "downloads much: set CI=1"
+	skip "other architectures" "downloads 400 MB: set CI=1"
 	plan
 	exit
 elif [ "$(uname -m)" != x86_64 ]; then
-	skip "other architectures" "knows cross compilers for x86_64 alone"
+	skip "other architectures" "needs x86_64 for the cross compilers"
 	plan
 	exit
 elif ! fresh_system $suite cross; then
@@ -20,7 +20,7 @@ elif ! fresh_system $suite cross; then
 	exit
 fi
 
-# What real programs need, and the packages that they are in.
+# Libraries for real programs and tests, and the packages of real programs.
 libraries='libacl1 libbz2-1.0 libc6-dev libcrypt1 libexpat1 libffi8 libgmp10
 	liblzma5 libmpfr6 libpcre2-8-0 libreadline8t64 libselinux1 libsigsegv2
 	libsqlite3-0 libssl3t64 libstdc++6 libtinfo6 zlib1g check libjemalloc-dev'
@@ -30,14 +30,14 @@ c_programs='tests/unit/check_pool tests/unit/check_ranges tests/unit/check_setti
 	tests/entry/check_entry tests/fork/model tests/fork/handlers tests/entry/operators
 	tests/pool/capacity tests/support/churn'
 
-# for_architecture LIST...: with its name for Debian behind each.
+# for_architecture PACKAGE...: prints each as PACKAGE:ARCHITECTURE.
 for_architecture() {
 	for package; do
 		echo "$package:$architecture"
 	done
 }
 
-# listed: the archive's packages for this architecture too, if they can be had.
+# listed: adds this architecture to apt's lists of packages, if the archive has it.
 listed() {
 	inside dpkg --add-architecture "$architecture"
 	inside apt-get -q update >"$work/log" 2>&1 && return
@@ -46,7 +46,8 @@ listed() {
 	return 1
 }
 
-# set_up: what this architecture needs. A -dev package takes another's place.
+# set_up: installs libraries, and unpacks programs. A -dev package replaces that of
+# another architecture.
 # shellcheck disable=SC2046,SC2086 # names of packages
 set_up() {
 	inside apt-get -qy install --no-install-recommends \
@@ -68,7 +69,7 @@ build() {
 		inside make -s -j 2 && inside make -s -j 2 $c_programs
 }
 
-# target [NAME=VALUE...] PROGRAM [ARGUMENT...]: by what runs this architecture's.
+# target [NAME=VALUE...] PROGRAM [ARGUMENT...]: runs a program of this architecture.
 # shellcheck disable=SC2086 # words
 target() {
 	target_by=$emulator
@@ -79,7 +80,7 @@ target() {
 	inside $target_by "$@"
 }
 
-# on_target VARIANT [NAME=VALUE...] PROGRAM [ARGUMENT...]: the same on a pool.
+# on_target VARIANT [NAME=VALUE...] PROGRAM [ARGUMENT...]: like target, on a pool.
 on_target() {
 	case $1 in
 	release) on_target_library=/root/$architecture/lib/.libs/libvmmalloc.so.1 ;;
@@ -90,7 +91,7 @@ on_target() {
 		VMMALLOC_POOL_SIZE=256M "$@"
 }
 
-# same PROGRAM [ARGUMENT...]: a real one writes the same on a pool, through forks.
+# same PROGRAM [ARGUMENT...]: a real program has the same output on a pool.
 same() {
 	program=$1
 	shift
@@ -101,7 +102,7 @@ same() {
 		on_target release VMMALLOC_FORK=$fork "${same_with:-A=}" \
 			"/opt/$architecture/usr/bin/$program" "$@" \
 			>"$work/pool" 2>"$work/pool.err"
-		expect "$architecture, fork $fork: $program" \
+		expect "$architecture, VMMALLOC_FORK=$fork: $program" \
 			test "$?" = "$same_status" -a -s "$work/plain" \
 			-a "$(cksum <"$work/plain")" = "$(cksum <"$work/pool")"
 		comment "$work/plain.err" "$work/pool.err"
@@ -147,7 +148,7 @@ for t in threads: t.join()'
 	same_with=
 }
 
-# The tests that print TAP, and those that do not.
+# Tests of the project: those that print TAP, and those that have a status only.
 own_tests() {
 	inside_dir=/root/$architecture
 	for program in check_settings check_ranges check_pool; do
@@ -161,12 +162,13 @@ own_tests() {
 		on_target $variant tests/entry/check_entry >"$work/tap" 2>&1
 		tap "$work/tap" "$architecture, $variant"
 		for fork in 1 2; do
-			# Programs of this machine cannot be preloaded with it.
+			# A program of this machine reports that it cannot preload the
+			# library.
 			on_target $variant VMMALLOC_FORK=$fork tests/fork/handlers \
 				>"$work/tap" 2>&1
 			sed -i '/^ERROR: ld.so: /d' "$work/tap"
-			tap "$work/tap" "$architecture, $variant, fork $fork"
-			expect "$architecture, $variant, fork $fork: fork_model" \
+			tap "$work/tap" "$architecture, $variant, VMMALLOC_FORK=$fork"
+			expect "$architecture, $variant, VMMALLOC_FORK=$fork: fork/model" \
 				on_target $variant VMMALLOC_FORK=$fork \
 				tests/fork/model
 		done
@@ -174,8 +176,8 @@ own_tests() {
 			on_target $variant tests/support/churn 20000
 		expect "$architecture, $variant: operators" \
 			on_target $variant tests/entry/operators
-		# What can be had of a pool depends on jemalloc's pages; of 64 KiB
-		# they are elsewhere.
+		# How much of a pool can be allocated depends on jemalloc's pages. On the
+		# other architectures they have 64 KiB.
 		[ "$architecture" = i386 ] || continue
 		guard=
 		[ $variant = release ] || guard=16
@@ -199,7 +201,7 @@ if ! inside sh -c "apt-get -q update && apt-get -qy install \
 		--no-install-recommends make pkgconf xz-utils qemu-user-static \
 		g++-aarch64-linux-gnu g++-riscv64-linux-gnu g++-i686-linux-gnu" \
 	>"$work/log" 2>&1; then
-	skip "other architectures" "the packages could not be had"
+	skip "other architectures" "packages cannot be installed"
 	comment "$work/log"
 	plan
 	exit
@@ -209,13 +211,13 @@ while read -r architecture compiler directory emulator; do
 	[ "$emulator" != env ] || emulator_option=
 	inside_dir=/root
 	if ! listed; then
-		skip "$architecture" "the archive's list of packages could not be had"
+		skip "$architecture" "the archive has no packages for it"
 		continue
 	fi
-	expect "$architecture: its packages" set_up
-	expect "$architecture: builds, without a warning" build
+	expect "$architecture: packages are installed" set_up
+	expect "$architecture: builds without a warning" build
 	if [ "$architecture${CI_FULL-}" = riscv64 ]; then
-		skip "riscv64: its tests" "takes minutes in an emulator: CI_FULL=1"
+		skip "riscv64: its tests" "takes minutes in an emulator: set CI_FULL=1"
 		continue
 	fi
 	own_tests

@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_deb.sh: Debian packages, made from the tarball alone, here and in fresh Debian
-# systems, where they are installed, tested and purged: some 4 minutes each, CI_FULL=1.
+# test_deb.sh: Debian packages, made only from the tarball. With CI_FULL=1 also in fresh
+# Debian systems, where they are installed, tested and purged: about 4 minutes for each
+# system.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${MAKE:=make}"
 
-# made DIR: configures in $work/DIR and makes the packages there; without their own
-# tests, which ran before this.
+# made DIR: configures in $work/DIR and makes the packages there, without running tests
+# again.
 made() {
 	mkdir -p "$work/$1"
 	(cd "$work/$1" && "$top_srcdir/configure" --quiet &&
@@ -16,19 +17,19 @@ made() {
 
 if ! command -v dpkg-buildpackage >/dev/null 2>&1 ||
 	! command -v dh >/dev/null 2>&1; then
-	skip "make deb" "no dpkg-buildpackage or no debhelper here"
+	skip "make deb" "needs dpkg-buildpackage and debhelper"
 	plan
 	exit
 fi
 expect "make deb" made a
 packages=$work/a/deb
 
-# Names, and what is in them.
+# Names and files.
 ls "$packages" | sed -n 's/_.*\.deb$//p' | grep -v dbgsym | sort | tr '\n' ' ' \
 	>"$work/names"
 expect "four packages" test "$(cat "$work/names")" = \
 	"libvmmalloc-dev libvmmalloc1 libvmmalloc1-debug vmmalloc "
-# has PACKAGE PATTERN...: files.
+# has PACKAGE PATTERN...: the package has a file for each pattern.
 has() {
 	package=$1
 	shift
@@ -56,11 +57,11 @@ has libvmmalloc1-debug 'lib/[^/]*/vmmalloc_debug/libvmmalloc\.so\.1' \
 has libvmmalloc-dev 'include/libvmmalloc\.h' 'lib/[^/]*/libvmmalloc\.so' \
 	'pkgconfig/vmmalloc\.pc' 'pkgconfig/libvmmalloc\.pc'
 has vmmalloc 'bin/vmmalloc' 'man1/vmmalloc\.1\.gz' 'completions/vmmalloc'
-expect "jemalloc is named as what was built with" sh -c "
+expect "Static-Built-Using names jemalloc" sh -c "
 	dpkg-deb -f '$packages'/libvmmalloc1_*.deb Static-Built-Using |
 		grep '^jemalloc (= '"
 
-# The symbols file has what the map has.
+# The symbols file has the same names as the map.
 letter=m
 [ "$(getconf LONG_BIT)" = 64 ] || letter=j
 dpkg-deb -R "$packages"/libvmmalloc1_*.deb "$work/unpacked"
@@ -70,7 +71,7 @@ sed -n -e 's/#.*//' -e '/^local:/q' -e 's/^[[:space:]]*\([A-Za-z_].*\);$/\1/p' \
 	sort >"$work/map"
 expect "symbols: every exported function" diff "$work/map" "$work/has"
 
-# Hardening: as the ELF files say.
+# Hardening, by the ELF files.
 dpkg-deb -x "$packages"/libvmmalloc1-debug_*.deb "$work/unpacked"
 dpkg-deb -x "$packages"/vmmalloc_*.deb "$work/unpacked"
 for file in $(find "$work/unpacked" -type f -name 'libvmmalloc.so.*') \
@@ -78,23 +79,24 @@ for file in $(find "$work/unpacked" -type f -name 'libvmmalloc.so.*') \
 	name=${file#"$work/unpacked/"}
 	readelf -ldW "$file" >"$work/elf"
 	expect "$name: RELRO" grep -q GNU_RELRO "$work/elf"
-	expect "$name: bound at start" grep -q 'BIND_NOW\|FLAGS.*NOW' "$work/elf"
+	expect "$name: symbols are bound at the start" grep -q 'BIND_NOW\|FLAGS.*NOW' "$work/elf"
 	expect "$name: no executable stack" grep -q 'GNU_STACK.* RW ' "$work/elf"
 	expect "$name: no text relocations" sh -c "! grep -q TEXTREL '$work/elf'"
 	expect "$name: stripped" sh -c "! readelf -SW '$file' | grep -q '\.symtab'"
 	if command -v hardening-check >/dev/null 2>&1; then
-		# Debian 12 does not ask for control flow protection.
+		# Debian 12 does not require control flow protection.
 		expect "$name: hardening-check" hardening-check --nocfprotection \
 			"$file"
 	fi
 done
 
-# Where and how releases are published is for whoever does so to fill in, and the
+# Tags about how releases are published, which the publisher has to fill in. The
 # packaging is upstream's own.
 unpublished="-e no-homepage-field -e upstream-metadata-file-is-missing
 	-e no-debian-changes -e debian-watch-does-not-check-openpgp-signature"
 if command -v lintian >/dev/null 2>&1; then
-	# An older one knows less of the policy than Debian 13's, which sees it below.
+	# An older lintian does not know these parts of the policy. Debian 13's runs
+	# below.
 	TMPDIR=$work lintian --allow-root --pedantic -EviIL +pedantic \
 		"$packages"/*.changes 2>"$work/err" | grep '^[EWIP]:' |
 		grep -v -e 'unknown-field Static-Built-Using' \
@@ -103,10 +105,10 @@ if command -v lintian >/dev/null 2>&1; then
 	expect "lintian" test ! -s "$work/lintian"
 	comment "$work/lintian"
 else
-	skip "lintian" "no lintian here"
+	skip "lintian" "needs lintian"
 fi
 
-# The watch file finds what `make dist` makes, wherever that is published.
+# The watch file finds a tarball of `make dist`, wherever it is published.
 if command -v uscan >/dev/null 2>&1 && command -v python3 >/dev/null 2>&1; then
 	mkdir -p "$work/published" "$work/watching/debian"
 	: >"$work/published/libvmmalloc-1.0.tar.xz"
@@ -129,44 +131,44 @@ server.serve_forever()' "$work/published" "$work/port" 2>/dev/null &
 	kill $server
 	wait $server 2>/dev/null
 else
-	skip "uscan finds a release" "no uscan, or no python3, here"
+	skip "uscan finds a release" "needs uscan and python3"
 fi
 
-# Again, elsewhere and later: the same, byte by byte.
+# The same packages from another directory, byte by byte.
 expect "make deb, in another directory" made another/one/below
 for file in "$packages"/*.deb; do
 	expect "reproducible: ${file##*/}" cmp "$file" \
 		"$work/another/one/below/deb/${file##*/}"
 done
 
-# What README says, in a system where nothing else is.
-# packages_for WORD: its line for what needs that package.
+# The commands of README.md in a fresh system.
+# packages_for WORD: prints the line of README.md that installs the package WORD.
 packages_for() {
 	sed -n "s/^    apt install \(.*$1.*\)/apt-get -qy install \1/p" "$top_srcdir/README.md"
 }
 if [ "${CI_FULL-}" != 1 ]; then
-	skip "README's lines for Debian" "takes long: set CI_FULL=1"
+	skip "the commands of README.md for Debian" "takes long: set CI_FULL=1"
 elif ! fresh_system trixie readme; then
-	skip "README's lines for Debian" "$fresh_not"
+	skip "the commands of README.md for Debian" "$fresh_not"
 else
 	(cd "$top_srcdir" && git ls-files | tar -T - -c) | tar -C "$root/root" -x
-	expect "README: packages for a build" inside sh -c "
+	expect "README.md: installs packages for a build" inside sh -c "
 		apt-get -q update && $(packages_for libtool)"
-	expect "README: a build" inside sh -c "
+	expect "README.md: builds and installs" inside sh -c "
 		autoreconf -fi && mkdir build && cd build && ../configure && make &&
 			make install && ldconfig"
-	expect "README: the library is found by its name" inside env \
+	expect "README.md: the library is found by its name" inside env \
 		LD_PRELOAD=libvmmalloc.so.1 VMMALLOC_POOL_DIR=/dev/shm \
 		VMMALLOC_POOL_SIZE=64M sh -c "grep libvmmalloc /proc/self/maps"
-	expect "README: packages for packages" inside sh -c "$(packages_for debhelper)"
-	expect "README: packages" inside sh -c "
+	expect "README.md: installs packages for making packages" inside sh -c "$(packages_for debhelper)"
+	expect "README.md: makes packages" inside sh -c "
 		cd build && DEB_BUILD_OPTIONS=nocheck make deb"
-	expect "README: they can be installed" inside sh -c "
+	expect "README.md: installs these packages" inside sh -c "
 		cd build && apt-get -qy install ./deb/libvmmalloc1_*.deb ./deb/vmmalloc_*.deb"
 fi
 
-# In fresh systems: built with what debian/control declares, installed from a
-# repository, tested there, and purged.
+# In fresh systems: build with only the declared dependencies, install from a
+# repository, run the tests there, and purge.
 version=$(dpkg-deb -f "$packages"/vmmalloc_*.deb Version)
 source=libvmmalloc-${version%%-*}
 for suite in bookworm trixie forky; do
@@ -180,13 +182,13 @@ for suite in bookworm trixie forky; do
 	mkdir "$root/root/deb"
 	cp "$packages"/*.orig.tar.xz "$root/root/deb"
 	inside_dir=/root/deb
-	expect "$suite: build dependencies, the declared ones alone" inside sh -c "
+	expect "$suite: installs only the declared build dependencies" inside sh -c "
 		apt-get -q update && apt-get -qy install build-essential &&
 			tar xf *.orig.tar.xz && apt-get -qy build-dep ./$source"
 	inside_dir=/root/deb/$source
 	expect "$suite: builds, and passes its tests" inside dpkg-buildpackage -us -uc
 	inside_dir=/root/deb
-	# An older one knows less of the policy, a newer one more than Debian 13 can follow.
+	# Only Debian 13: other versions of lintian check another policy.
 	if [ $suite = trixie ]; then
 		expect "$suite: lintian" inside sh -c "
 			apt-get -qy install --no-install-recommends lintian &&
@@ -207,13 +209,13 @@ for suite in bookworm trixie forky; do
 	expect "$suite: apt-get install" inside sh -c "
 		apt-get -q update &&
 			apt-get -qy install libvmmalloc1 libvmmalloc1-debug vmmalloc"
-	# What autopkgtest does, for tests that need no more than their dependencies.
+	# Like autopkgtest, for tests that need only their dependencies.
 	sed -n 's/^Tests: //p' "$root/tests/debian/control" >"$work/names"
 	while read -r name; do
 		depends=$(sed -n "/^Tests: $name\$/,/^\$/s/^Depends: //p" \
 			"$root/tests/debian/control" | tr -d ,)
 		# shellcheck disable=SC2086 # names of packages
-		expect "$suite: what the test $name depends on" inside \
+		expect "$suite: installs the dependencies of the test $name" inside \
 			apt-get -qy install $depends
 		mkdir "$root/tmp/$name"
 		expect "$suite: the test $name" inside env \
@@ -222,7 +224,7 @@ for suite in bookworm trixie forky; do
 	expect "$suite: purges" inside apt-get -qy purge libvmmalloc1 \
 		libvmmalloc1-debug libvmmalloc-dev vmmalloc
 	rm -rf "$root/repository" "$root/tests" "$root"/tmp/*
-	expect "$suite: leaves nothing" test -z "$(find "$root" -xdev \
+	expect "$suite: nothing is left behind" test -z "$(find "$root" -xdev \
 		-path "$root/var/lib/apt" -prune -o -path "$root/var/log" -prune -o \
 		-path "$root/var/cache" -prune -o -name '*vmmalloc*' -print)"
 done

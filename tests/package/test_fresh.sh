@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_fresh.sh: the README's two commands on fresh Debian systems where nothing but
-# the base, git and a compiler is installed. CI_FULL=1: some 40 minutes a system, beside
-# other work. FRESH_SYSTEMS: these alone.
+# test_fresh.sh: the two commands of README.md on fresh Debian systems that have only
+# the base, git and a compiler. Only with CI_FULL=1: about 40 minutes for each system on
+# a busy machine. FRESH_SYSTEMS: test only these.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 for suite in ${FRESH_SYSTEMS:-bookworm trixie forky}; do
 	what="$suite: quickstart and quickstart check"
 	if [ ! -e "$top_srcdir/.git" ]; then
-		skip "$what" "not a git clone"
+		skip "$what" "needs a git clone"
 		continue
 	elif [ "${CI_FULL-}" != 1 ]; then
 		skip "$what" "takes long: set CI_FULL=1"
@@ -26,22 +26,22 @@ for suite in ${FRESH_SYSTEMS:-bookworm trixie forky}; do
 	inside_dir=/root/libvmmalloc
 	expect "$suite: quickstart" inside ./quickstart
 	cp "$work/expect" "$work/log"
-	expect "$suite: installs, and shows the heap in the pool" sh -c "
+	expect "$suite: it installs packages, and shows that the heap is in the pool" sh -c "
 		grep 'apt-get install' '$work/log' &&
 			grep 'the heap was in the pool' '$work/log'"
 	expect "$suite: quickstart again" inside ./quickstart
 	cp "$work/expect" "$work/log"
-	expect "$suite: installs nothing then" \
+	expect "$suite: it installs nothing this time" \
 		sh -c "! grep apt-get '$work/log'"
-	# File systems are the kernel's, which is the same: those have their tests outside,
-	# as has what depends on how much else the machine does.
+	# The kernel and its file systems are the same as outside, where the tests have
+	# run. Times depend on the other work of the machine.
 	inside env TEST_FILE_SYSTEMS=tmpfs TEST_TIMES=no ./quickstart check >"$work/log" 2>&1
 	status=$?
 	tail -n 1 "$work/log" >"$work/last"
 	expect "$suite: quickstart check: $(cat "$work/last")" test $status -eq 0
 	grep '^FAIL' "$work/log" | comment
 	grep '^SKIP' "$work/log" | comment
-	expect "$suite: its last line" \
+	expect "$suite: the last line has the counts" \
 		grep -q '^[1-9][0-9]* passed, 0 failed, [0-9]* skipped$' "$work/last"
 done
 plan

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_includes.sh: the rooms of lib/: a file includes only headers of its own room and of
-# those below it; no file of the project has more than 400 lines, and nine of ten functions
-# of lib/ and bin/ have at most 40.
+# test_includes.sh: a file of lib/ includes only headers of its own folder and of
+# folders below it. No file of the project has more than 400 lines. Nine of ten
+# functions of lib/ and bin/ have at most 40 lines.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 cd "$top_srcdir" || exit 99
-# From the top to the ground.
+# The folders, from the top down.
 rooms="entry jemalloc heap pool trace os base"
 
 below=
@@ -22,7 +22,7 @@ for room in base os trace pool heap jemalloc entry; do
 	expect "lib/$room includes nothing above it" test ! -s "$work/upwards"
 	comment "$work/upwards"
 done
-expect "each room is known" test "$(cd lib && echo */ | tr -d / | tr ' ' '\n' | sort)" = \
+expect "the order has all folders of lib/" test "$(cd lib && echo */ | tr -d / | tr ' ' '\n' | sort)" = \
 	"$(echo "$rooms" | tr ' ' '\n' | sort)"
 
 git ls-files 2>/dev/null | grep -E '\.(c|h|cc|sh|py|awk|inc)$|^quickstart$|^bench/run$' |
@@ -33,10 +33,10 @@ if [ -s "$work/files" ]; then
 	expect "no file has more than 400 lines" test ! -s "$work/long"
 	comment "$work/long"
 else
-	skip "no file has more than 400 lines" "not a git clone"
+	skip "no file has more than 400 lines" "needs a git clone"
 fi
 
-# A function's body begins with a { of its own line, and ends with a }.
+# The body of a function begins and ends with a brace in the first column.
 awk '
 	FNR == 1 { begin = 0 }
 	/^{/ { begin = FNR }

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_install.sh: builds out of tree, installs, links programs with pkg-config,
-# switches them to the debug variant, uninstalls; with gcc and clang.
+# test_install.sh: builds out of tree with gcc and clang, installs, links programs with
+# pkg-config, switches them to the debug variant, and uninstalls.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${CC:=cc}" "${CXX:=c++}" "${MAKE:=make}" "${PKG_CONFIG:=pkg-config}"
 : "${VERSION:=1.1.0}"
 
-# built DIR ARGUMENT...: configures with the arguments and builds in $work/DIR.
+# built DIR ARGUMENT...: configures with these arguments, and builds, in $work/DIR.
 built() {
 	built_dir=$work/$1
 	shift
@@ -16,7 +16,7 @@ built() {
 		$MAKE -s -j "$(nproc)")
 }
 
-# The same with the usual compiler: what configure found there once is known.
+# The same with the usual compiler. The cache keeps the results of configure.
 usual() {
 	again_dir=$1
 	shift
@@ -29,7 +29,7 @@ export PKG_CONFIG_PATH
 expect "configure and make -j, out of tree" usual b --prefix="$prefix" \
 	--libdir="$prefix/lib"
 
-# What is installed, and nothing else; DESTDIR is honoured.
+# Exactly these files are installed, also with DESTDIR.
 lib=$prefix/lib
 so=libvmmalloc.so
 cat >"$work/list" <<END
@@ -52,19 +52,19 @@ installed() {
 }
 expect "make install" $MAKE -s -C "$work/b" install
 cp "$work/expect" "$work/said"
-expect "says that ldconfig is needed" grep -q "$prefix/lib\. Run ldconfig" "$work/said"
+expect "make install: the message names ldconfig" grep -q "$prefix/lib\. Run ldconfig" "$work/said"
 installed "$prefix" >"$work/has"
-expect "installed is what the README says" diff "$work/list" "$work/has"
+expect "exactly the expected files are installed" diff "$work/list" "$work/has"
 expect "make install with DESTDIR" \
 	$MAKE -s -C "$work/b" install DESTDIR="$work/dest"
 cp "$work/expect" "$work/said"
-expect "for others, ldconfig is theirs" sh -c "! grep ldconfig '$work/said'"
+expect "with DESTDIR: no message names ldconfig" sh -c "! grep ldconfig '$work/said'"
 installed "$work/dest$prefix" >"$work/has"
-expect "the same there" diff "$work/list" "$work/has"
+expect "with DESTDIR: the same files" diff "$work/list" "$work/has"
 expect "libvmmalloc.pc is a link to vmmalloc.pc" test \
 	"$(readlink "$lib/pkgconfig/libvmmalloc.pc")" = vmmalloc.pc
 
-# A program by pkg-config. It says which library it got, and asks for nothing of it.
+# A program linked by pkg-config. It prints which library it got, and uses only malloc.
 cat >"$work/linked.c" <<'END'
 #include <libvmmalloc.h>
 #include <stdio.h>
@@ -114,10 +114,10 @@ expect "a linked program without a pool ends with status 1" test $status -eq 1
 cat >"$work/plain.c" <<'END'
 int main(void) { return 0; }
 END
-expect "a program that never allocates is linked all the same" sh -c "
+expect "a program that never allocates is linked with the library, too" sh -c "
 	$CC -o '$work/plain' '$work/plain.c' $($PKG_CONFIG --libs vmmalloc) &&
 	readelf -d '$work/plain' | grep libvmmalloc.so.1"
-# A preloaded program, too.
+# The same for a preloaded program.
 preloaded_debug() {
 	env LD_LIBRARY_PATH="$lib/vmmalloc_debug" LD_PRELOAD=libvmmalloc.so.1 \
 		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
@@ -125,7 +125,7 @@ preloaded_debug() {
 }
 expect "LD_LIBRARY_PATH switches a preloaded program" preloaded_debug
 
-# The header, in C and C++, before and after those of libc, without a warning.
+# The header in C and C++, before and after headers of libc, without a warning.
 header="#include <libvmmalloc.h>"
 libc="#include <stdlib.h>
 #include <malloc.h>"
@@ -135,16 +135,16 @@ printf '%s\n' "$header" "$libc" "$body" >"$work/before.c"
 printf '%s\n' "$libc" "$header" "$body" >"$work/after.c"
 printf '%s\n' "#include <jemalloc/jemalloc.h>" "$header" "$body" >"$work/je.c"
 printf '%s\n' "$header" "#include <jemalloc/jemalloc.h>" "$body" >"$work/before_je.c"
-# compiles COMPILER STANDARD FILE: or has no such standard.
+# compiles COMPILER STANDARD FILE: skipped if the compiler does not know the standard.
 compiles() {
 	if ! echo | "$1" -std="$2" -x "$compiles_language" -fsyntax-only - 2>/dev/null; then
 		skip "header, $1, $2, ${3##*/}" "$1 does not know $2"
 		return
 	fi
-	# That of 5.3.1 is not for every standard.
+	# The header of jemalloc 5.3.1 does not compile in every standard.
 	if grep -q jemalloc/ "$3" && ! echo '#include <jemalloc/jemalloc.h>' |
 		"$1" -std="$2" -x "$compiles_language" -fsyntax-only - 2>/dev/null; then
-		skip "header, $1, $2, ${3##*/}" "jemalloc's own header is not for $2"
+		skip "header, $1, $2, ${3##*/}" "needs a header of jemalloc that compiles in $2"
 		return
 	fi
 	expect "header, $1, $2, ${3##*/}" "$1" -std="$2" -Wall -Wextra -Werror \
@@ -169,35 +169,35 @@ for order in before after je before_je; do
 done
 
 expect "make uninstall" $MAKE -s -C "$work/b" uninstall
-expect "leaves nothing, no directory either" test ! -e "$prefix"
+expect "make uninstall: no file and no directory is left" test ! -e "$prefix"
 mkdir -p "$prefix/bin"
 $MAKE -s -C "$work/b" install >/dev/null 2>&1
 $MAKE -s -C "$work/b" uninstall >"$work/said" 2>&1
-expect "but for those that others made" test "$(find "$prefix" | tr '\n' ' ')" = \
+expect "make uninstall: keeps directories that existed before" test "$(find "$prefix" | tr '\n' ' ')" = \
 	"$prefix $prefix/bin "
 
-# The other ways to configure.
+# Other arguments of configure.
 expect "--disable-debug-variant" usual nodebug --disable-debug-variant \
 	--prefix="$work/nodebug-prefix"
 $MAKE -s -C "$work/nodebug" install >/dev/null 2>&1
-expect "leaves the debug variant out" \
+expect "--disable-debug-variant: the debug variant is not installed" \
 	sh -c "! find '$work/nodebug-prefix' | grep debug/"
 archive=$(sed -n 's/^JEMALLOC_ARCHIVE = //p' "$work/b/Makefile")
 expect "--with-jemalloc=ARCHIVE" usual named --with-jemalloc="$archive" \
 	--disable-debug-variant
 if command -v clang >/dev/null 2>&1 && command -v clang++ >/dev/null 2>&1; then
-	expect "clang, without a warning" built clang CC=clang CXX=clang++
-	expect "clang's library runs a program" env LD_PRELOAD="$work/clang/lib/.libs/libvmmalloc.so.1" \
+	expect "builds with clang without a warning" built clang CC=clang CXX=clang++
+	expect "a program runs on the library that clang built" env LD_PRELOAD="$work/clang/lib/.libs/libvmmalloc.so.1" \
 		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
 		"$programs/support/churn" 100000
-	expect "clang's operators do" env LD_PRELOAD="$work/clang/lib/.libs/libvmmalloc.so.1" \
+	expect "C++ operators work in the library that clang built" env LD_PRELOAD="$work/clang/lib/.libs/libvmmalloc.so.1" \
 		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
 		"$programs/entry/operators_replaced"
 else
-	skip "clang, without a warning" "no clang here"
+	skip "builds with clang without a warning" "needs clang"
 fi
 
-# The tarball has what the repository has, and what builds without autotools.
+# The tarball has the files of the repository, and those that autotools make.
 if [ -e "$top_srcdir/.git" ]; then
 	$MAKE -s -C "$work/b" dist >"$work/log" 2>&1
 	tar -tf "$work/b/libvmmalloc-$VERSION.tar.xz" | sed -e 's|^[^/]*/||' |
@@ -205,16 +205,16 @@ if [ -e "$top_srcdir/.git" ]; then
 			-e '^aclocal\.m4$' -e '^config\.h\.in$' -e '^configure$' \
 			-e '^Makefile\.in$' | sort >"$work/tar"
 	git -C "$top_srcdir" ls-files | grep -v -e '^\.ci/' -e '^\.gitignore$' | sort >"$work/git"
-	expect "the tarball has what the repository has" diff "$work/git" "$work/tar"
+	expect "the tarball has the files of the repository" diff "$work/git" "$work/tar"
 else
-	skip "the tarball has what the repository has" "not a git clone"
+	skip "the tarball has the files of the repository" "needs a git clone"
 fi
 
-# The tarball: builds, tests itself, installs and uninstalls. Its own run of this
-# and of the longer tests would be one too many.
+# The tarball builds, runs tests, installs and uninstalls. It does not run this test or
+# longer ones again.
 tests=
 [ ! -x "$programs/entry/check_entry" ] || tests="tests/unit/check_ranges tests/unit/check_settings"
-# All that other tests run is compiled with CI_FULL=1.
+# Without CI_FULL=1 only some programs of tests are compiled.
 set -- check_PROGRAMS="$tests tests/fork/heap tests/pool/own_process" \
 	check_LTLIBRARIES="tests/places/large_pages.la tests/support/heap_probe.la"
 [ -z "${CI_FULL-}" ] || set --

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_jemalloc.sh: the versions of jemalloc: which configure takes, and that a function
-# with another prototype ends the build; those that the build was not made with, from
-# their sources, by the unit tests and the entry points. CI_FULL: all of them, by more
-# tests, and with other caches.
+# test_jemalloc.sh: versions of jemalloc. configure accepts known ones only. A function
+# with another prototype ends the build. Known versions other than that of this build
+# are built from source, and run the tests of units and entry points. CI_FULL: all known
+# versions, more tests, and other settings of the tcache.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${MAKE:=make}"
@@ -11,7 +11,7 @@ private="sh $top_srcdir/lib/jemalloc/private-jemalloc.sh"
 syms=$top_srcdir/lib/jemalloc/jemalloc.syms
 known=$($private versions "$syms" | tr -d ,)
 
-# configured DIR ARGUMENT...: in $work/DIR; what it says is in $work/DIR.log.
+# configured DIR ARGUMENT...: runs configure in $work/DIR. Its output is in $work/DIR.log.
 configured() {
 	configured_dir=$work/$1 configured_log=$work/$1.log
 	shift
@@ -20,17 +20,17 @@ configured() {
 		--cache-file="$work/config.cache" "$@") >"$configured_log" 2>&1
 }
 
-# refused WHAT TEXT DIR ARGUMENT...: configure ends, and says TEXT.
+# refused WHAT TEXT DIR ARGUMENT...: configure fails, and prints TEXT.
 refused() {
 	refused_what=$1 refused_text=$2
 	shift 2
 	configured "$@"
 	refused_status=$?
 	expect "$refused_what is refused" test $refused_status -ne 0
-	expect "$refused_what: that is said" grep -q "$refused_text" "$configured_log"
+	expect "$refused_what: the message has the reason" grep -q "$refused_text" "$configured_log"
 }
 
-# The archive that this build was made with, and others that are made from it.
+# The archive of this build, and changed copies of it.
 archive=$(sed -n 's/^JEMALLOC_ARCHIVE = //p' "$top_builddir/Makefile")
 case $archive in /*) ;; *) archive=$top_builddir/$archive ;; esac
 built_with=$(sed -n 's/^JEMALLOC_VERSION = //p' "$top_builddir/Makefile")
@@ -39,26 +39,26 @@ cp "$archive" "$work/poor.a"
 ar d "$work/poor.a" ehooks.pic.o ehooks.o 2>/dev/null
 refused "an archive without the names" 'lacks.* je_extent_alloc_mmap (ehooks)' poor \
 	--with-jemalloc="$work/poor.a"
-refused "an archive that is not there" "no $work/none.a" none \
+refused "an archive that does not exist" "no $work/none.a" none \
 	--with-jemalloc="$work/none.a"
 sed 's/5\.3\.\([0-9]\)-0-g/5.4.\1-0-g/' "$archive" >"$work/unknown.a"
 refused "an unknown version" "is jemalloc 5\.4\.[0-9]-0-g" unknown \
 	--with-jemalloc="$work/unknown.a"
 for version in $known; do
-	expect "an unknown version: $version is named" \
+	expect "an unknown version: the message names $version" \
 		grep -q "works with:.* ${version}[,.]" "$work/unknown.log"
 done
-expect "an unknown version: the way out is named" \
+expect "an unknown version: the message names --with-jemalloc-source" \
 	grep -q -e '--with-jemalloc-source=DIR' "$work/unknown.log"
-refused "a source that is not there" "no $work/none/configure" nosource \
+refused "a source that does not exist" "no $work/none/configure" nosource \
 	--with-jemalloc-source="$work/none"
 mkdir -p "$work/a source"
 cp "$top_srcdir/configure" "$work/a source"
 refused "a source with a space" "source of jemalloc must not have a space" space \
 	--with-jemalloc-source="$work/a source"
 refused "a prefix with a space" "a prefix must not have a space" space --prefix="$work/a b"
-refused "a build with a space" "build in must not have a space.*/a b$" "a b"
-refused "a build with a colon" "build in must not have a space.*/a:b$" "a:b"
+refused "a build directory with a space" "build in must not have a space.*/a b$" "a b"
+refused "a build directory with a colon" "build in must not have a space.*/a:b$" "a:b"
 refused "an empty name" "has an empty value" empty --with-jemalloc-source=
 refused "an archive and a source" "exclude each other" two --with-jemalloc="$archive" \
 	--with-jemalloc-source="$work"
@@ -69,13 +69,13 @@ if command -v musl-gcc >/dev/null 2>&1; then
 		>"$work/musl.log" 2>&1
 	status=$?
 	expect "musl is refused" test $status -ne 0
-	expect "musl: that is said" grep -q 'needs glibc' "$work/musl.log"
+	expect "musl: the message has the reason" grep -q 'needs glibc' "$work/musl.log"
 else
-	skip "musl is refused" "no musl-gcc here"
+	skip "musl is refused" "needs musl-gcc"
 fi
 
-# checked VERSION CONF TEST...: in the build of it, of programs no more than they need; on
-# tmpfs, since what is on other file systems does not depend on jemalloc.
+# checked VERSION CONF TEST...: runs the tests in the build of this version, with only the
+# programs that they need. Only on tmpfs: other file systems do not depend on jemalloc.
 checked() {
 	checked_version=$1 checked_conf=$2
 	shift 2
@@ -90,18 +90,18 @@ checked() {
 	[ $checked_status -eq 0 ]
 }
 
-# stops VERSION WHAT FILE SED: with FILE of its headers changed, the build ends.
+# stops VERSION WHAT FILE SED: the build fails after SED has changed the header FILE.
 stops() {
 	cp "$source/$3" "$work/kept"
 	chmod u+w "$source/$3" "$source/${3%/*}"
 	sed "$4" "$work/kept" >"$source/$3"
-	expect "$1: $2: the header was another" sh -c "! cmp -s '$work/kept' '$source/$3'"
+	expect "$1: $2: the header was changed" sh -c "! cmp -s '$work/kept' '$source/$3'"
 	rm -f "$work/$1/lib/jemalloc_prototypes.o"
 	$MAKE -s -C "$work/$1" lib/jemalloc_prototypes.o >"$work/stops" 2>&1
 	stops_status=$?
-	expect "$1: $2: the build ends" test $stops_status -ne 0
+	expect "$1: $2: the build fails" test $stops_status -ne 0
 	cp "$work/kept" "$source/$3"
-	expect "$1: and goes on with the right one" \
+	expect "$1: $2: the build works with the right header" \
 		$MAKE -s -C "$work/$1" lib/jemalloc_prototypes.o
 }
 
@@ -120,11 +120,11 @@ if [ -n "${CI_FULL-}" ]; then
 fi
 for version in $known; do
 	if [ "$version$confs" = "${built_with}none" ]; then
-		skip "jemalloc $version from its source" "this build has it: CI_FULL=1"
+		skip "jemalloc $version from its source" "this build has it: set CI_FULL=1"
 		continue
 	elif ! jemalloc_source "$version"; then
 		skip "jemalloc $version from its source" \
-			"no archive within reach has the source"
+			"needs an archive with its source"
 		continue
 	fi
 	source=$jemalloc_source
@@ -134,7 +134,7 @@ for version in $known; do
 	expect "jemalloc $version: configure --with-jemalloc-source" configured \
 		"$version" --with-jemalloc-source="$source" $without
 	expect "jemalloc $version: make" $MAKE -s -j "$(nproc)" -C "$work/$version"
-	expect "jemalloc $version: its source is left alone" test -z "$(
+	expect "jemalloc $version: the source is not changed" test -z "$(
 		find "$source" -newer "$work/mark")"
 	for conf in $confs; do
 		[ "$conf" != none ] || conf=
@@ -142,9 +142,9 @@ for version in $known; do
 		expect "jemalloc $version: tests${conf:+ with $conf}" \
 			checked "$version" "$conf" $tests
 	done
-	stops "$version" "a replaced function with an argument more" \
+	stops "$version" "a replaced function with one more argument" \
 		"$headers/extent_mmap.h" 's/\*commit)/*commit, int more)/'
-	stops "$version" "a function that is called with an argument more" \
+	stops "$version" "a called function with one more argument" \
 		"$headers/arena_externs.h" \
 		'0,/bool all);/s//bool all, int more);/'
 	stops "$version" "a variable of another type" \
@@ -152,16 +152,16 @@ for version in $known; do
 	chmod -R u+w "$source"
 done
 
-# Another version is taken for the newest, and has to have its names.
+# An untested version is treated like the newest known one, and must have its names.
 newest=$version
 [ "$newest" = "$built_with" ] || archive=$work/$newest/jemalloc/lib/libjemalloc_pic.a
 if [ -e "$archive" ]; then
 	sed 's/5\.3\.\([0-9]\)-0-g/5.4.\1-0-g/' "$archive" >"$work/unknown.a"
-	expect "--enable-untested-jemalloc takes an unknown version" configured untested \
+	expect "--enable-untested-jemalloc accepts an unknown version" configured untested \
 		--with-jemalloc="$work/unknown.a" --enable-untested-jemalloc
-	expect "and says that nobody tested it" \
+	expect "--enable-untested-jemalloc: a warning that it was not tested" \
 		grep -q 'WARNING: jemalloc 5\.4\..* was not tested' "$work/untested.log"
 else
-	skip "--enable-untested-jemalloc" "no archive of jemalloc $newest here"
+	skip "--enable-untested-jemalloc" "needs an archive of jemalloc $newest"
 fi
 plan

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_manuals.sh: the manual pages: their form, and that what they say is tested.
+# test_manuals.sh: the form of the manual pages. Each paragraph names the tests that
+# check it.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 man=$top_srcdir/man
@@ -10,13 +11,13 @@ for page in libvmmalloc.7 vmmalloc.1; do
 		expect "$page: groff has no warning" test -z "$(
 			groff -man -Tutf8 -ww -z "$man/$page" 2>&1)"
 	else
-		skip "$page: groff has no warning" "no groff here"
+		skip "$page: groff has no warning" "needs groff"
 	fi
 	if command -v mandoc >/dev/null 2>&1; then
 		expect "$page: mandoc has no warning" \
 			mandoc -Tlint -Wwarning "$man/$page"
 	else
-		skip "$page: mandoc has no warning" "no mandoc here"
+		skip "$page: mandoc has no warning" "needs mandoc"
 	fi
 done
 
@@ -40,7 +41,7 @@ SEE ALSO
 END
 expect "libvmmalloc.7 has its sections" diff "$work/expected" "$work/sections"
 
-# Variables: the source's table, the manual and README.md have the same.
+# The table in the source, the manual and README.md have the same variables.
 sed -n 's/^	{ "\(VMMALLOC_[A-Z_]*\)".*/\1/p' "$top_srcdir/lib/base/settings.c" |
 	sort >"$work/source"
 for text in README.md man/libvmmalloc.7; do
@@ -50,14 +51,14 @@ for text in README.md man/libvmmalloc.7; do
 done
 grep -o 'VMMALLOC_[A-Z_]*' "$man/vmmalloc.1" | sort -u >"$work/text"
 expect "vmmalloc.1 has no others" test -z "$(comm -13 "$work/source" "$work/text")"
-# Each has an entry, and its default is named.
+# Each variable has an entry.
 for name in $(cat "$work/source"); do
 	expect "libvmmalloc.7: an entry for $name" sh -c "
 		sed -n '/^\.SH ENVIRONMENT/,/^\.SH FORK/p' '$man/libvmmalloc.7' |
 			grep -q '^\.BR\{0,1\} .*$name'"
 done
 
-# Each paragraph says which tests would notice if it were wrong, or why none would.
+# A comment in each paragraph names the tests that check it, or why there is none.
 for page in libvmmalloc.7 vmmalloc.1; do
 	awk '
 		function done_with() {
@@ -76,7 +77,7 @@ for page in libvmmalloc.7 vmmalloc.1; do
 		# A sentence, not the name of an item.
 		/^[^.].*[.,;]$/ || /^\.(B|BR|I|IR) .*[.,;]$/ { text = $0 }
 		END { done_with() }' "$man/$page" >"$work/untested"
-	expect "$page: every paragraph is tested, or says why not" \
+	expect "$page: each paragraph names its tests, or why there are none" \
 		test ! -s "$work/untested"
 	comment "$work/untested"
 	sed -n 's/^\.\\" test: //p' "$man/$page" | tr ' ' '\n' | sort -u |
@@ -84,18 +85,18 @@ for page in libvmmalloc.7 vmmalloc.1; do
 			ls "$top_srcdir/tests/$name" "$top_srcdir/tests/$name.c" \
 				2>/dev/null | grep -q . || echo "$name"
 		done >"$work/unknown"
-	expect "$page: by tests that exist" test ! -s "$work/unknown"
+	expect "$page: the named tests exist" test ! -s "$work/unknown"
 	comment "$work/unknown"
 done
 
-# Every option of the command is in its manual and in its help.
+# Each option of the command is in its manual and in its help.
 for option in -d -s -f -g -l -S --help --version; do
 	expect "vmmalloc.1 and --help have $option" sh -c "
 		tr -d '\\\\' <'$man/vmmalloc.1' | grep -q -e '$option' &&
 		'$programs/vmmalloc' --help | grep -q -e '$option'"
 done
 
-# A program that is executed by another has a pool of its own, which it need not have.
+# An executed program gets a pool of its own. Without the preload it gets none.
 # shellcheck disable=SC2016 # the inner shell is to expand it
 on_pool release sh -c '
 	grep -m 1 "(deleted)" /proc/$$/maps
@@ -104,9 +105,9 @@ on_pool release sh -c '
 expect "an executed program has a pool of its own" test "$(
 	sed -n '1,2s/.*  *[0-9:a-f]*  *\([0-9]*\)  */\1 /p' "$work/out" |
 		awk '{ print $1 }' | sort -u | wc -l)" -eq 2
-expect "and none without the preload" test "$(sed -n 3p "$work/out")" = 0
+expect "an executed program without the preload has none" test "$(sed -n 3p "$work/out")" = 0
 
-# mlockall(2), and dlopen(3) of the library.
+# mlockall(2); dlopen(3) of the library.
 if command -v python3 >/dev/null 2>&1; then
 	on_pool release python3 -c '
 import ctypes
@@ -117,7 +118,7 @@ print(error, *[line.split()[1] for line in open("/proc/self/status")
 		expect "mlockall locks all of the pool" \
 			test "$(cut -d ' ' -f 2 "$work/out")" -ge 65536
 	else
-		skip "mlockall locks all of the pool" "this user may not lock as much"
+		skip "mlockall locks all of the pool" "needs permission to lock so much memory"
 	fi
 	for variant in $(variants); do
 		python3 -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' \
@@ -127,10 +128,10 @@ print(error, *[line.split()[1] for line in open("/proc/self/status")
 			test $status -ne 0 && grep -q 'static TLS' '$work/out'"
 	done
 else
-	skip "mlockall locks all of the pool" "no python3 here"
+	skip "mlockall locks all of the pool" "needs python3"
 fi
 
-# CXL memory, and other nodes: a policy of the file system counts for the pool.
+# NUMA nodes such as CXL memory: a policy of the file system applies to the pool.
 if file_system tmpfs 64M mpol=bind:0; then
 	VMMALLOC_POOL_DIR=$mounted VMMALLOC_POOL_SIZE=32M on_pool release \
 		cat /proc/self/numa_maps >"$work/out" 2>&1
@@ -139,7 +140,7 @@ if file_system tmpfs 64M mpol=bind:0; then
 			grep -q " bind:0 file=.*/tmpfs.* N0=[1-9]" "$work/out"
 		grep deleted "$work/out" | comment
 	else
-		skip "a tmpfs with mpol=bind" "the kernel has no numa_maps"
+		skip "a tmpfs with mpol=bind" "needs a kernel with numa_maps"
 	fi
 	take_down
 else

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_rpm.sh: RPM packages, made from the tarball and a release of jemalloc, put in a
-# repository, installed from it, used and removed. CI_FULL: with the package's own tests.
+# test_rpm.sh: RPM packages, made from the tarball and a release of jemalloc, put into a
+# repository, installed from it, used and removed. CI_FULL: the build runs its tests, too.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${MAKE:=make}"
@@ -17,10 +17,10 @@ flags=
 
 reason=
 for tool in rpmbuild createrepo_c dnf; do
-	command -v $tool >/dev/null 2>&1 || reason="no $tool here"
+	command -v $tool >/dev/null 2>&1 || reason="needs $tool"
 done
 [ -n "$reason" ] || jemalloc_release 5.3.0 ||
-	reason="no archive within reach has the source of jemalloc"
+	reason="needs an archive with the source of jemalloc"
 if [ -n "$reason" ]; then
 	skip "make rpm" "$reason"
 	plan
@@ -33,26 +33,26 @@ ls "$packages"/*/*.rpm | sed 's|.*/||; s/-[0-9].*//' | sort | tr '\n' ' ' \
 expect "four packages" test "$(cat "$work/names")" = \
 	"libvmmalloc libvmmalloc-debug libvmmalloc-devel vmmalloc "
 for name in libvmmalloc libvmmalloc-debug; do
-	expect "$name says that it has jemalloc in it" sh -c "
+	expect "$name declares the bundled jemalloc" sh -c "
 		rpm -qp --provides '$packages'/*/$name-[0-9]*.rpm |
 			grep -x 'bundled(jemalloc) = 5\.3\.0'"
 	expect "$name has both licences" sh -c "
 		rpm -qpl '$packages'/*/$name-[0-9]*.rpm | grep -c '/COPYING' |
 			grep -x 2"
 done
-expect "libvmmalloc is what programs that are linked with it need" sh -c "
+expect "libvmmalloc provides the SONAME" sh -c "
 	rpm -qp --provides '$packages'/*/libvmmalloc-[0-9]*.rpm |
 		grep '^libvmmalloc\.so\.1()'"
-expect "libvmmalloc-debug is not" sh -c "
+expect "libvmmalloc-debug does not" sh -c "
 	! rpm -qp --provides '$packages'/*/libvmmalloc-debug-[0-9]*.rpm |
 		grep 'libvmmalloc\.so'"
 for name in libvmmalloc-devel vmmalloc; do
-	expect "$name has the project's licence alone" test "$(
+	expect "$name has only the licence of the project" test "$(
 		rpm -qp --queryformat '%{LICENSE}' "$packages"/*/$name-[0-9]*.rpm)" = \
 		BSD-3-Clause
 done
 for name in libvmmalloc libvmmalloc-debug vmmalloc; do
-	expect "$name has no name for the linker" sh -c "
+	expect "$name has no libvmmalloc.so for the linker" sh -c "
 		! rpm -qpl '$packages'/*/$name-[0-9]*.rpm | grep '\.so$'"
 done
 if command -v rpmlint >/dev/null 2>&1; then
@@ -62,10 +62,10 @@ if command -v rpmlint >/dev/null 2>&1; then
 	expect "rpmlint" grep -q ' 0 errors, 0 warnings' "$work/rpmlint"
 	comment "$work/rpmlint"
 else
-	skip "rpmlint" "no rpmlint here"
+	skip "rpmlint" "needs rpmlint"
 fi
 
-# A repository, and beside the packages one that stands for the rest of a system.
+# A repository with these packages, and one that provides the rest of a system.
 mkdir "$work/repository"
 cp "$packages"/*/*.rpm "$work/repository"
 {
@@ -75,7 +75,7 @@ cp "$packages"/*/*.rpm "$work/repository"
 		sort -u | sed 's/^/Provides: /'
 	printf '%%description\ns\n%%files\n'
 } >"$work/system.spec"
-expect "a package for the rest of a system" rpmbuild -bb \
+expect "a package that provides the rest of a system" rpmbuild -bb \
 	--define "_topdir $work/system" "$work/system.spec"
 cp "$work"/system/RPMS/noarch/*.rpm "$work/repository"
 expect "a repository" createrepo_c -q "$work/repository"
@@ -90,20 +90,20 @@ expect "dnf install libvmmalloc" in_root install libvmmalloc
 file=$(find "$root" -name libvmmalloc.so.1)
 env LD_PRELOAD="$file" VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
 	cat /proc/self/maps >"$work/maps"
-expect "a program with the library from there" sh -c "
+expect "a program runs on the installed library" sh -c "
 	grep '$root/.*/libvmmalloc\.so\.1' '$work/maps' &&
 		grep 'rw-s.*(deleted)' '$work/maps'"
-expect "and no more than it" test "$(rpm --root "$root" -qa | grep -c vmmalloc)" -eq 1
-expect "dnf install the others" in_root install libvmmalloc-devel \
+expect "only libvmmalloc is installed" test "$(rpm --root "$root" -qa | grep -c vmmalloc)" -eq 1
+expect "dnf install the other packages" in_root install libvmmalloc-devel \
 	libvmmalloc-debug vmmalloc
-expect "the command" sh -c "
+expect "the installed command runs" sh -c "
 	'$root/usr/bin/vmmalloc' --version | grep -x 'vmmalloc ${VERSION:-1.1.0}'"
 env LD_PRELOAD="$(find "$root" -path '*/vmmalloc_debug/*' -name libvmmalloc.so.1)" \
 	VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M VMMALLOC_LOG_LEVEL=2 \
 	"$programs/support/churn" 1000 2>"$work/err"
-expect "the debug variant" grep -q 'pool opened' "$work/err"
+expect "the installed debug variant traces" grep -q 'pool opened' "$work/err"
 expect "dnf remove" in_root remove libvmmalloc libvmmalloc-devel \
 	libvmmalloc-debug vmmalloc
-expect "leaves nothing" test -z "$(find "$root" -name '*vmmalloc*' \
+expect "dnf remove: nothing is left behind" test -z "$(find "$root" -name '*vmmalloc*' \
 	-not -path '*/var/*')"
 plan

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* full_disk.c: the file system of the pool fills up while the program runs; run with
- * the library preloaded. full_disk DIR. Prints TAP. */
+/* full_disk.c: the file system of the pool fills up while the program runs. Run with
+ * the library preloaded: full_disk DIR. Prints TAP. */
 #include "config.h"
 
 #include <errno.h>
@@ -66,27 +66,27 @@ main(int argc, char **argv)
 	snprintf(path, sizeof(path), "%s/eaten", argv[1]);
 	while (blocks++ < BLOCKS_BEFORE && (block = add(chain)) != NULL)
 		chain = block;
-	result(blocks > BLOCKS_BEFORE, "allocates while there is room");
+	result(blocks > BLOCKS_BEFORE, "malloc returns blocks while there is room");
 	fd = disk_eat(path);
-	result(fd >= 0, "another file takes the rest");
-	/* The pool still has what was promised to it, and then no more. */
+	result(fd >= 0, "another file fills the file system");
+	/* The pool still allocates its reserved blocks, and then fails. */
 	errno = 0;
 	for (blocks = 0; (block = add(chain)) != NULL; blocks++)
 		chain = block;
-	result(errno == ENOMEM, "a full file system is NULL and ENOMEM");
+	result(errno == ENOMEM, "on a full file system malloc returns NULL with ENOMEM");
 	printf("# after %zu blocks\n", blocks);
 	result(is_whole(chain), "every block is whole");
 	unlink(path);
 	close(fd);
-	/* Some file systems free blocks when they have written that down. */
+	/* Some file systems free blocks only with the next transaction. */
 	fd = open(argv[1], O_RDONLY);
 	syncfs(fd);
 	close(fd);
 	for (blocks = 0; blocks < BLOCKS_BEFORE &&
 	     (block = add(chain)) != NULL; blocks++)
 		chain = block;
-	result(blocks == BLOCKS_BEFORE, "room again, blocks again");
-	result(is_whole(chain), "every block is whole then");
+	result(blocks == BLOCKS_BEFORE, "with room again, malloc returns blocks again");
+	result(is_whole(chain), "every block is whole afterwards");
 	printf("1..%d\n", count);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* large_pages.c: a library that has a system's pages look as large as 1 MiB. Made to be
- * preloaded, behind the library under test. */
+/* large_pages.c: a library whose sysconf(3) reports pages of 1 MiB. Preloaded after the
+ * library under test. */
 #include "config.h"
 
 #include <dlfcn.h>

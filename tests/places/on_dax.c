@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* on_dax.c: what is special about a pool on a device's own pages; run with the library
- * preloaded, by tests/places/dax/guest. on_dax
- * pages|no-fork|leave|find|fresh|hold. Prints TAP. */
+/* on_dax.c: the special properties of pools on DAX. tests/places/dax/guest runs it
+ * with the library preloaded: on_dax pages|no-fork|leave|find|fresh|hold. Prints TAP. */
 #include "config.h"
 
 #include <errno.h>
@@ -27,18 +26,19 @@ faults(void)
 	struct rusage usage;
 
 	getrusage(RUSAGE_SELF, &usage);
-	/* DAX counts those that took a new block as major. */
+	/* With DAX, a fault that allocates a block counts as a major one. */
 	return usage.ru_minflt + usage.ru_majflt;
 }
 
 /*
- * Every small page of a block is written to, and only the first of each 2 MiB faults.
- * What smaps says of such mappings is no help: Linux 6.1 counts one as 4 KiB.
+ * Writes every small page of a block. Only the first of each 2 MiB may fault. smaps
+ * cannot show large pages of DAX: Linux 6.1 counts each as 4 KiB.
  */
 static int
 pages(void)
 {
-	/* A device's pages are zeroed, and so mapped, when they are handed out. */
+	/* On a device, the pool zeroes pages, and so maps them, when it allocates
+	 * them. */
 	long before = faults(), more;
 	char *block = aligned_alloc(LARGE_BYTES, NLARGE * LARGE_BYTES);
 	char text[200];
@@ -48,13 +48,14 @@ pages(void)
 	more = faults() - before;
 	snprintf(text, sizeof(text), "%d MiB take %ld page faults",
 	    NLARGE * 2, more);
-	/* Some are the allocator's own. */
+	/* Some of the faults are in jemalloc's own memory. */
 	blocks_result(block != NULL && more >= NLARGE && more < NLARGE + 100,
 	    text);
 	return blocks_plan();
 }
 
-/* A child cannot have a file of its own on a device: fork(2) fails, and no more. */
+/* A child cannot have a file of its own on a device: fork(2) fails and changes
+ * nothing. */
 static int
 no_fork(void)
 {
@@ -66,19 +67,19 @@ no_fork(void)
 	in_pool_look(&before);
 	is_good = blocks_fork_fails(EOPNOTSUPP);
 	in_pool_look(&after);
-	blocks_result(is_good, "fork fails, ten times: EOPNOTSUPP");
+	blocks_result(is_good, "fork fails ten times with EOPNOTSUPP");
 	blocks_result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD,
-	    "no child is left");
+	    "no child exists afterwards");
 	blocks_result(before.shared_kb == after.shared_kb &&
 	    before.pool_kb == after.pool_kb && after.shared_kb > 0,
-	    "all of the pool is still mapped, and shared");
+	    "the whole pool is still mapped shared");
 	blocks_result(blocks_are(1) && blocks_write(2) && blocks_are(2),
 	    "the heap is whole");
 	return blocks_plan();
 }
 
-/* One process leaves its heap full, and the next finds nothing of it in its own, which
- * it therefore reads without having written. */
+/* One process fills its heap (leave). The next one reads its own heap without having
+ * written to it, and must not find that data (find). */
 #define NSECRETS 48
 #define SECRET_BYTES ((size_t)1 << 20)
 #define SECRET 0x5a
@@ -91,7 +92,7 @@ leave(void)
 	for (char *block; n < NSECRETS &&
 	     (block = malloc(SECRET_BYTES)) != NULL; n++)
 		memset(block, SECRET, SECRET_BYTES);
-	blocks_result(n == NSECRETS, "a heap is left behind");
+	blocks_result(n == NSECRETS, "a heap is filled and left behind");
 	return blocks_plan();
 }
 
@@ -108,15 +109,16 @@ find(void)
 			/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
 			found += block[i] == SECRET;
 	}
-	snprintf(text, sizeof(text), "of the heap before, %zu bytes are found",
+	snprintf(text, sizeof(text), "%zu bytes of the earlier heap are found",
 	    found);
 	blocks_result(n == NSECRETS && found == 0, text);
 	return blocks_plan();
 }
 
 /*
- * Memory that is handed out while the heap is not on the device, as zeroes that nobody
- * has touched, is zeroes when the heap has returned; whatever the device had there.
+ * While the heap is private, calloc returns memory that is zero because it was never
+ * used. After the return of the heap it must still be zero, whatever the device holds
+ * there.
  */
 #define RETURNED_KB 1024UL
 #define RETURN_LIMIT_MS 60000
@@ -140,17 +142,18 @@ fresh(void)
 	blocks_write(1);
 	blocks_result(heap_child_start(&child, lives, NULL), "fork");
 	block = calloc(NSECRETS, SECRET_BYTES);
-	blocks_result(block != NULL && blocks_write(2), "calloc beside a child");
+	blocks_result(block != NULL && blocks_write(2),
+	    "calloc and writes while a child lives");
 	blocks_result(heap_child_end(&child), "the child ends");
 	blocks_result(heap_returns(RETURNED_KB, RETURN_LIMIT_MS), "the heap returns");
 	for (size_t i = 0; block != NULL && i < NSECRETS * SECRET_BYTES; i++)
 		found += block[i] != 0;
-	snprintf(text, sizeof(text), "of calloc's memory, %zu bytes are not 0", found);
+	snprintf(text, sizeof(text), "%zu bytes of calloc's memory are not 0", found);
 	blocks_result(found == 0 && blocks_are(2), text);
 	return blocks_plan();
 }
 
-/* A process that is there until it is told that it may go. */
+/* Runs until its standard input is closed. */
 static int
 hold(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* release_pages.c: what goes back from the pool to the file system, and comes again; run
- * with the library preloaded. holes DIR [keeps]. Prints TAP. On the pages of a device
- * (DAX) there is nothing that would be worth returning: `keeps`. */
+/* release_pages.c: the pool returns blocks to the file system, and allocates them
+ * again. Run with the library preloaded: release_pages DIR [keeps]. Prints TAP.
+ * `keeps` is for DAX, where the pool keeps its blocks. */
 #include "config.h"
 
 #include <errno.h>
@@ -29,14 +29,14 @@ result(int is_good, const char *what)
 	printf("%sok %d - %s\n", is_good ? "" : "not ", ++count, what);
 }
 
-/* MiB that the pool's file has on the file system. */
+/* MiB of blocks that the pool file has on its file system. */
 static unsigned long
 pool_mib(const char *dir)
 {
 	int fd = disk_pool_descriptor(dir);
 	struct stat stat;
 
-	/* Until then a file system may not know where the blocks will be. */
+	/* fsync: a file system may allocate blocks only when it writes. */
 	if (fsync(fd) != 0 || fstat(fd, &stat) != 0)
 		return 0;
 	return (unsigned long)stat.st_blocks / 2048;
@@ -45,7 +45,7 @@ pool_mib(const char *dir)
 static char *blocks[NBLOCKS];
 
 static int
-take(void)
+allocate_blocks(void)
 {
 	int n = 0;
 
@@ -61,7 +61,7 @@ take(void)
 }
 
 static int
-give(int n)
+free_blocks(int n)
 {
 	int is_good = 1;
 
@@ -76,8 +76,9 @@ give(int n)
 #define NPIECES 12
 
 /*
- * The lowest free ranges have lost their blocks; others, which lie higher, have them still,
- * and can be had again, each of them.
+ * The file system is full. The lowest free ranges have lost their blocks, higher ones
+ * still have them. malloc must return each of the higher ones again. Returns how many
+ * it did, or -1.
  */
 static int
 pieces_again(const char *path)
@@ -134,57 +135,61 @@ main(int argc, char **argv)
 
 	n = pieces_again(path);
 	printf("# %d of %d\n", n, NPIECES / 2);
-	result(n == NPIECES / 2, "what has its blocks can be had again on a full file system");
-	n = take();
+	result(n == NPIECES / 2,
+	    "on a full file system, ranges that have blocks can be allocated again");
+	n = allocate_blocks();
 	full = pool_mib(argv[1]);
-	result(n == NBLOCKS && full >= 95, "blocks for what is in use");
-	result(give(n), "given back whole");
+	result(n == NBLOCKS && full >= 95, "the pool file has blocks for all memory in use");
+	result(free_blocks(n), "freed blocks were whole");
 	empty = pool_mib(argv[1]);
 	printf("# %lu MiB, then %lu MiB\n", full, empty);
 	if (keeps)
-		result(empty >= full, "and kept for what comes");
+		result(empty >= full, "the pool file keeps its blocks");
 	else
-		result(empty <= full / 5, "and returned to the file system");
-	n = take();
-	result(n == NBLOCKS, "can be had again, zeroed");
-	result(give(n), "and is whole");
+		result(empty <= full / 5, "blocks are returned to the file system");
+	n = allocate_blocks();
+	result(n == NBLOCKS, "memory can be allocated again, and is zero");
+	result(free_blocks(n), "it is whole");
 
-	/* The blocks are somebody else's when they are wanted again. */
+	/* Another file takes the blocks before the pool needs them again. */
 	fd = disk_eat(path);
 	errno = 0;
-	n = take();
+	n = allocate_blocks();
 	printf("# %d blocks on a full file system\n", n);
 	if (keeps)
-		result(fd >= 0 && n == NBLOCKS, "which nobody else can take");
+		result(fd >= 0 && n == NBLOCKS, "the other file cannot take the blocks of the pool");
 	else
 		result(fd >= 0 && n >= 0 && n < NBLOCKS && errno == ENOMEM,
-		    "NULL and ENOMEM where the space is gone");
+		    "without space calloc returns NULL with ENOMEM");
 
-	/* Under fork holes become ordinary memory, which nobody else can take. */
+	/* In a private heap, holes are ordinary memory, which does not depend on the
+	 * disk. */
 	fflush(stdout);
 	if (pipe(ends) != 0)
 		return 99;
 	pid = fork();
 	if (pid == 0) {
-		int is_good = give(n);
-		int more = take();
+		int is_good = free_blocks(n);
+		int more = allocate_blocks();
 
 		close(ends[1]);
 		is_good &= read(ends[0], path, 1) == 0;
-		_exit(!(is_good && more == NBLOCKS && give(more)));
+		_exit(!(is_good && more == NBLOCKS && free_blocks(more)));
 	}
-	result(give(n) && take() == NBLOCKS && give(NBLOCKS),
-	    "a parent has memory all the same");
+	result(free_blocks(n) && allocate_blocks() == NBLOCKS && free_blocks(NBLOCKS),
+	    "while a child lives, the parent can allocate");
 	close(ends[1]);
 	result(waitpid(pid, &status, 0) == pid && status == 0,
-	    "and so has its child");
-	/* Alone again, and home, where there is none: that is noticed a little later. */
+	    "so can the child");
+	/* After the return of the heap to the file, a little later, space is missing
+	 * again. */
 	until = time(NULL) + 60;
 	do {
-		n = take();
-		is_whole = n >= 0 && give(n);
+		n = allocate_blocks();
+		is_whole = n >= 0 && free_blocks(n);
 	} while (is_whole && n == NBLOCKS && !keeps && time(NULL) < until);
-	result(is_whole && (n < NBLOCKS || keeps), "until the child is gone");
+	result(is_whole && (n < NBLOCKS || keeps),
+	    "after the end of the child the heap returns to the file");
 	close(fd);
 	unlink(path);
 	printf("1..%d\n", count);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stale_data.c: whether anything of one process's heap is readable in the next one's; run
- * with the library preloaded. leftover write: fills its pool; leftover look: takes all of
- * its pool, and looks for that. */
+/* stale_data.c: no data of one process's heap is readable in a later one's. Run with
+ * the library preloaded. `stale_data write` fills its pool with a pattern. `stale_data
+ * look` allocates all of its pool and searches for the pattern. */
 #include "config.h"
 
 #include <stdint.h>
@@ -20,7 +20,7 @@ main(int argc, char **argv)
 	uint64_t *block;
 	size_t blocks = 0, found = 0;
 
-	/* Not initialised: that is what this is about. */
+	/* The blocks are read without having been written: that is the test. */
 	while ((block = malloc(SIZE)) != NULL) {
 		for (size_t i = 1; i < WORDS; i++) {
 			if (writes)
@@ -31,6 +31,6 @@ main(int argc, char **argv)
 		}
 		blocks++;
 	}
-	printf("%zu blocks, %zu words of another process's\n", blocks, found);
+	printf("%zu blocks, %zu words of another process\n", blocks, found);
 	return blocks < 8 || found > 0;
 }

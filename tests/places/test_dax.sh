@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_dax.sh: pools on persistent memory, in a virtual machine that emulates it.
+# test_dax.sh: pools on emulated persistent memory, in a virtual machine.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 what="persistent memory"
 if [ -z "${CI_FULL-}" ]; then
-	skip "$what" "takes an hour in an emulator: CI_FULL=1"
+	skip "$what" "takes up to an hour in an emulator: set CI_FULL=1"
 	plan
 	exit
 fi

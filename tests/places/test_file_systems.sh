@@ -3,59 +3,59 @@
 # test_file_systems.sh: pools on different file systems, and file systems that fill up.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
-# place NAME: the tests, on what is mounted at $mounted.
+# place NAME: all tests on the file system at $mounted.
 place() {
 	VMMALLOC_POOL_DIR=$mounted
 	for reserve in grow full; do
-		expect "$1, $reserve: runs" on_pool release \
+		expect "$1, VMMALLOC_RESERVE=$reserve: a program runs" on_pool release \
 			env VMMALLOC_RESERVE=$reserve "$programs/support/churn" 200000
 	done
 	on_pool release "$programs/pool/own_process" >"$work/out" 2>&1
-	expect "$1: one descriptor, the file without a name" \
+	expect "$1: one descriptor, high, close-on-exec; the file has no name" \
 		grep -q '^descriptors 1 high 1 cloexec 1 mode 600$' "$work/out"
 	if [ "$1" != hugetlbfs ]; then
-		expect "$1: little is reserved at start" \
+		expect "$1: little is reserved at the start" \
 			grep -q '^a little reserved$' "$work/out"
 		on_pool release env VMMALLOC_RESERVE=full "$programs/pool/own_process" \
 			>"$work/out" 2>&1
-		expect "$1: VMMALLOC_RESERVE=full reserves all" \
+		expect "$1: VMMALLOC_RESERVE=full reserves the whole pool" \
 			grep -q '^all reserved$' "$work/out"
 	fi
 	comment "$work/out"
 	pool_size=64M
-	expect "$1: a heap is written" on_pool release "$programs/places/stale_data" write
-	expect "$1: and the next process reads nothing of it" \
+	expect "$1: a process writes its heap" on_pool release "$programs/places/stale_data" write
+	expect "$1: the next process reads nothing of it" \
 		on_pool release "$programs/places/stale_data" look
 	on_pool release "$programs/pool/capacity" 67108864 >"$work/tap" 2>&1
 	tap "$work/tap" "$1"
 	VMMALLOC_POOL_SIZE=100T on_pool release env true 2>"$work/err"
 	if [ "$1" = hugetlbfs ]; then
-		expect "$1: too large a pool is refused" \
+		expect "$1: a pool that is too large is refused" \
 			grep -q 'nr_hugepages' "$work/err"
 	else
-		expect "$1: too large a pool is refused" \
+		expect "$1: a pool that is too large is refused" \
 			grep -q '109951162777600 bytes needed, [0-9]* free' "$work/err"
 		pool_size=200M
 		fills_up "$1"
 	fi
 	unset VMMALLOC_POOL_DIR
-	expect "$1: nothing is left" test -z "$(ls -A "$mounted" |
+	expect "$1: nothing is left behind" test -z "$(ls -A "$mounted" |
 		grep -v lost+found)"
 }
 
-# fills_up NAME: what happens when space runs out, and when it is not needed.
+# fills_up NAME: the file system fills up, and the pool gives space back.
 fills_up() {
 	if [ "$1" = btrfs ] && [ "$pool_dir" = "$work" ]; then
-		skip "$1, fills up" "writes out for each page when it is \
-full, which takes too long on a disk: needs 2 GiB in /dev/shm for its image"
+		skip "$1, fills up" "needs 2 GiB free in /dev/shm for the image: \
+a full btrfs writes out each page, which takes too long on a disk"
 		return
 	fi
 	for variant in $(variants); do
 		full_on "$1" "$variant" "$programs/places/full_disk" "$mounted"
 		tap "$work/tap" "$1, fills up, $variant"
 		full_on "$1" "$variant" "$programs/places/release_pages" "$mounted"
-		tap "$work/tap" "$1, gives back, $variant"
-		# The room is the same.
+		tap "$work/tap" "$1, returns space, $variant"
+		# Both variants only on tmpfs: elsewhere space runs out in the same way.
 		[ "$1" = tmpfs ] || break
 	done
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* timer.c: a large block, while a profiler's timer interrupts whatever the kernel does
- * for it. timer MIB; run with the library preloaded. */
+/* timer.c: malloc of a large block while a timer, like a profiler's, interrupts system
+ * calls. Run with the library preloaded: timer MIB. Prints TAP. */
 #include "config.h"
 
 #include <signal.h>
@@ -31,11 +31,11 @@ main(int argc, char **argv)
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
 	block = malloc(size);
-	blocks_result(block != NULL, "a large block under a timer of 100 Hz");
-	printf("# %d signals meanwhile\n", (int)signals);
+	blocks_result(block != NULL, "malloc of a large block under a timer of 100 Hz");
+	printf("# %d signals\n", (int)signals);
 	if (block != NULL)
 		memset(block, 1, size);
-	blocks_result(block != NULL && block[size - 1] == 1, "it can be written to");
+	blocks_result(block != NULL && block[size - 1] == 1, "the block can be written");
 	free(block);
 	return blocks_plan();
 }

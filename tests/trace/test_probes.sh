@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_probes.sh: the static probes: their notes in the ELF file, and a look at them.
+# test_probes.sh: the static probes: their notes in the ELF files, and bpftrace on them.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 probes="open grow give_back exhausted fork"
 
 if ! grep -q '^#define HAVE_SYS_SDT_H 1' "$top_builddir/config.h"; then
-	skip "static probes" "configure found no sys/sdt.h"
+	skip "static probes" "needs sys/sdt.h when configure runs"
 	plan
 	exit
 fi
@@ -17,9 +17,9 @@ for variant in $(variants); do
 			grep -A 3 'Provider: libvmmalloc' '$work/notes' |
 				grep -q 'Name: $name\$'"
 	done
-	expect "$variant: and no others" test \
+	expect "$variant: no other probes" test \
 		"$(grep -c 'Provider: libvmmalloc' "$work/notes")" -eq 5
-	expect "$variant: arguments are in registers, or numbers" test -z "$(
+	expect "$variant: arguments are registers or numbers" test -z "$(
 		grep Arguments: "$work/notes" | grep -v \
 		'Arguments: -\{0,1\}[48]@[%$]*[-a-z0-9]* -\{0,1\}[48]@[%$]*[-a-z0-9]*$')"
 done
@@ -30,10 +30,11 @@ expect "libvmmalloc.7 lists them" sh -c "
 			{ echo \"no \$name\"; exit 1; }
 	done"
 
-# bpftrace looks at all of them, while programs run that come by, until it has seen each
-# or a minute has passed: when it has begun it does not say.
+# bpftrace traces all probes, while programs run that reach them. bpftrace does not
+# report when it has started, so programs run until each probe was seen, or for a
+# minute.
 if ! command -v bpftrace >/dev/null 2>&1; then
-	skip "bpftrace sees each probe" "no bpftrace here"
+	skip "bpftrace sees each probe" "needs bpftrace"
 elif [ "$(id -u)" -ne 0 ]; then
 	skip "bpftrace sees each probe" "needs root for bpftrace"
 else
@@ -64,10 +65,10 @@ else
 			expect "bpftrace sees probe $name" \
 				grep -q "^$name [0-9]" "$work/seen"
 		done
-		expect "open: the pool's size" grep -q '^open 67108864 ' "$work/seen"
-		expect "give_back: a piece of 2 MiB" \
+		expect "open: the argument is the size of the pool" grep -q '^open 67108864 ' "$work/seen"
+		expect "give_back: a chunk of 2 MiB" \
 			grep -q '^give_back [0-9]* 2097152$' "$work/seen"
-		expect "fork: private, without an error" \
+		expect "fork: the heap became private, without an error" \
 			grep -q '^fork 1 0$' "$work/seen"
 	fi
 fi

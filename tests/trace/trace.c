@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* trace.c: what the debug variant is to trace: each function once, threads, forks. */
+/* trace.c: calls that the debug variant traces: each function once, threads, forks. */
 #include "config.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 #include "libvmmalloc.h"
 
-/* What libc has not: found in the library, where the program is preloaded. */
+/* libc does not have these. They are found when the library is preloaded. */
 #pragma weak cfree
 #pragma weak free_sized
 #pragma weak free_aligned_sized
@@ -61,7 +61,7 @@ each_function_once(void)
 	free(NULL);
 }
 
-/* Each of its lines is known by its size. */
+/* A line of this thread can be told by the size in it. */
 static void *
 churn(void *argument)
 {
@@ -85,7 +85,7 @@ run_threads(size_t nthreads, size_t count)
 		pthread_join(threads[i], NULL);
 }
 
-/* While threads allocate, children are born that do the same, and are waited for. */
+/* Forks while a thread allocates. Each child allocates in threads, too. */
 static void
 run_forks(size_t nforks, size_t count)
 {
@@ -110,7 +110,7 @@ run_forks(size_t nforks, size_t count)
 	pthread_join(thread, NULL);
 }
 
-/* Children that only make lines, and leave the heap alone. */
+/* Children that make lines without using the heap. */
 static void
 run_silent_forks(size_t nforks)
 {
@@ -135,8 +135,9 @@ churn_on(void *unused)
 }
 
 /*
- * A child with its parent's process ID, in a namespace of its own, while threads write
- * lines: run as the first process of a namespace. Status 77 where that cannot be.
+ * A child in a namespace of its own has the process ID of its parent, while threads
+ * write lines. Must run as the first process of a namespace. Returns 77 if this is not
+ * possible.
  */
 static int
 run_namespace(void)
@@ -158,7 +159,7 @@ run_namespace(void)
 	return status != 0;
 }
 
-/* A signal's handler forks, whatever the thread is doing; a line, as a rule. */
+/* A signal handler forks. It usually interrupts the writing of a line. */
 static volatile sig_atomic_t nhandled;
 
 static void
@@ -186,7 +187,7 @@ run_handlers(int nhandlers)
 		free(malloc(100));
 }
 
-/* As a daemon does: all descriptors closed, and numbers given to something else. */
+/* Like a daemon: closes all descriptors, and opens a file under the same numbers. */
 static void
 close_all(const char *path)
 {
@@ -199,11 +200,11 @@ close_all(const char *path)
 	free(malloc(2718));
 }
 
-/* Calls that fail: nothing but NULL and EINVAL. */
+/* Calls that must fail, with NULL or EINVAL. Returns 0 if all do. */
 static int
 errors(void)
 {
-	/* The compiler would know. */
+	/* volatile: otherwise the compiler knows the result. */
 	volatile size_t three = 3, four = 4, most = SIZE_MAX;
 	void *block = NULL;
 
@@ -219,7 +220,7 @@ main(int argc, char **argv)
 	size_t first = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 	size_t second = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
 
-	/* No output of its own between the lines. */
+	/* A buffer: no output of this program comes between the lines. */
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	if (strcmp(what, "each") == 0)
 		each_function_once();

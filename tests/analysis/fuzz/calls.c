@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* calls.c: fuzzes sequences of calls to entry points, by three threads, against
- * blocks of which each byte is known. The library is linked under other names. */
+/* calls.c: fuzzes sequences of calls to entry points by three threads. Each byte of
+ * each block is checked. The library is linked under other names. */
 #include "config.h"
 
 #include <errno.h>
@@ -25,16 +25,17 @@ static struct shadow_block slots[NSLOTS];
 static struct shadow_chain chain;
 static int fills;
 
-/* What is to be done, and by whom: one thread at a time, so that it is repeatable. */
+/* The next step and its thread. One thread runs at a time, so that a run is
+ * repeatable. */
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t is_turn;
-	unsigned thread;     /* whose turn it is; 0: the main thread's */
-	const uint8_t *step; /* NULL: to give back what the thread keeps */
+	unsigned thread;     /* the thread whose turn it is; 0: the main thread */
+	const uint8_t *step; /* NULL: flush the tcache of the thread */
 } turn = { .lock = PTHREAD_MUTEX_INITIALIZER,
 	.is_turn = PTHREAD_COND_INITIALIZER };
 
-/* Not what is tested here. */
+/* The C++ operators are not part of this test. */
 void *
 shadow_new(size_t size, size_t alignment, bool throws)
 {
@@ -51,7 +52,7 @@ shadow_delete(void *block, size_t size, size_t alignment, unsigned form)
 	free(block);
 }
 
-/* Seven bits of how large, and how small a part of the pool. */
+/* A size below 64 KiB, in one of 16 steps 128 times as large. */
 static size_t
 size_of(const uint8_t *step)
 {
@@ -66,7 +67,7 @@ random_of(const uint8_t *step)
 	    (uint64_t)step[4] << 16 | (uint64_t)step[3] << 24;
 }
 
-/* Sizes and alignments around every edge. */
+/* Sizes and alignments close to limits. */
 static size_t
 edge_of(uint8_t byte)
 {
@@ -82,21 +83,21 @@ static void
 expect(bool is_true, const char *what)
 {
 	if (!is_true)
-		shadow_fault("not so: %s", what);
+		shadow_fault("expected: %s", what);
 }
 
-/* No block, and errno, or a block as large as that; which is freed. */
+/* The call returned NULL and set errno, or a block of that size, which is freed. */
 static void
 check_edge(void *block, size_t alignment, size_t size, int error)
 {
 	if (block == NULL) {
-		expect(errno == error || errno == ENOMEM, "errno of NULL");
+		expect(errno == error || errno == ENOMEM, "NULL with a right errno");
 		return;
 	}
-	expect(error != EINVAL, "EINVAL is NULL");
-	expect(size <= POOL_SIZE, "no block larger than the pool");
-	expect((uintptr_t)block % alignment == 0, "aligned");
-	expect(malloc_usable_size(block) >= size, "large enough");
+	expect(error != EINVAL, "NULL for an invalid argument");
+	expect(size <= POOL_SIZE, "no block is larger than the pool");
+	expect((uintptr_t)block % alignment == 0, "the block is aligned");
+	expect(malloc_usable_size(block) >= size, "the block is large enough");
 	if (size > 0)
 		((char *)block)[size - 1] = 1;
 	free(block);
@@ -135,15 +136,15 @@ edges(const uint8_t *step)
 		break;
 	case 4:
 		error = posix_memalign(&block, a, b);
-		expect(errno == 0, "posix_memalign leaves errno");
+		expect(errno == 0, "posix_memalign does not change errno");
 		expect(error != EINVAL || !is_power(a) || a < sizeof(void *),
-		    "a good alignment");
+		    "EINVAL only for a wrong alignment");
 		errno = error;
 		check_edge(block, is_power(a) ? a : 1, b,
 		    is_power(a) && a >= sizeof(void *) ? ENOMEM : EINVAL);
 		break;
 	case 5:
-		/* An alignment past the largest power: EINVAL. */
+		/* EINVAL: the alignment is beyond the largest power of two. */
 		block = memalign(a, b);
 		if (block == NULL && errno == EINVAL)
 			break;
@@ -157,7 +158,7 @@ edges(const uint8_t *step)
 	}
 }
 
-/* The pool is filled a few times each, which takes long. */
+/* Fills the pool, or frees some of it. Filling is slow: FILLS_MAX times per input. */
 static void
 exhaust(const uint8_t *step)
 {
@@ -166,7 +167,7 @@ exhaust(const uint8_t *step)
 	} else if (fills < FILLS_MAX) {
 		fills++;
 		chain.size = 3000 + (size_t)step[2] * 400;
-		expect(shadow_fill(&chain, 100000), "NULL in the end");
+		expect(shadow_fill(&chain, 100000), "a full pool returns NULL");
 	}
 }
 
@@ -268,11 +269,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	shadow_drain(&chain, SIZE_MAX);
 	for (int i = 0; i < NSLOTS; i++)
 		shadow_give(&slots[i], (uint64_t)i);
-	/* What threads keep at hand may lie anywhere; else nothing is in use. */
+	/* Flush the tcaches, whose blocks may lie anywhere. Then nothing is in use. */
 	for (unsigned thread = 0; thread < NTHREADS; thread++)
 		run_by(thread, NULL);
 	half = malloc(POOL_SIZE / 2);
-	expect(half != NULL, "half the pool is there");
+	expect(half != NULL, "half of the pool can be allocated");
 	free(half);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* expect.h: what a fuzzer holds to be so; libFuzzer reports an abort. */
+/* expect.h: aborts if a condition does not hold. libFuzzer reports the abort. */
 #ifndef EXPECT_H
 #define EXPECT_H
 
@@ -11,7 +11,7 @@ expect(int is_true, const char *what)
 {
 	if (is_true)
 		return;
-	fprintf(stderr, "not so: %s\n", what);
+	fprintf(stderr, "expected: %s\n", what);
 	abort();
 }
 

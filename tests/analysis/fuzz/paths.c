@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* paths.c: fuzzes the way to the log file, which is gone link by link, against the
- * kernel's: both come to the same file, or to none. Needs to be root, to have a root
- * directory of its own, in which nothing outside can be reached. */
+/* paths.c: fuzzes the path of the log file. The library resolves it link by link, and
+ * must come to the same file as the kernel, or to none. Needs root for chroot(2):
+ * nothing outside of its own root directory can be reached. */
 #include "config.h"
 
 #include <errno.h>
@@ -35,17 +35,17 @@ expect(int is_true, const char *what, const char *path)
 {
 	if (is_true)
 		return;
-	fprintf(stderr, "not so: %s: %s: errno %d\n", what, path, errno);
+	fprintf(stderr, "expected: %s: %s: errno %d\n", what, path, errno);
 	abort();
 }
 
-/* Names that a path is put together from: what there is, and what there is not. */
+/* Parts of paths: names that exist, and names that do not. */
 static const char *const names[] = { "dir", "dir/sub", "file", "other", "to-dir",
 	"to-file", "to-nothing", "to-root", "up", "loop", "loop2", "chain", "through",
 	"..", ".", "", "/", "//", "of-another", "hard", "new", "dir/new2", "to-new",
 	"long" };
 
-/* What only another user's link leads to: no path can name it. */
+/* Only a link of another user leads to this file: no part of a path names it. */
 #define HIDDEN ".0"
 
 #define NNAMES (sizeof(names) / sizeof(names[0]))
@@ -84,11 +84,11 @@ make_tree(void)
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
 		expect(symlink(links[i][0], links[i][1]) == 0, "symlink",
 		    links[i][1]);
-	/* What another user has put there. */
+	/* This link belongs to another user. */
 	expect(lchown("of-another", 65534, 65534) == 0, "lchown", "of-another");
 }
 
-/* A path from names, one for each byte; a byte with the highest bit is itself. */
+/* Makes a path: a name for each byte, or a letter for a byte with the highest bit. */
 static void
 make_path(char *path, const uint8_t *data, size_t size)
 {
@@ -109,7 +109,7 @@ make_path(char *path, const uint8_t *data, size_t size)
 			path[length++] = '/';
 		path[length] = '\0';
 	}
-	/* Most are to end in a name. */
+	/* Most paths end in a name, without slashes. */
 	if (size > 0 && data[size - 1] / NNAMES != 3) {
 		while (length > 1 && path[length - 1] == '/')
 			length--;
@@ -125,11 +125,11 @@ is_named(const struct stat *stat, const char *name)
 	return lstat(name, &known) == 0 && known.st_ino == stat->st_ino;
 }
 
-/* What the kernel opens, and the library does not: for a reason. */
+/* The kernel opened the file, the library did not: whether it has a valid reason. */
 static bool
 may_refuse(const struct stat *stat, int error)
 {
-	/* A path is put together anew with what each link leads to. */
+	/* The library builds a new path with the target of each link. */
 	if (error == ENAMETOOLONG)
 		return true;
 	if (is_named(stat, "/" HIDDEN))
@@ -137,7 +137,7 @@ may_refuse(const struct stat *stat, int error)
 	return error == EMLINK && stat->st_nlink > 1;
 }
 
-/* What was made on the way: each input begins with the same tree. */
+/* Removes a file that was made: each input starts with the same tree. */
 static void
 remove_new(const struct stat *stat, const char *path)
 {
@@ -159,15 +159,15 @@ check_path(const char *path)
 
 	expect(fd < 0 || fstat(fd, &stat) == 0, "fstat", path);
 	if (error == 0) {
-		expect(fd >= 0, "the kernel opens it as well", path);
+		expect(fd >= 0, "the kernel opens it, too", path);
 		expect(stat.st_ino == file.inode && stat.st_dev == file.device,
 		    "the same file", path);
 		expect(stat.st_nlink == 1 && !is_named(&stat, "/" HIDDEN),
-		    "nobody else's", path);
+		    "a file of this user only", path);
 		vmm_os_file_close(&file, NULL, 0);
 	} else if (fd >= 0) {
 		errno = error;
-		expect(may_refuse(&stat, error), "refused for a reason", path);
+		expect(may_refuse(&stat, error), "the library has a reason to refuse", path);
 	}
 	if (fd >= 0) {
 		remove_new(&stat, path);
@@ -184,7 +184,7 @@ run(const uint8_t *data, size_t size)
 	check_path(path);
 }
 
-/* A root directory of this thread alone. */
+/* The thread that runs inputs, with a root directory of its own. */
 static void *
 work(void *argument)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ranges.c: fuzzes the page-range allocator, against a model of a byte a page. */
+/* ranges.c: fuzzes the allocator of page ranges against a model: a byte per page. */
 #include "config.h"
 
 #include <stdint.h>
@@ -11,23 +11,23 @@
 #include "pool/ranges.h"
 
 #define NPAGES_MAX 300
-#define AT_MAX ((size_t)1200) /* what takes longer says no more */
+#define AT_MAX ((size_t)1200) /* longer inputs show nothing new */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct vmm_range *records;
 static struct vmm_ranges ranges;
-static unsigned char taken[NPAGES_MAX];
+static unsigned char in_use[NPAGES_MAX];
 static size_t npages, origin;
 
-/* The lowest place, or npages. */
+/* The lowest page where the model has room, or npages. */
 static size_t
 model_find(size_t wanted, size_t alignment)
 {
 	size_t run = 0;
 
 	for (size_t end = 1; end <= npages; end++) {
-		run = taken[end - 1] ? 0 : run + 1;
+		run = in_use[end - 1] ? 0 : run + 1;
 		if (run >= wanted && (end - wanted + origin) % alignment == 0)
 			return end - wanted;
 	}
@@ -35,75 +35,76 @@ model_find(size_t wanted, size_t alignment)
 }
 
 static void
-step_take(size_t wanted, size_t alignment)
+step_allocate(size_t wanted, size_t alignment)
 {
 	size_t expected = model_find(wanted, alignment);
 	size_t first = npages;
 
 	expect(vmm_ranges_allocate(&ranges, wanted, alignment, &first) ==
-	    (expected != npages), "found where there is one");
+	    (expected != npages), "a range is found if there is one");
 	if (expected == npages)
 		return;
-	expect(first < npages && wanted <= npages - first, "within the pool");
-	expect(alignment != 1 || first == expected, "the lowest");
-	expect((first + origin) % alignment == 0, "aligned");
+	expect(first < npages && wanted <= npages - first, "the range is within the pool");
+	expect(alignment != 1 || first == expected, "the lowest range");
+	expect((first + origin) % alignment == 0, "the range is aligned");
 	for (size_t page = first; page < first + wanted; page++) {
-		expect(!taken[page], "was free");
-		taken[page] = 1;
+		expect(!in_use[page], "each page was free");
+		in_use[page] = 1;
 	}
 }
 
 static void
-step_take_at(size_t first, size_t wanted)
+step_allocate_at(size_t first, size_t wanted)
 {
-	int fits = !taken[first] && (first == 0 || taken[first - 1]) &&
+	int fits = !in_use[first] && (first == 0 || in_use[first - 1]) &&
 	    wanted <= npages - first;
 
 	for (size_t i = 0; fits && i < wanted; i++)
-		fits = !taken[first + i];
+		fits = !in_use[first + i];
 	expect(vmm_ranges_allocate_at(&ranges, first, wanted) == fits,
-	    "taken where it fits");
+	    "allocated if it fits");
 	if (fits)
-		memset(taken + first, 1, wanted);
+		memset(in_use + first, 1, wanted);
 }
 
 static void
-step_give(size_t first, size_t most)
+step_free(size_t first, size_t most)
 {
-	size_t given = 0;
+	size_t count = 0;
 
-	while (given < most && first + given < npages && taken[first + given])
-		taken[first + given++] = 0;
-	if (given > 0)
-		vmm_ranges_free(&ranges, first, given);
+	while (count < most && first + count < npages && in_use[first + count])
+		in_use[first + count++] = 0;
+	if (count > 0)
+		vmm_ranges_free(&ranges, first, count);
 }
 
-/* The free range around a page, or what is in use from it on. */
+/* The free range around a page, and the next range in use from that page on. */
 static void
-step_look(size_t page)
+step_query(size_t page)
 {
 	size_t from = page, to = page;
 	size_t first = 0, length = 0;
 
-	if (!taken[page]) {
-		while (from > 0 && !taken[from - 1])
+	if (!in_use[page]) {
+		while (from > 0 && !in_use[from - 1])
 			from--;
-		while (to < npages && !taken[to])
+		while (to < npages && !in_use[to])
 			to++;
 		vmm_ranges_around(&ranges, page, &first, &length);
-		expect(first == from && length == to - from, "around");
+		expect(first == from && length == to - from, "the free range around the page");
 	}
-	for (from = page; from < npages && !taken[from]; from++)
+	for (from = page; from < npages && !in_use[from]; from++)
 		;
-	for (to = from; to < npages && taken[to]; to++)
+	for (to = from; to < npages && in_use[to]; to++)
 		;
 	expect(vmm_ranges_next_used(&ranges, page, &first, &length) ==
-	    (from < npages), "something in use");
+	    (from < npages), "there is a range in use");
 	expect(from == npages || (first == from && length == to - from),
-	    "next used");
+	    "the next range in use");
 }
 
-/* The tree: in order, lengths as in the model, the longest below known. */
+/* Checks the tree: order, lengths as in the model, max_npages. Returns the longest
+ * range. */
 static size_t
 check_tree(size_t node, size_t from, size_t to)
 {
@@ -113,19 +114,19 @@ check_tree(size_t node, size_t from, size_t to)
 	if (node == 0)
 		return 0;
 	range = &ranges.pages[node - 1];
-	expect(node > from && node <= to, "in order");
-	expect(range->npages > 0 && range->npages <= node, "a length");
+	expect(node > from && node <= to, "the tree is in order");
+	expect(range->npages > 0 && range->npages <= node, "a valid length");
 	for (size_t page = node - range->npages; page < node; page++)
-		expect(!taken[page], "free in the model");
-	expect(node == npages || taken[node], "no free page behind");
-	expect(node == range->npages || taken[node - range->npages - 1],
-	    "no free page before");
+		expect(!in_use[page], "the page is free in the model");
+	expect(node == npages || in_use[node], "no free page after the range");
+	expect(node == range->npages || in_use[node - range->npages - 1],
+	    "no free page before the range");
 	longest = range->npages;
 	below = check_tree(range->left, from, node - 1);
 	longest = below > longest ? below : longest;
 	below = check_tree(range->right, node, to);
 	longest = below > longest ? below : longest;
-	expect(range->max_npages == longest, "the longest below");
+	expect(range->max_npages == longest, "max_npages is the longest range of the subtree");
 	return longest;
 }
 
@@ -135,13 +136,13 @@ check_all(void)
 	size_t free_npages = 0, count = 0;
 
 	for (size_t page = 0; page < npages; page++) {
-		free_npages += !taken[page];
-		count += !taken[page] && (page == 0 || taken[page - 1]);
+		free_npages += !in_use[page];
+		count += !in_use[page] && (page == 0 || in_use[page - 1]);
 	}
-	expect(ranges.free_npages == free_npages, "how many are free");
-	expect(vmm_ranges_count(&ranges) == count, "how many ranges");
+	expect(ranges.free_npages == free_npages, "the number of free pages");
+	expect(vmm_ranges_count(&ranges) == count, "the number of ranges");
 	expect(check_tree(ranges.root, 0, npages) ==
-	    vmm_ranges_longest(&ranges), "the longest");
+	    vmm_ranges_longest(&ranges), "the longest range");
 }
 
 static void
@@ -153,21 +154,21 @@ step(const uint8_t *bytes)
 	switch (bytes[0] % 8) {
 	case 0:
 	case 1:
-		step_take(length, 1);
+		step_allocate(length, 1);
 		break;
 	case 2:
-		step_take(length, (size_t)1 << bytes[1] % 9);
+		step_allocate(length, (size_t)1 << bytes[1] % 9);
 		break;
 	case 3:
-		step_take_at(page, length);
+		step_allocate_at(page, length);
 		break;
 	case 4:
-		step_take((size_t)bytes[1] * bytes[2] + 1, 1);
+		step_allocate((size_t)bytes[1] * bytes[2] + 1, 1);
 		break;
 	default:
-		step_give(page, length);
+		step_free(page, length);
 	}
-	step_look(page);
+	step_query(page);
 	check_all();
 }
 
@@ -178,11 +179,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	npages = 1 + data[0] + (data[0] == 255 ? 44 : 0);
 	origin = data[1];
-	/* As long as there are pages: the sanitizer sees who goes beyond. */
+	/* Exactly one record for each page, so that the sanitizer sees an overrun. */
 	records = calloc(npages, sizeof(*records));
 	if (records == NULL)
 		return 0;
-	memset(taken, 0, sizeof(taken));
+	memset(in_use, 0, sizeof(in_use));
 	vmm_ranges_init(&ranges, records, npages, origin);
 	for (size_t at = 2; at + 3 <= size && at < AT_MAX; at += 3)
 		step(data + at);

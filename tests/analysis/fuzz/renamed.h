@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* renamed.h: other names for the library's entry points, where it is linked into a
- * program that has a heap of its own, which is not to be what is tested. */
+/* renamed.h: other names for the library's entry points, to link it into a fuzzer,
+ * whose own heap is not the one under test. */
 #ifndef RENAMED_H
 #define RENAMED_H
 

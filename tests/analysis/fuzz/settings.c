@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* settings.c: fuzzes the environment parser: one value a line, in the table's order. */
+/* settings.c: fuzzes the parser of the environment. Each line of the input is a value,
+ * in the order of the table. */
 #include "config.h"
 
 #include <stdint.h>
@@ -18,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char *values[NVALUES];
 
-/* A line of one byte 0 stands for a variable that is not set. */
+/* The value of a variable, or NULL if it is not set. */
 static const char *
 get(const char *name)
 {
@@ -29,7 +30,8 @@ get(const char *name)
 	abort();
 }
 
-/* Copies, each with its end where the sanitizer sees whoever reads past it. */
+/* Makes a copy of each value, so that the sanitizer sees a read past its end. A line
+ * that begins with a byte 0 stands for a variable that is not set. */
 static void
 split(const uint8_t *data, size_t size)
 {
@@ -50,7 +52,7 @@ split(const uint8_t *data, size_t size)
 	}
 }
 
-/* Two lines, each of text alone, whatever the values were. */
+/* The message has two lines without control characters, whatever the values are. */
 static void
 check_error(const struct vmm_text *error)
 {
@@ -65,12 +67,12 @@ check_error(const struct vmm_text *error)
 		    "no control characters");
 	}
 	expect(lines == 2, "two lines");
-	expect(error->data[error->length - 1] == '\n', "a whole second line");
+	expect(error->data[error->length - 1] == '\n', "the second line is whole");
 	expect(strncmp(error->data, "Error (libvmmalloc): ", 21) == 0,
-	    "what scripts look for");
+	    "the beginning that scripts look for");
 }
 
-/* What strtoull(3) makes of a number; it takes more than is accepted here. */
+/* The number by strtoull(3), which accepts more than the library does. */
 static unsigned long long
 number(const char *value)
 {
@@ -110,7 +112,7 @@ check_settings(const struct vmm_settings *settings)
 	expect(settings->pool_size_bytes == number(value_of("VMMALLOC_POOL_SIZE")),
 	    "size");
 	expect(settings->pool_size_bytes >= VMMALLOC_MIN_POOL &&
-	    settings->pool_size_bytes <= PTRDIFF_MAX, "a size that can be");
+	    settings->pool_size_bytes <= PTRDIFF_MAX, "a possible size");
 	expect((unsigned)settings->fork == number(value_of("VMMALLOC_FORK")) &&
 	    settings->fork <= VMM_FORK_ANY, "fork");
 	expect(strcmp(value_of("VMMALLOC_RESERVE"), settings->reserve ==

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# ask_php.py: asks php-fpm for pages, by FastCGI, and prints a digest of each.
+# ask_php.py: requests pages from php-fpm over FastCGI, and prints a digest of each.
 #
 #   ask_php.py SOCKET SCRIPT PAGES
 #
-# On standard error it prints how many processes answered. Its status is not 0 if there was
-# no answer to some request.
+# Prints on standard error how many processes answered. Its status is 1 if a request got
+# no answer.
 import hashlib
 import socket
 import struct
@@ -20,7 +20,7 @@ def record(kind, content):
 
 
 def pairs(params):
-    """Lengths of at most 127 bytes have one byte, others four."""
+    """Encodes parameters. A length up to 127 takes one byte, a longer one four."""
     encoded = b""
     for name, value in params.items():
         for text in (name, value):
@@ -35,7 +35,7 @@ def read(connection, length):
     while len(data) < length:
         some = connection.recv(length - len(data))
         if not some:
-            raise EOFError("the answer ends early")
+            raise EOFError("the answer ends too early")
         data += some
     return data
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# configure.bash: 200 checks in the manner of a configure script: subshells, pipes, here
-# documents, files that are made and read again.
+# configure.bash: 200 checks like those of a configure script: subshells, pipes, here
+# documents, files that are written and read again.
 exec 5>config.log
 nl='
 '
 
-# What a configure script asks of each name.
+# One check of a configure script, for one name.
 check() {
 	printf '%s' "checking for $1... "
 	(

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fibers.cc: fibers of Boost.Context, whose stacks are blocks of malloc, switch and
-// fork(2): parent and child go on switching. Prints TAP.
-// fibers THREADS FORKS: as many forks by the main thread; other threads fork now and then
+// fork(2). Parent and child go on switching. Prints TAP.
+//	fibers THREADS FORKS
+// The main thread forks FORKS times. The other threads fork now and then.
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
@@ -27,7 +28,7 @@ static const int nfibers = 8;
 static const int nsteps = 40;
 static const int nnumbers = 1024;
 static const int allocate_every = 8;
-// More forks than rounds have: a child forks as well, its child does not.
+// A child forks, too. Its child does not.
 static const int depth_max = 2;
 static const std::size_t children_max = 3;
 static const int other_forks_every = 8;
@@ -35,7 +36,7 @@ static const unsigned long returned_kb = 4096;
 static const int return_limit_ms = 10000;
 
 static std::atomic<bool> is_over;
-// In children of the process that was started, and in their children.
+// 0 in the first process, 1 in its children, 2 in theirs.
 static int depth;
 
 static std::uint64_t
@@ -47,7 +48,7 @@ next(std::uint64_t number)
 	return number;
 }
 
-// Throws and catches: the unwinder walks this stack.
+// Throws and catches, so that the unwinder walks this stack.
 static std::uint64_t
 thrown(std::uint64_t number)
 {
@@ -60,7 +61,7 @@ thrown(std::uint64_t number)
 	return number;
 }
 
-// What a fiber computes. Its numbers lie on its stack, its words in the heap. It calls
+// The work of a fiber. Its numbers lie on its stack, its words in the heap. Calls
 // `pause` between two steps.
 template <typename Pause>
 static std::uint64_t
@@ -89,7 +90,7 @@ compute(std::uint64_t seed, Pause pause)
 	return sum;
 }
 
-// What compute() returns for each seed, found out on an ordinary stack.
+// The result of compute() for each seed, computed on an ordinary stack.
 static std::uint64_t expected[nfibers];
 
 static std::uint64_t
@@ -133,10 +134,10 @@ fork_here(fibers &mine)
 		reap(mine);
 }
 
-// Starts the fibers and switches between them until all have ended; the fiber `forks`
-// forks in the middle of its work. Returns in the child, too. With `look` each fiber looks
-// where its stack lies. That is exact only before the first fork, while mappings do not
-// change.
+// Starts the fibers and switches between them until all have ended. The fiber with
+// number `forks` forks in the middle of its work. Returns in the child, too. With
+// `look`, each fiber checks that its stack lies in the pool. This is exact only before
+// the first fork, while mappings do not change.
 static void
 run_round(fibers &mine, int forks, bool look = false)
 {
@@ -170,7 +171,7 @@ run_round(fibers &mine, int forks, bool look = false)
 		mine.is_good &= results[number] == expected[number];
 }
 
-// A child runs one more round, in which it forks if it may, and ends.
+// A child runs one more round, forks in it if depth_max allows, and ends.
 static void
 end_if_child(fibers &mine, int depth_before)
 {
@@ -186,7 +187,7 @@ end_if_child(fibers &mine, int depth_before)
 	_exit(!mine.is_good);
 }
 
-// Rounds of a thread that is not the main one.
+// The rounds of a thread other than the main thread.
 static void
 run_beside(fibers &mine)
 {
@@ -225,7 +226,7 @@ run(int nthreads, int nforks)
 		is_good &= one.is_good;
 		total += one.nforks;
 	}
-	blocks_result(is_good, "all results are right, in parent and children");
+	blocks_result(is_good, "all results are right in the parent and in children");
 	std::printf("# forks: %d; stacks of fibers in the pool: %s\n", total,
 	    all[std::size_t(nthreads)].is_in_pool ? "yes" : "no");
 	return blocks_plan();

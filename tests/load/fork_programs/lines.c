@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* lines.c: threads write numbered lines to one FILE, while another thread forks and the
- * heap returns: each line arrives once, and whole. Prints TAP.
- * lines FORKS FILE: as many forks for a file, fewer for other streams. FILE is
- * overwritten. */
+/* lines.c: threads write numbered lines to one stream, while another thread forks and
+ * the heap returns. Each line arrives once, and whole. Prints TAP.
+ *	lines FORKS FILE
+ * makes FORKS forks beside a stream to FILE, and fewer beside other streams.
+ * Overwrites FILE. */
 #include "config.h"
 
 #include <pthread.h>
@@ -22,7 +23,7 @@
 #define PAD_MAX 150
 #define BUFFER_BYTES ((size_t)64 << 10)
 
-/* The heap that a fork makes private: rewritten, so that there is something to return. */
+/* Blocks that are rewritten after each fork, so that private pages have to return. */
 #define NBLOCKS 32
 #define BLOCK_BYTES ((size_t)64 << 10)
 #define CHILDREN_MAX 3
@@ -75,7 +76,7 @@ write_lines(void *argument)
 	return NULL;
 }
 
-/* In a thread of its own: forks, and rewrites some of the heap after each fork. */
+/* The thread that forks. It rewrites the blocks after each fork. */
 static void *
 fork_often(void *argument)
 {
@@ -91,7 +92,7 @@ fork_often(void *argument)
 		is_good &= pid > 0;
 		children[nchildren++] = pid;
 		is_good &= blocks_write((char)(i + 1));
-		/* Sometimes a child lives on while the next is forked. */
+		/* Some children still live when the next one is forked. */
 		while (nchildren > i % CHILDREN_MAX)
 			is_good &= blocks_ends_good(children[--nchildren]);
 	}
@@ -101,14 +102,14 @@ fork_often(void *argument)
 	return (void *)is_good;
 }
 
-/* What a reader has found. */
+/* What a reader has found: the next number of each thread. */
 struct found {
 	FILE *stream;
 	unsigned long next[NWRITERS];
 	int is_good;
 };
 
-/* Reads all lines: each thread's are there in their order, without a gap. */
+/* Reads all lines. Those of each thread are in order, without a gap. */
 static void *
 read_lines(void *argument)
 {
@@ -131,7 +132,7 @@ read_lines(void *argument)
 	return NULL;
 }
 
-/* Writes to the stream while the process forks; closes it. */
+/* Threads write to the stream while the process forks. Closes the stream. */
 static int
 write_beside_forks(FILE *stream, int nforks, struct writer writers[NWRITERS])
 {
@@ -178,12 +179,12 @@ report(const char *kind, int is_written, const struct writer writers[NWRITERS],
 	printf("# %s: %lu lines\n", kind, total);
 	snprintf(what, sizeof(what), "%s: no call fails", kind);
 	blocks_result(is_written, what);
-	snprintf(what, sizeof(what), "%s: each line is there once, whole, in order",
+	snprintf(what, sizeof(what), "%s: each line arrives once, whole, in order",
 	    kind);
 	blocks_result(is_good, what);
 }
 
-/* A file, with the stream's own buffer or a larger one. */
+/* A stream to a file, with its own buffer or a larger one. */
 static void
 to_file(const char *kind, const char *path, int nforks, size_t buffer_bytes)
 {
@@ -206,7 +207,7 @@ to_file(const char *kind, const char *path, int nforks, size_t buffer_bytes)
 	unlink(path);
 }
 
-/* A pipe, which another thread reads: write(2) and read(2) wait in the kernel. */
+/* A stream to a pipe, which another thread reads: write(2) and read(2) wait. */
 static void
 to_pipe(int nforks)
 {

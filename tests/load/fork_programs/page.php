@@ -1,7 +1,7 @@
 <?php
 // SPDX-License-Identifier: BSD-3-Clause
-// page.php: a page that depends on the number in the query alone; the header X-Process
-// tells which process made it.
+// page.php: a page that depends only on the number in the query. The header X-Process
+// names the process that made it.
 header("X-Process: " . getmypid());
 header("Content-Type: text/plain");
 $n = (int)$_SERVER["QUERY_STRING"];

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# php_fpm.sh: php-fpm, whose workers are forked all the time. Sourced by
+# php_fpm.sh: php-fpm, which forks new workers all the time. Sourced by
 # tests/load/test_fork_programs.sh.
 
 php_pages=240
@@ -34,22 +34,22 @@ php_tells() {
 php_start() {
 	php_conf >"$php_dir/conf"
 	: >"$php_dir/log"
-	# Without an allocator of its own; without extensions, since each process of a
-	# reload loads them again.
+	# USE_ZEND_ALLOC=0: without php's own allocator. -n: without extensions, which
+	# each process of a reload would load again.
 	start "$php_dir/out" env USE_ZEND_ALLOC=0 "$php_fpm" -n -F -y "$php_dir/conf"
 	server=$pid
 	soon php_tells 'ready to handle connections' 1 && ! gone "$server" &&
 		soon test -S "$php_dir/socket"
 }
 
-# php_ask NAME: asks for all pages; digests into $work/NAME.
+# php_ask NAME: asks for all pages, and puts digests into $work/NAME.
 php_ask() {
 	timeout -k 5 60 python3 "$files/ask_php.py" "$php_dir/socket" \
 		"$php_dir/page.php" "$php_pages" >"$work/$1" 2>"$work/$1.processes"
 }
 
-# php_same NAME: as many workers answered as max_requests leads to, and all answers are
-# those of the plain server.
+# php_same NAME: all answers are those of the server on the ordinary heap, and at least 20
+# workers answered, as max_requests requires.
 php_same() {
 	cat "$work/$1.processes"
 	diff "$work/php.plain" "$work/$1" && [ "$(cat "$work/$1.processes")" -ge 20 ]
@@ -71,21 +71,21 @@ try_php_fpm() {
 		expect "$what: all pages" php_ask php.plain
 	else
 		expect "$what: all pages" php_ask php.pool
-		expect "$what: right ones, by many processes" php_same php.pool
+		expect "$what: all pages are right, from many processes" php_same php.pool
 		expect "$what: all processes on pools" soon on_pools "$server" 2
 		expect "$what: reload" php_reload
 		expect "$what: all pages again" php_ask php.again
-		expect "$what: right ones again" php_same php.again
+		expect "$what: all pages are right again" php_same php.again
 		expect "$what: all processes on pools again" soon on_pools "$server" 2
 	fi
 	expect "$what: clean stop" stopped QUIT "$server"
-	expect "$what: no complaint in its log" none \
+	expect "$what: the log has no errors" none \
 		'SIGSEGV|SIGABRT|SIGBUS|on signal|ERROR|ALERT|libvmmalloc' \
 		"$php_dir/log"
 	rm -rf "$php_dir"
 }
 
-# Debian's has the version in its name.
+# Debian has the version in the name of the program.
 for php_fpm in /usr/sbin/php-fpm /usr/sbin/php-fpm[0-9]*; do
 	[ ! -x "$php_fpm" ] || break
 done
@@ -93,9 +93,9 @@ pool_size=128M
 if ! asked_for php-fpm; then
 	:
 elif ! [ -x "$php_fpm" ]; then
-	skip php-fpm "no php-fpm here"
+	skip php-fpm "needs php-fpm"
 elif ! command -v python3 >/dev/null 2>&1; then
-	skip php-fpm "no python3 here, to ask it"
+	skip php-fpm "needs python3 for the client"
 else
 	plain_and_pools try_php_fpm
 fi

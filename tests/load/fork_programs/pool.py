@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # pool.py: multiprocessing by fork(2), and os.fork beside threads that allocate. Prints
-# results, which are the same in each run.
+# the same results in each run.
 import multiprocessing
 import os
 import threading
@@ -12,12 +12,12 @@ WORDS = 20000
 THREADS = 4
 FORKS = 60
 
-# What each process inherits: many small objects.
+# Each process inherits many small objects.
 words = {number: ["word %d" % number, number] for number in range(WORDS)}
 
 
 def work(item):
-    """Reads what was inherited, changes it, and makes objects of its own."""
+    """Reads an inherited object, changes it, and makes new objects."""
     entry = words[item * 7 % WORDS]
     made = [entry[0] * (i % 5) + str(i * item) for i in range(40)]
     words[item] = [entry[0], made]
@@ -39,7 +39,7 @@ def pool_map(context):
 
 
 def consume(queue, results):
-    """Until None comes: the numbers, with what they were sent with."""
+    """Answers each message with its number, and length and checksum of its text."""
     while True:
         message = queue.get()
         if message is None:
@@ -67,7 +67,7 @@ def shared_queue(context):
 
 
 def allocate(number, is_over, sums):
-    """One thread: makes and drops objects, by blocks small and large."""
+    """One thread: makes and drops objects in small and large blocks."""
     kept = {}
     rounds = wrong = 0
     while not is_over.is_set():
@@ -94,7 +94,7 @@ def forks_beside_threads():
         child = os.fork()
         if child == 0:
             os._exit(7 if work(number) == right else 1)
-        # The parent goes on changing what the child works with.
+        # The parent changes its copy of the object that the child works with.
         words[number * 7 % WORDS] = ["parent's", number]
         good += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         words[number * 7 % WORDS] = ["word %d" % (number * 7 % WORDS), number]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# redis.sh: redis with threads for its connections. It forks to save a dump, while it is
-# written to. Sourced by tests/load/test_fork_programs.sh.
+# redis.sh: redis with threads for its connections. It forks to save a dump, while clients
+# write. Sourced by tests/load/test_fork_programs.sh.
 
 redis_keys=100000
-# By how much more private memory may have grown, when the heap has returned.
+# After the return of the heap, private memory may have grown by this much.
 redis_private_kb=4096
 redis_quiet_seconds=5
 
@@ -11,7 +11,7 @@ redis_cli() {
 	timeout -k 5 60 redis-cli -s "$redis_dir/socket" "$@"
 }
 
-# redis_says TEXT COMMAND...: TEXT is in the answer.
+# redis_says TEXT COMMAND...: TEXT is in the answer to COMMAND.
 redis_says() {
 	redis_text=$1
 	shift
@@ -26,14 +26,14 @@ redis_start() {
 	soon redis_says '^PONG$' PING
 }
 
-# Keys that the load changes, all over the heap.
+# Stores keys all over the heap. The load changes them.
 redis_fill() {
 	redis_says '^OK$' EVAL "for i = 0, $redis_keys - 1 do
 		redis.call('set', string.format('key:%012d', i), string.rep('v', 400))
 	end return redis.status_reply('OK')" 0
 }
 
-# Changes keys from several connections, until it is killed.
+# Starts a load that changes keys from several connections, until it is killed.
 redis_load() {
 	redis-benchmark -s "$redis_dir/socket" -c 16 -P 4 -l -q -t set,hset,zadd \
 		-r $redis_keys -n 20000 -d 300 >"$work/load" 2>&1 &
@@ -41,7 +41,7 @@ redis_load() {
 	started="$started $load"
 }
 
-# Another client checks all answers, in the background.
+# Starts a client in the background that checks all answers.
 redis_ask() {
 	timeout -k 5 60 python3 "$top_srcdir/tests/load/answers.py" redis \
 		"$redis_dir/socket" 1 >"$work/answers" 2>&1 &
@@ -49,7 +49,7 @@ redis_ask() {
 	started="$started $asking"
 }
 
-# redis_memory WHEN: private memory of the server, and what of files is mapped.
+# redis_memory WHEN: prints the resident memory of the server: private, and of files.
 redis_memory() {
 	awk -v when="$1" '/^Rss/ { kb[$1] = $2 } END {
 		print when ": private " kb["RssAnon:"] " KiB, of files " \
@@ -61,14 +61,14 @@ redis_private() {
 	awk '/^RssAnon:/ { print $2 }' "/proc/$server/status"
 }
 
-# No dump is written now. Meanwhile the largest private memory is in $redis_most.
+# No dump is being written. $redis_most is the largest private memory that was seen.
 redis_saved() {
 	redis_now=$(redis_private)
 	[ "$redis_now" -le "$redis_most" ] || redis_most=$redis_now
 	redis_says '^rdb_bgsave_in_progress:0' INFO persistence
 }
 
-# redis_save DUMP: a child of the server writes a dump, and it is whole.
+# redis_save DUMP: a child of the server writes a dump. The dump is whole.
 redis_save() {
 	redis_most=0
 	rm -f "$redis_dir/dump.rdb"
@@ -78,7 +78,8 @@ redis_save() {
 		mv "$redis_dir/dump.rdb" "$1" && redis-check-rdb "$1"
 }
 
-# A few requests, again and again. It stops when the heap has returned.
+# Sends a few requests at a time until the heap has returned. Fails after
+# $redis_quiet_seconds.
 redis_returns() {
 	redis_end=$(($(date +%s) + redis_quiet_seconds))
 	while [ "$(redis_private)" -gt $((redis_before + redis_private_kb)) ]; do
@@ -113,18 +114,18 @@ try_redis() {
 	redis_before=$(redis_private)
 	redis_memory "$what: before BGSAVE 1"
 	redis_saves=8
-	# A few are enough where the server does the same as elsewhere.
+	# Two are enough on the ordinary heap, and on ext4 after tmpfs.
 	[ "$variant" != plain ] && [ "$place" != ext4 ] || redis_saves=2
 	for redis_i in $(seq $redis_saves); do
 		expect "$what: BGSAVE $redis_i under load" redis_save "$work/dump.$redis_i"
 		echo "# $what: BGSAVE $redis_i: private $redis_most KiB at most"
 	done
 	[ "$variant" = plain ] ||
-		expect "$what: on its pool" soon on_pools "$server" 0
-	expect "$what: the load went on" redis_loaded
+		expect "$what: the heap is in the pool" soon on_pools "$server" 0
+	expect "$what: the load is still running" redis_loaded
 	kill "$load"
 	status_of "$load" >/dev/null 2>&1
-	# This child lives longer, so that more becomes private.
+	# With the delay, the child lives longer, and more of the heap becomes private.
 	redis_ask
 	redis_cli CONFIG SET rdb-key-save-delay -8 >/dev/null
 	expect "$what: slow BGSAVE while answers are checked" redis_save "$work/dump"
@@ -138,23 +139,23 @@ try_redis() {
 		expect "$what: the heap returns under a small load" redis_returns
 		redis_memory "$what: $(($(date +%s) - redis_begin)) s later"
 	fi
-	expect "$what: BGSAVE at rest" redis_save "$work/dump"
+	expect "$what: BGSAVE without load" redis_save "$work/dump"
 	redis_digest >"$work/digest"
 	cp "$work/dump" "$redis_dir/dump.rdb"
 	redis_cli SHUTDOWN NOSAVE
 	expect "$what: clean stop" status_of "$server"
-	expect "$what: no complaint in its log" none \
+	expect "$what: the log has no errors" none \
 		'BUG REPORT|crash|ASSERT|saving error|an.t save|libvmmalloc|<jemalloc>' \
 		"$redis_dir/log"
 	expect "$what: starts from the dump" redis_start
 	redis_digest >"$work/digest.again"
-	expect "$what: everything is there" cmp "$work/digest" "$work/digest.again"
+	expect "$what: all data is there" cmp "$work/digest" "$work/digest.again"
 	redis_cli SHUTDOWN NOSAVE
 	expect "$what: clean stop again" status_of "$server"
 	rm -rf "$redis_dir" "$work"/dump*
 }
 
-# Debian's redis-tools has the server, by another name.
+# Debian's redis-tools has the server under another name.
 redis_server=$(command -v redis-server)
 if [ -z "$redis_server" ] && command -v redis-check-rdb >/dev/null 2>&1; then
 	redis_server=$public/redis-server
@@ -163,10 +164,10 @@ fi
 case $("${redis_server:-false}" --version 2>/dev/null) in
 *" v="[0-6].*) redis_missing="needs redis 7, for DEBUG" ;;
 "Redis server "*) redis_missing= ;;
-*) redis_missing="no redis server here" ;;
+*) redis_missing="needs redis-server" ;;
 esac
-command -v redis-benchmark >/dev/null 2>&1 || redis_missing="no redis-benchmark here"
-command -v python3 >/dev/null 2>&1 || redis_missing="no python3 here"
+command -v redis-benchmark >/dev/null 2>&1 || redis_missing="needs redis-benchmark"
+command -v python3 >/dev/null 2>&1 || redis_missing="needs python3"
 pool_size=512M
 if ! asked_for redis; then
 	:

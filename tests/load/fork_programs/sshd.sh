@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# sshd.sh: sshd, which forks for each connection, and once more for the part without
-# privileges, in a sandbox. Sourced by tests/load/test_fork_programs.sh.
+# sshd.sh: sshd, which forks for each connection. The child forks once more: the part
+# without privileges runs in a sandbox. Sourced by tests/load/test_fork_programs.sh.
 #
-# It closes all descriptors, the library's as well. So its heap is on the pool until it
-# forks; then it is copied into ordinary memory, and does not return.
+# sshd closes all descriptors, also that of the pool file. So its heap is in the pool
+# until the first fork. The fork copies it into ordinary memory, and it does not return.
 
 sshd_conf() {
 	cat <<EOF
@@ -34,7 +34,7 @@ sshd_listens() {
 	gone "$server" || grep -q 'Server listening' "$sshd_dir/log"
 }
 
-# On the first port that nobody else has.
+# Starts the server on the first of five ports that is free.
 sshd_start() {
 	sshd_keys || return 1
 	for port in 1 2 3 4 5; do
@@ -65,7 +65,7 @@ sshd_runs() {
 	sshd_client ssh "$(id -un)@127.0.0.1" "$@"
 }
 
-# Output, input, and status of a command.
+# A command has the right output, input and status.
 sshd_command() {
 	sshd_runs "seq $1 | cat -n; cat; exit $(($1 % 50))" <"$work/ssh.in" \
 		>"$work/ssh.out.$1"
@@ -73,7 +73,7 @@ sshd_command() {
 	{ seq "$1" | cat -n; cat "$work/ssh.in"; } | cmp - "$work/ssh.out.$1"
 }
 
-# Five connections one after the other; three at a time.
+# Five connections one after the other, then three at the same time.
 sshd_commands() {
 	seq 50000 >"$work/ssh.in"
 	for sshd_i in 1 2 3 4 5; do
@@ -91,7 +91,7 @@ sshd_commands() {
 	[ -z "$sshd_failed" ]
 }
 
-# sftp's server is in sshd itself here: a child that does not call execve(2).
+# internal-sftp is part of sshd: this child does not call execve(2).
 sshd_files() {
 	printf 'put %s %s\nget %s %s\nls -l %s\n' \
 		"$work/ssh.in" "$sshd_dir/put" "$sshd_dir/put" "$work/ssh.got" \
@@ -105,17 +105,17 @@ try_sshd() {
 	sshd_dir=$public/sshd
 	mkdir "$sshd_dir"
 	expect "$what: starts" sshd_start
-	[ "$variant" = plain ] || expect "$what: on its pool" on_pools "$server" 0
-	expect "$what: commands, by key login" sshd_commands
-	expect "$what: files" sshd_files
+	[ "$variant" = plain ] || expect "$what: the heap is in the pool" on_pools "$server" 0
+	expect "$what: commands over ssh, login with a key" sshd_commands
+	expect "$what: files over sftp" sshd_files
 	kill -s TERM "$server"
 	status_of "$server" >/dev/null 2>&1
-	expect "$what: no complaint in its log" none \
+	expect "$what: the log has no errors" none \
 		'fatal|terminated|by signal|rror:|libvmmalloc' "$sshd_dir/log"
 	rm -rf "$sshd_dir"
 }
 
-# Debian's service makes it: the empty directory of the part without privileges.
+# The part without privileges needs an empty directory, which Debian's service makes.
 sshd_empty=/run/sshd
 sshd_made=
 if [ "$(id -u)" -eq 0 ] && ! [ -d $sshd_empty ]; then
@@ -127,13 +127,13 @@ pool_size=64M
 if ! asked_for sshd; then
 	:
 elif [ -z "$sshd" ]; then
-	skip sshd "no sshd here"
+	skip sshd "needs sshd"
 elif ! command -v ssh >/dev/null 2>&1; then
-	skip sshd "no ssh here, to log in"
+	skip sshd "needs ssh to log in"
 elif [ "$(id -u)" -eq 0 ] && ! [ -d $sshd_empty ]; then
-	skip sshd "$sshd_empty is not there and cannot be made"
+	skip sshd "needs the directory $sshd_empty, which cannot be made"
 elif ! "${sshd_shell:-/bin/sh}" -c true >/dev/null 2>&1; then
-	skip sshd "the shell of this user does not run commands"
+	skip sshd "needs a user whose shell runs commands"
 else
 	plain_and_pools try_sshd
 fi

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# work.pl: 300 children, of system, of backticks, and of fork, while the heap changes.
+# work.pl: 300 children, by system, backticks and fork, while the heap changes.
 use strict;
 use warnings;
 
@@ -13,12 +13,12 @@ sub sum {
 }
 
 for my $i (1 .. 100) {
-	# A program without a shell, and one with it: status and output.
+	# A program without a shell gives its status, one with a shell its output.
 	system("sh", "-c", "exit $i");
 	my $status = $? >> 8;
 	my $line = `echo $i "$table{$i}" | tr a-z A-Z`;
 	chomp $line;
-	# A child of this program: it has the heap of this moment, and changes it.
+	# A child by fork has the heap of this moment, and changes its copy.
 	my $child = open(my $from, "-|") // die "fork: $!";
 	if ($child == 0) {
 		$table{$_} = "child's" for 1 .. $i * 10;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Work.java: java at many kinds of work. */
+/* Work.java: many kinds of work for java. */
 import java.io.*;
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
@@ -18,7 +18,7 @@ public class Work {
 		return new BigInteger(1, sum).toString(16);
 	}
 
-	/* Compressors and direct buffers have their memory from malloc. */
+	/* Compressors and direct buffers allocate with malloc. */
 	static int outside(int seed) throws Exception {
 		byte[] input = new byte[200000];
 		new Random(seed).nextBytes(input);

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# cases.py: of regrtest's XML, a line for each case, with what became of it.
+# cases.py: prints a line with the result of each case in regrtest's XML.
 import sys
 import xml.etree.ElementTree as tree
 
 for case in tree.parse(sys.argv[1]).iter("testcase"):
-    # A file as a whole has no name: its cases tell the same.
+    # The entry of a whole file has no name. Its cases have the results.
     if not case.get("name"):
         continue
     result = [child.tag for child in case

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# perl_tests.sh: those of perl's own tests, in $PERL_TESTS, that an installed perl can
-# run, with what each of them says.
+# perl_tests.sh: runs perl's own tests from $PERL_TESTS, those that an installed perl can
+# run, and prints the result of each case.
 cp -r "$PERL_TESTS" t
-# Where they look for modules.
+# The tests look for modules in this directory.
 mkdir lib
 for dir in $(perl -e 'print join " ", reverse grep { m{^/usr/(share|lib)} && -d } @INC'); do
 	cp -rsf "$dir/." lib

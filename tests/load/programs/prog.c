@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* prog.c: what gdb looks into. */
+/* prog.c: the program that gdb debugs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# repository.awk: for git fast-import, a repository of `files` files, `commits` commits
-# and a branch now and then.
+# repository.awk: prints a repository for git fast-import, with `files` files, `commits`
+# commits, and some branches.
 function content(n, version,	text, i) {
 	text = "file " n "\n"
 	for (i = 0; i < 5 + n % 60; i++)

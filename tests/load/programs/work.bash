@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# work.bash: bash at many kinds of work.
+# work.bash: many kinds of work for bash.
 declare -A a
 for ((i = 0; i < 20000; i++)); do a[$((i * 7 % 5003))]+=x; done
 echo ${#a[@]} ${#a[5]}
@@ -15,7 +15,7 @@ f 500
 mapfile -t lines < <(seq 20000)
 printf '%s\n' "${lines[@]/#1/one}" | md5sum
 coproc sort -rn
-# Its end takes the descriptor away that bash has for it.
+# bash closes its own descriptor of the coprocess when it ends: this is a copy.
 exec {out}<&"${COPROC[0]}"
 seq 100 >&${COPROC[1]}
 exec {COPROC[1]}>&-
@@ -29,7 +29,7 @@ trap 'echo got it' USR1
 kill -USR1 $$
 eval "$(declare -f f)"
 f 20
-# Words that are split and globbed, here documents, arithmetic, redirections.
+# Splitting and globbing of words, here documents, arithmetic, redirections.
 mkdir d && touch d/{1..200}
 for i in {1..50}; do set -- d/*; done
 echo $#

@@ -1,4 +1,4 @@
-;;; work.el --- emacs at many kinds of work  -*- lexical-binding: t -*-
+;;; work.el --- many kinds of work for emacs  -*- lexical-binding: t -*-
 ;; SPDX-License-Identifier: BSD-3-Clause
 (require 'cl-lib)
 (require 'calc)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# work.gdb: gdb with a program that it stops, looks into and goes on with.
+# work.gdb: gdb stops a program, inspects it and lets it continue.
 set pagination off
 set confirm off
 set print address off

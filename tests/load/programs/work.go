@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// work.go: what go compiles; C code in it allocates by malloc.
+// work.go: a program that go compiles. Its C code allocates with malloc.
 package main
 
 /*

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// work.js: node at many kinds of work.
+// work.js: many kinds of work for node.
 "use strict";
 const assert = require("assert");
 const { spawnSync, fork } = require("child_process");
@@ -28,7 +28,7 @@ async function main() {
 		worker.on("message", done).on("error", failed);
 	}));
 	console.log((await Promise.all(threads)).join("\n"));
-	// Work of libuv's threads: compression, keys, files.
+	// Work for libuv's threads: compression, keys, files.
 	const input = Buffer.from(Array.from({ length: 300000 }, (_, i) => i * i % 251));
 	const quality = { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 5 } };
 	const packed = await Promise.all([promisify(zlib.gzip)(input),

@@ -1,6 +1,6 @@
 <?php
 // SPDX-License-Identifier: BSD-3-Clause
-// work.php: php at many kinds of work.
+// work.php: many kinds of work for php.
 class Node {
 	public $next, $text;
 	function __construct($text, $next) { $this->text = $text; $this->next = $next; }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# work.pl: perl at many kinds of work; its output is the same every time.
+# work.pl: many kinds of work for perl. The output is the same every time.
 use strict;
 use warnings;
 use Config;
@@ -16,7 +16,7 @@ use Storable qw(dclone freeze thaw);
 $| = 1;
 $Data::Dumper::Sortkeys = 1;
 
-# Trees that are copied, frozen and compared.
+# Trees: copied, frozen and compared.
 my %tree = map {
 	my $n = $_;
 	"key $n" => { n => $n, list => [1 .. $n % 17], text => "x" x ($n % 300) }
@@ -73,7 +73,7 @@ print sum(map { length } <$file>), "\n";
 close $file;
 socketpair(my $near, my $far, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die;
 
-# Children that change what they have, and say so, one after the other and at once.
+# Children that change their copies and report it, one after the other and at once.
 for my $n (1 .. 8) {
 	my $child = fork // die;
 	if (!$child) {
@@ -105,7 +105,7 @@ print $sort "$_\n" for shuffle(1 .. 3000);
 close $sort;
 print sum(map { length $_->{text} } values %tree), "\n";
 
-# Threads have an interpreter, with a copy of everything, each.
+# Threads: each has an interpreter of its own, with a copy of all data.
 if ($Config{useithreads}) {
 	require threads;
 	my @threads = map {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// work.rs: what rustc compiles; it allocates by malloc.
+// work.rs: a program that rustc compiles. It allocates with malloc.
 use std::collections::{BTreeMap, HashMap};
 use std::process::Command;
 use std::sync::{mpsc, Arc, Mutex};

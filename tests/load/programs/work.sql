@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: BSD-3-Clause
--- work.sql: sqlite3 at many kinds of work.
+-- work.sql: many kinds of work for sqlite3.
 pragma journal_mode = wal;
 pragma cache_size = 200;
 create table item(id integer primary key, name text unique, price real, tags text);

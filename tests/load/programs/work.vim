@@ -1,5 +1,5 @@
 " SPDX-License-Identifier: BSD-3-Clause
-" work.vim: vim at many kinds of work.
+" work.vim: many kinds of work for vim.
 call setline(1, map(range(1, 20000), '"line " . v:val . " of many " . (v:val * 7919 % 20011)'))
 %s/\(\d\+\) of \(many\)/\2 <\1>/
 g/7>/m0
