@@ -78,7 +78,7 @@ def curves(build, start_rounds):
         Curve("the pool's page ranges, by free ranges",
               [10 ** n for n in range(1, 7)],
               lambda count: program("ranges", 6000000, count), on_none,
-              label="lib/ranges.c"),
+              label="lib/pool/ranges.c"),
     ]
 
 

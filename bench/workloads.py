@@ -265,7 +265,7 @@ def every(build, source, is_quick):
     cxx = os.path.join(build, "bench", "cxx")
     timer = os.path.join(build, "bench", "timed")
     forks = os.path.join(build, "bench", "fork")
-    compiled = os.path.join(source, "lib", "pool.c")
+    compiled = os.path.join(source, "lib", "pool", "pool.c")
     includes = ["-I" + os.path.join(source, "lib"), "-I" + build]
     small = [
         own("churn", "malloc and free of small blocks", operations=10000000),
@@ -289,7 +289,7 @@ def every(build, source, is_quick):
                 ["python3", "-c", PYTHON], _objects),
         program("sqlite3", "a table of 200,000 rows in memory",
                 ["sqlite3", ":memory:", SQL]),
-        program("gcc", "compiles lib/pool.c",
+        program("gcc", "compiles lib/pool/pool.c",
                 ["gcc", "-std=gnu11", "-O2", *includes, "-c", compiled, "-o",
                  "pool.o"]),
         program("sort", "a million lines",

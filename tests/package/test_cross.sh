@@ -152,7 +152,7 @@ for t in threads: t.join()'
 own_tests() {
 	inside_dir=/root/$architecture
 	for program in check_settings check_ranges check_pool; do
-		target "A=" "tests/$program" >"$work/tap" 2>&1
+		target "A=" "tests/unit/$program" >"$work/tap" 2>&1
 		tap "$work/tap" "$architecture"
 	done
 	for variant in release debug; do
