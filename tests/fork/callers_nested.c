@@ -42,8 +42,8 @@ make_block(char value)
  * Then each child checks that its block still has what the child wrote.
  */
 
-static int written[2], check[2]; /* pipes */
-static int nwritten;             /* children that have told the parent that they wrote */
+static int written[2], may_check[2]; /* pipes */
+static int nwritten; /* children that have told the parent that they wrote */
 static int is_nested;
 static pid_t inner;
 
@@ -53,7 +53,7 @@ child_works(char value)
 	if (!block_is('P'))
 		return 0;
 	memset(block, value, BYTES);
-	return callers_tell(written[1]) && callers_hear(check[0]) &&
+	return callers_tell(written[1]) && callers_hear(may_check[0]) &&
 	    block_is(value) && callers_allocate(1) && block_is(value);
 }
 
@@ -99,7 +99,7 @@ nested(int inner_is_grandchild, const char *what)
 
 	make_block('P');
 	callers_pipe(written);
-	callers_pipe(check);
+	callers_pipe(may_check);
 	outer = fork();
 	if (outer == 0) {
 		is_good = child_works('O');
@@ -113,7 +113,7 @@ nested(int inner_is_grandchild, const char *what)
 	    "the outer and the inner child have their parent's heap and write to it");
 	memset(block, 'Q', BYTES);
 	for (int i = 0; i < 2; i++)
-		is_good &= callers_tell(check[1]);
+		is_good &= callers_tell(may_check[1]);
 	is_good &= blocks_ends_good(outer);
 	if (!inner_is_grandchild)
 		is_good &= blocks_ends_good(inner);
@@ -170,18 +170,18 @@ case_parent_writes(void)
 	blocks_set(100, 20000);
 	blocks_write('a');
 	make_block('a');
-	callers_pipe(check);
+	callers_pipe(may_check);
 	for (int i = 0; i < NREADERS; i++) {
 		char value = (char)('a' + i);
 
 		readers[i] = fork();
 		if (readers[i] == 0)
-			_exit(!(callers_hear(check[0]) && block_is(value) &&
+			_exit(!(callers_hear(may_check[0]) && block_is(value) &&
 			    blocks_are(value) && callers_allocate(1)));
 		is_good &= overwrite((char)(value + 1)) && callers_allocate(i);
 	}
 	for (int i = 0; i < NREADERS; i++)
-		is_good &= callers_tell(check[1]);
+		is_good &= callers_tell(may_check[1]);
 	blocks_result(is_good, "the parent can write to its heap while its children wait");
 	for (int i = 0; i < NREADERS; i++)
 		blocks_result(blocks_ends_good(readers[i]),
