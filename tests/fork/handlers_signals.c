@@ -110,7 +110,7 @@ send_signals(void *argument)
 	}
 }
 
-/* Frees blocks, so that fork(2) has many ranges to free to the pool. No signal may come. */
+/* Frees blocks, so that fork(2) has many ranges to free to the pool. Blocks signals. */
 static void
 leave_free_ranges(void)
 {
