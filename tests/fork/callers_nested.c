@@ -39,7 +39,7 @@ make_block(char value)
 /*
  * The program calls fork: the outer fork. One of the handlers calls fork: the inner fork.
  * The outer and the inner child write to the whole block. Then their parent writes to it.
- * Then each child checks that its block still has what the child wrote.
+ * Then each child checks that its block is unchanged.
  */
 
 static int written[2], may_check[2]; /* pipes */
@@ -185,9 +185,9 @@ case_parent_writes(void)
 	blocks_result(is_good, "the parent can write to its heap while its children wait");
 	for (int i = 0; i < NREADERS; i++)
 		blocks_result(blocks_ends_good(readers[i]),
-		    "a child sees the heap of its fork, not what its parent wrote later");
+		    "a child sees the heap of its fork, not its parent's later writes");
 	blocks_result(block_is('a' + NREADERS) && blocks_are('a' + NREADERS),
-	    "the parent keeps what it wrote");
+	    "the parent keeps its own writes");
 }
 
 static int

@@ -20,7 +20,7 @@
 #define FD_MAX 4096
 #define PATIENCE_MS 20000
 
-/* A block whose first and last byte are known. */
+/* A block with a mark in its first and last byte. */
 struct marked {
 	unsigned char *data;
 	size_t last; /* index of the last byte */
@@ -37,7 +37,7 @@ mark(struct marked *block, size_t bytes, unsigned char value)
 	return 1;
 }
 
-/* Frees the block, if there is one; returns whether its marks are whole. */
+/* Frees the block, if there is one. Returns whether its marks are equal. */
 static int
 release(struct marked *block)
 {

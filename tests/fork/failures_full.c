@@ -146,7 +146,7 @@ last_process(const char *data, int parents_end, int report)
 
 /*
  * A first child gets no file and needs this process's file: the heap stays private when
- * this process writes to it. Then a second child fills its file up.
+ * this process writes to it. Then the file of a second child becomes full.
  */
 static _Noreturn void
 fork_twice(const char *path, off_t room, int report)

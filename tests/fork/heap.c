@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* heap.c: parent and child continue with the heap of the fork, and neither sees what the
- * other writes. Run with the library preloaded, with each VMMALLOC_FORK. Prints TAP.
+/* heap.c: parent and child continue with the heap of the fork, and neither sees writes of
+ * the other. Run with the library preloaded, with each VMMALLOC_FORK. Prints TAP.
  * heap [plain|closed|reused|kept [DEPTH]]: whether the program closes the pool's descriptor,
  * or opens another file under its number; and the depth of the tree of processes. */
 #include "config.h"
@@ -18,7 +18,7 @@
 
 #define NBLOCKS 1500
 #define NTHREADS 4
-#define FORKS_UNDER_LOAD 15 /* for each of DEPTH */
+#define FORKS_UNDER_LOAD 15 /* times DEPTH */
 
 static int count;
 
@@ -128,7 +128,7 @@ generation(unsigned owner, int depth)
 	return is_good && is_filled(owner);
 }
 
-/* Threads that allocate and free while another forks. */
+/* Threads that allocate and free while another thread forks. */
 static int is_over;
 
 static void *
@@ -256,7 +256,7 @@ main(int argc, char **argv)
 	result(generation(1, depth), "heaps are separate in a tree of processes");
 	under_load(depth);
 	fork_in_other_thread();
-	result(is_filled(1), "the first process's heap keeps its content to the end");
+	result(is_filled(1), "the heap of the first process keeps its content");
 	printf("1..%d\n", count);
 	return 0;
 }

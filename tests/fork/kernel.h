@@ -10,7 +10,7 @@
 /* The heap counts as returned when less of it is private. */
 #define RETURNED_KB 4096UL
 
-/* The file that is read with O_DIRECT: pieces whose content is known. */
+/* The file that is read with O_DIRECT: pieces of computed content. */
 #define PIECE_BYTES ((size_t)1 << 20)
 #define NPIECES 24
 

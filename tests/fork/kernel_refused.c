@@ -79,7 +79,7 @@ fork_or_not(int *is_wrong)
 	return 0;
 }
 
-/* Whether the heap can be read, written and grown, with few mappings more than before. */
+/* Whether the heap can be read, written and grown, with few more mappings than before. */
 static int
 is_heap_usable(int mappings)
 {

@@ -62,7 +62,7 @@ void run_lock(const struct test_case *self);
 /* Cases in page_settings_core.c; `with` is the name of the process that aborts. */
 void run_core(const struct test_case *self);
 
-/* The main function of that process: `who` is parent, child or returned. */
-_Noreturn void core_main(const char *who);
+/* The main function of that process: `process` is parent, child or returned. */
+_Noreturn void core_main(const char *process);
 
 #endif

@@ -71,7 +71,7 @@ make_blocks(void)
 
 /* The child of heap_child_start waits on a pipe, and ends when its parent ends. */
 void
-core_main(const char *who)
+core_main(const char *process)
 {
 	struct heap_child child;
 	struct rlimit limit = { CORE_BYTES, CORE_BYTES };
@@ -81,7 +81,7 @@ core_main(const char *who)
 	close(STDOUT_FILENO);
 	make_blocks();
 	filler_write(1);
-	if (strcmp(who, "child") == 0) {
+	if (strcmp(process, "child") == 0) {
 		pid_t pid = fork();
 
 		if (pid == 0)
@@ -93,7 +93,7 @@ core_main(const char *who)
 	if (!heap_child_start(&child, always, NULL))
 		_exit(1);
 	filler_write(2);
-	if (strcmp(who, "returned") == 0) {
+	if (strcmp(process, "returned") == 0) {
 		heap_child_end(&child);
 		heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
 	}
@@ -171,7 +171,7 @@ why_no_core(void)
 }
 
 static int
-make_dump(const char *dir, const char *who)
+make_dump(const char *dir, const char *process)
 {
 	pid_t pid = fork();
 	int status;
@@ -179,12 +179,12 @@ make_dump(const char *dir, const char *who)
 	if (pid == 0) {
 		if (chdir(dir) != 0)
 			_exit(1);
-		execl("/proc/self/exe", "page_settings", "abort", who,
+		execl("/proc/self/exe", "page_settings", "abort", process,
 		    (char *)NULL);
 		_exit(1);
 	}
 	waitpid(pid, &status, 0);
-	return strcmp(who, "child") == 0
+	return strcmp(process, "child") == 0
 	    ? status == 0
 	    : WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }

@@ -186,7 +186,7 @@ run_dofork(const struct test_case *self)
 	    "MADV_DOFORK while a child without the area lives keeps its content");
 	heap_child_start(&second, write_area, area);
 	cases_result(is_filled(area, 'x'),
-	    "the parent does not see what a second child writes to the area");
+	    "the parent does not see the writes of a second child");
 	memset(area, 'p', AREA_BYTES);
 	cases_result(heap_child_end(&second), "the second child can write to the area");
 	heap_child_end(&child);

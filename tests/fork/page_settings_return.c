@@ -127,12 +127,12 @@ run_holes(const struct test_case *self)
 	now = self_mappings();
 	cases_comment("%d mappings before the fork, %d after it", before, now);
 	cases_result(now <= before + MORE_MAPPINGS,
-	    "the parent needs few mappings more after fork");
+	    "the parent needs few more mappings after fork");
 	cases_result(heap_child_end(&child),
-	    "the child needs few mappings more, and sees the heap of the fork");
+	    "the child needs few more mappings, and sees the heap of the fork");
 	heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
 	now = self_mappings();
 	cases_comment("%d mappings when the heap has returned", now);
 	cases_result(now <= before + MORE_MAPPINGS && has_blocks(),
-	    "the parent needs few mappings more when the heap has returned");
+	    "the parent needs few more mappings when the heap has returned");
 }

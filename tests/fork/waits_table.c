@@ -137,7 +137,7 @@ start_waiters(const struct table *table)
 	struct sigaction action = { .sa_handler = on_signal };
 	sigset_t fed;
 
-	/* Without SA_RESTART. */
+	/* Without SA_RESTART: calls return EINTR. */
 	sigaction(SIGUSR2, &action, NULL);
 	sigemptyset(&fed);
 	sigaddset(&fed, FED_SIGNAL);
