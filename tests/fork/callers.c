@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* callers.c: fork(2) on unusual stacks, in handlers, and beside threads that allocate
- * or use stdio. Run with the library preloaded, under each VMMALLOC_FORK. Every case
- * passes on an ordinary heap, too. Prints TAP.
+ * or use stdio. Run with the library preloaded, with each VMMALLOC_FORK. Every case also
+ * passes on an ordinary heap. Prints TAP.
  * callers list|CASE [closed]: `closed` first closes every descriptor from 3 up. */
 #include "config.h"
 
@@ -21,27 +21,27 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-	{ "coroutine-fork", shape_coroutine_fork },
-	{ "coroutine-after", shape_coroutine_after },
-	{ "thread-stack", shape_thread_stack },
-	{ "keys", shape_keys },
-	{ "file-lock", shape_file_lock },
-	{ "snapshot", shape_snapshot },
-	{ "nested-prepare", shape_nested_prepare },
-	{ "nested-parent", shape_nested_parent },
-	{ "nested-child", shape_nested_child },
-	{ "signal-fork", shape_signal_fork },
-	{ "signal-fork-beside", shape_signal_fork_beside },
-	{ "signal-fork-threads", shape_signal_fork_threads },
-	{ "term", shape_term },
-	{ "threads-at-once", shape_threads_at_once },
-	{ "stdio", shape_stdio },
-	{ "daemon", shape_daemon },
-	{ "forkpty", shape_forkpty },
-	{ "parent-writes", shape_parent_writes },
-	{ "stall", shape_stall },
-	{ "grandchildren", shape_grandchildren },
-	{ "vfork-spawn", shape_vfork_spawn },
+	{ "coroutine-fork", case_coroutine_fork },
+	{ "coroutine-after", case_coroutine_after },
+	{ "thread-stack", case_thread_stack },
+	{ "keys", case_keys },
+	{ "file-lock", case_file_lock },
+	{ "snapshot", case_snapshot },
+	{ "nested-prepare", case_nested_prepare },
+	{ "nested-parent", case_nested_parent },
+	{ "nested-child", case_nested_child },
+	{ "signal-fork", case_signal_fork },
+	{ "signal-fork-beside", case_signal_fork_beside },
+	{ "signal-fork-threads", case_signal_fork_threads },
+	{ "term", case_term },
+	{ "threads-at-once", case_threads_at_once },
+	{ "stdio", case_stdio },
+	{ "daemon", case_daemon },
+	{ "forkpty", case_forkpty },
+	{ "parent-writes", case_parent_writes },
+	{ "stall", case_stall },
+	{ "grandchildren", case_grandchildren },
+	{ "vfork-spawn", case_vfork_spawn },
 };
 
 #define NCASES (sizeof(cases) / sizeof(cases[0]))
@@ -53,7 +53,7 @@ on_alarm(int number)
 {
 	(void)number;
 	had_to_kill = 1;
-	shapes_kill_children();
+	callers_kill_children();
 	alarm(1);
 }
 
@@ -79,7 +79,7 @@ main(int argc, char **argv)
 	int is_list = strcmp(name, "list") == 0;
 
 	if (argc > 2 && strcmp(argv[2], "closed") == 0)
-		shapes_close_all();
+		callers_close_all();
 	/* A child of a child, whose parent has ended, becomes a child of this process. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (size_t i = 0; i < NCASES; i++) {

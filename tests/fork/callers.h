@@ -1,65 +1,65 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* callers.h: the cases of callers, and the tools that they share. */
-#ifndef SHAPES_H
-#define SHAPES_H
+/* callers.h: the cases of the test program callers, and the functions that they share. */
+#ifndef CALLERS_H
+#define CALLERS_H
 
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /* Each case prints its results as TAP. Only the process that called it returns. */
-void shape_coroutine_fork(void);
-void shape_coroutine_after(void);
-void shape_thread_stack(void);
-void shape_keys(void);
-void shape_file_lock(void);
-void shape_snapshot(void);
-void shape_nested_prepare(void);
-void shape_nested_parent(void);
-void shape_nested_child(void);
-void shape_signal_fork(void);
-void shape_signal_fork_beside(void);
-void shape_signal_fork_threads(void);
-void shape_term(void);
-void shape_threads_at_once(void);
-void shape_stdio(void);
-void shape_daemon(void);
-void shape_forkpty(void);
-void shape_parent_writes(void);
-void shape_stall(void);
-void shape_grandchildren(void);
-void shape_vfork_spawn(void);
+void case_coroutine_fork(void);
+void case_coroutine_after(void);
+void case_thread_stack(void);
+void case_keys(void);
+void case_file_lock(void);
+void case_snapshot(void);
+void case_nested_prepare(void);
+void case_nested_parent(void);
+void case_nested_child(void);
+void case_signal_fork(void);
+void case_signal_fork_beside(void);
+void case_signal_fork_threads(void);
+void case_term(void);
+void case_threads_at_once(void);
+void case_stdio(void);
+void case_daemon(void);
+void case_forkpty(void);
+void case_parent_writes(void);
+void case_stall(void);
+void case_grandchildren(void);
+void case_vfork_spawn(void);
 
 /*
  * Allocates and frees 2000 blocks, from 1 byte to some 100 KiB. The largest are larger
  * in each `round`, so that the allocator cannot reuse those of the round before. Returns
- * whether all of them could be had and kept their content.
+ * whether malloc returned all of them and all of them kept their content.
  */
-int shapes_allocate(int round);
+int callers_allocate(int round);
 
-/* Has so many threads allocate and free, with every signal blocked, until they are
- * stopped. shapes_churn_stop returns whether their blocks kept their content. */
-void shapes_churn_start(int nthreads);
-int shapes_churn_stop(void);
+/* Starts `nthreads` threads that allocate and free, with every signal blocked, until
+ * callers_churn_stop. That returns whether their blocks kept their content. */
+void callers_churn_start(int nthreads);
+int callers_churn_stop(void);
 
-/* A new thread; a new pipe. Where there is none, the process exits with status 99. */
-pthread_t shapes_start(void *(*body)(void *), void *argument);
-void shapes_pipe(int ends[2]);
+/* Make a thread and a pipe. If that fails, the process exits with status 99. */
+pthread_t callers_start(void *(*body)(void *), void *argument);
+void callers_pipe(int ends[2]);
 
-/* Writes a byte to a pipe; waits for a byte, 20 seconds at most. Return success. */
-int shapes_tell(int fd);
-int shapes_hear(int fd);
+/* Write a byte to a pipe, and wait for a byte for 20 seconds at most. Return success. */
+int callers_tell(int fd);
+int callers_hear(int fd);
 
 /* Closes every descriptor from 3 up, as daemons do. */
-void shapes_close_all(void);
+void callers_close_all(void);
 
-/* Waits for a child; returns its exit status, or -1 if there is none. */
-int shapes_wait(pid_t pid);
+/* Waits for a child. Returns its exit status, or -1 if it did not exit by itself. */
+int callers_wait(pid_t pid);
 
 /* Sends SIGKILL to all children of this thread. */
-void shapes_kill_children(void);
+void callers_kill_children(void);
 
-/* The monotonic clock, in microseconds. */
-int64_t shapes_now_us(void);
+/* CLOCK_MONOTONIC in microseconds. */
+int64_t callers_now_us(void);
 
 #endif

@@ -14,7 +14,7 @@
 #include "../support/blocks.h"
 #include "callers.h"
 
-#define CHILD_PATIENCE_S 10 /* a child that waits for longer is ended by a signal */
+#define CHILD_PATIENCE_S 10 /* SIGALRM ends a child that takes longer */
 
 static void
 as_daemon(int report, int parent_gone)
@@ -22,48 +22,48 @@ as_daemon(int report, int parent_gone)
 	if (daemon(0, 0) != 0)
 		_exit(1);
 	alarm(CHILD_PATIENCE_S);
-	if (!blocks_are(1) || !shapes_allocate(1) || !shapes_tell(report) ||
-	    !shapes_hear(parent_gone))
+	if (!blocks_are(1) || !callers_allocate(1) || !callers_tell(report) ||
+	    !callers_hear(parent_gone))
 		_exit(2);
-	if (!blocks_are(1) || !blocks_write(2) || !shapes_allocate(2) ||
-	    !blocks_are(2) || !shapes_tell(report))
+	if (!blocks_are(1) || !blocks_write(2) || !callers_allocate(2) ||
+	    !blocks_are(2) || !callers_tell(report))
 		_exit(3);
 	_exit(0);
 }
 
 void
-shape_daemon(void)
+case_daemon(void)
 {
 	int report[2], parent_gone[2];
 	pid_t pid;
 
-	shapes_pipe(report);
-	shapes_pipe(parent_gone);
+	callers_pipe(report);
+	callers_pipe(parent_gone);
 	blocks_set(100, 20000);
 	blocks_write(1);
 	pid = fork();
 	if (pid == 0)
 		as_daemon(report[1], parent_gone[0]);
-	blocks_result(blocks_ends_good(pid) && shapes_hear(report[0]),
-	    "a daemon has its parent's heap, and allocates");
-	blocks_result(shapes_tell(parent_gone[1]) && shapes_hear(report[0]) &&
-	    blocks_are(1), "the daemon changes its heap after its parent has ended");
-	blocks_result(shapes_allocate(1) && blocks_write(3) && blocks_are(3),
-	    "the first process changes its heap, too");
+	blocks_result(blocks_ends_good(pid) && callers_hear(report[0]),
+	    "a daemon has its parent's heap and can allocate");
+	blocks_result(callers_tell(parent_gone[1]) && callers_hear(report[0]) &&
+	    blocks_are(1), "a daemon can change its heap after its parent has ended");
+	blocks_result(callers_allocate(1) && blocks_write(3) && blocks_are(3),
+	    "the process that started the daemon can change its own heap");
 }
 
 static void
 on_terminal(void)
 {
 	alarm(CHILD_PATIENCE_S);
-	if (!blocks_are(1) || !blocks_write(2) || !shapes_allocate(1) ||
+	if (!blocks_are(1) || !blocks_write(2) || !callers_allocate(1) ||
 	    !blocks_are(2) || printf("heap is good\n") < 0 || fflush(stdout) != 0)
 		_exit(1);
 	_exit(0);
 }
 
 void
-shape_forkpty(void)
+case_forkpty(void)
 {
 	static const char expected[] = "heap is good";
 	char said[sizeof(expected)] = "";
@@ -71,7 +71,7 @@ shape_forkpty(void)
 	pid_t pid;
 
 	if (terminal < 0) {
-		blocks_result(1, "forkpty # SKIP there are no terminals here");
+		blocks_result(1, "forkpty # SKIP this system has no pseudoterminals");
 		return;
 	}
 	close(terminal);
@@ -85,9 +85,9 @@ shape_forkpty(void)
 			break;
 	}
 	blocks_result(strcmp(said, expected) == 0 && blocks_ends_good(pid),
-	    "a child of forkpty changes its heap, and prints");
-	blocks_result(blocks_are(1) && shapes_allocate(1),
-	    "the parent of that child has its heap as it was");
+	    "a child of forkpty can change its heap and print");
+	blocks_result(blocks_are(1) && callers_allocate(1),
+	    "the parent's heap is unchanged after forkpty");
 	close(terminal);
 }
 
@@ -104,24 +104,25 @@ vfork_true(void)
 }
 
 void
-shape_vfork_spawn(void)
+case_vfork_spawn(void)
 {
 	char *const arguments[] = { (char *)(uintptr_t)"true", NULL };
 	int is_good = 1;
 
 	blocks_set(100, 20000);
 	blocks_write(1);
-	shapes_churn_start(3);
+	callers_churn_start(3);
 	for (int i = 0; i < 10; i++) {
 		pid_t pid = -1;
 
 		is_good &= posix_spawnp(&pid, "true", NULL, NULL, arguments,
 		    environ) == 0 && blocks_ends_good(pid);
 	}
-	blocks_result(is_good, "posix_spawn beside threads that allocate");
+	blocks_result(is_good, "posix_spawn works beside threads that allocate");
 	is_good = 1;
 	for (int i = 0; i < 10; i++)
 		is_good &= blocks_ends_good(vfork_true());
-	blocks_result(is_good, "vfork and exec beside threads that allocate");
-	blocks_result(shapes_churn_stop() && blocks_are(1), "the heap of these threads is whole");
+	blocks_result(is_good, "vfork and exec work beside threads that allocate");
+	blocks_result(callers_churn_stop() && blocks_are(1),
+	    "the blocks of these threads keep their content");
 }

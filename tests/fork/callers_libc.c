@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* callers_libc.c: fork(2) and the state that libc keeps: keys, locks of files, stdio. */
+/* callers_libc.c: fork(2) and the state of libc: thread-specific data, locks of FILEs. */
 #include "config.h"
 
 #include <sched.h>
@@ -14,11 +14,12 @@
 #include "../support/blocks.h"
 #include "callers.h"
 
-#define CHILD_PATIENCE_S 10 /* a child that waits for longer is ended by a signal */
+#define CHILD_PATIENCE_S 10 /* SIGALRM ends a child that takes longer */
 
 /*
  * keys: in a child, glibc's fork clears the thread-specific values of all threads that
- * the child does not have. The values of the 33rd key and later ones are in heap blocks.
+ * the child does not have. glibc keeps the values of the 33rd and later keys in blocks of
+ * the heap.
  */
 
 #define NKEYS 48
@@ -44,7 +45,7 @@ has_values(uintptr_t owner)
 }
 
 static void *
-owner_of_values(void *argument)
+keep_values(void *argument)
 {
 	set_values(1000);
 	sem_post(&values_set);
@@ -52,26 +53,26 @@ owner_of_values(void *argument)
 	return has_values(1000) ? argument : keys;
 }
 
-enum deed { LEAVE, EXECUTE, OVERWRITE, DELETE, ALLOCATE, NDEEDS };
+enum action { EXIT, EXECUTE, OVERWRITE, DELETE, ALLOCATE, NACTIONS };
 
 static void
-child_of_keys(enum deed deed)
+child_of_keys(enum action action)
 {
 	int is_good = has_values(1);
 
-	if (deed == EXECUTE)
+	if (action == EXECUTE)
 		execlp("true", "true", (char *)NULL);
-	if (deed == OVERWRITE)
+	if (action == OVERWRITE)
 		set_values(5000);
-	for (int i = 0; deed == DELETE && i < NKEYS; i++)
+	for (int i = 0; action == DELETE && i < NKEYS; i++)
 		pthread_key_delete(keys[i]);
-	if (deed == ALLOCATE)
-		is_good &= shapes_allocate(1);
+	if (action == ALLOCATE)
+		is_good &= callers_allocate(1);
 	_exit(!is_good);
 }
 
 void
-shape_keys(void)
+case_keys(void)
 {
 	pthread_t threads[2];
 	int is_good = 1;
@@ -82,37 +83,38 @@ shape_keys(void)
 		pthread_key_create(&keys[i], NULL);
 	set_values(1);
 	for (int i = 0; i < 2; i++)
-		threads[i] = shapes_start(owner_of_values, NULL);
+		threads[i] = callers_start(keep_values, NULL);
 	for (int i = 0; i < 2; i++)
 		sem_wait(&values_set);
-	for (int deed = 0; deed < NDEEDS; deed++) {
+	for (int action = 0; action < NACTIONS; action++) {
 		pid_t pid = fork();
 
 		if (pid == 0)
-			child_of_keys((enum deed)deed);
+			child_of_keys((enum action)action);
 		is_good &= blocks_ends_good(pid);
 	}
 	blocks_result(is_good && has_values(1),
-	    "the thread that forks keeps its values, in its children, too");
+	    "the thread that forks keeps its thread-specific values, also in children");
 	for (int i = 0; i < 2; i++)
 		sem_post(&forks_done);
 	for (int i = 0; i < 2; i++) {
 		void *wrong = keys;
 
 		pthread_join(threads[i], &wrong);
-		blocks_result(wrong == NULL, "another thread keeps its values");
+		blocks_result(wrong == NULL,
+		    "another thread keeps its thread-specific values");
 	}
 }
 
 /*
- * file-lock: another thread has locked a FILE twice when this one forks.
+ * file-lock: another thread has locked a FILE twice when this thread forks.
  */
 
 static FILE *file;
 static sem_t step_done, next_step;
 
 static void *
-holder(void *argument)
+lock_file(void *argument)
 {
 	flockfile(file);
 	flockfile(file);
@@ -126,7 +128,7 @@ holder(void *argument)
 }
 
 static int
-is_held(void)
+is_locked(void)
 {
 	if (ftrylockfile(file) != 0)
 		return 1;
@@ -147,7 +149,7 @@ child_writes(void)
 }
 
 void
-shape_file_lock(void)
+case_file_lock(void)
 {
 	pthread_t thread;
 
@@ -156,24 +158,26 @@ shape_file_lock(void)
 		exit(99);
 	sem_init(&step_done, 0, 0);
 	sem_init(&next_step, 0, 0);
-	thread = shapes_start(holder, NULL);
+	thread = callers_start(lock_file, NULL);
 	sem_wait(&step_done);
-	blocks_result(child_writes(), "a child finds the file unlocked");
-	blocks_result(is_held(), "in the parent the other thread has it locked");
+	blocks_result(child_writes(),
+	    "a FILE that another thread locked is unlocked in a child");
+	blocks_result(is_locked(), "the FILE is still locked in the parent");
 	sem_post(&next_step);
 	sem_wait(&step_done);
-	blocks_result(is_held() && child_writes() && is_held(),
-	    "it is still locked after another fork and one of two unlocks");
+	blocks_result(is_locked() && child_writes() && is_locked(),
+	    "the FILE is still locked after another fork and one of two unlocks");
 	sem_post(&next_step);
 	pthread_join(thread, NULL);
-	blocks_result(!is_held() && child_writes(), "the other thread can unlock it");
+	blocks_result(!is_locked() && child_writes(), "the other thread can unlock the FILE");
 	fclose(file);
 }
 
 /*
- * stdio: fork takes the lock of libc's list of files, and then the locks of the heap.
- * fflush(NULL) takes the lock of the list, and then a file's. getline takes a file's, and
- * then allocates. A fork that took the heap's locks first would wait for ever.
+ * stdio: fork takes the lock of libc's list of FILEs, and then the locks of the heap.
+ * fflush(NULL) takes the lock of the list, and then that of a FILE. getline takes the lock
+ * of a FILE, and then allocates. A fork that took the locks of the heap first would cause
+ * a deadlock.
  */
 
 #define STDIO_FORKS 100
@@ -209,7 +213,7 @@ read_lines(void *argument)
 		if (input != NULL)
 			rewind(input);
 		__atomic_add_fetch(&nlines, 1, __ATOMIC_RELAXED);
-		/* Otherwise fflush rarely gets the file's lock, and delays fork. */
+		/* Otherwise fflush rarely gets the lock of this FILE, and delays fork. */
 		sched_yield();
 	}
 	if (input != NULL)
@@ -217,7 +221,7 @@ read_lines(void *argument)
 	return argument;
 }
 
-/* Makes a file of one long line, in memory. It can be opened below /proc. */
+/* Makes a file of one long line in memory. Its name is below /proc/self/fd. */
 static void
 make_long_file(void)
 {
@@ -234,7 +238,7 @@ make_long_file(void)
 	free(line);
 }
 
-/* The buffer of stdout is not written out: TAP is the parent's. */
+/* Does not flush stdout: only the parent prints TAP. */
 static void
 child_of_stdio(void)
 {
@@ -246,7 +250,7 @@ child_of_stdio(void)
 }
 
 void
-shape_stdio(void)
+case_stdio(void)
 {
 	pthread_t threads[NREADERS + 1];
 	int is_good = 1;
@@ -256,8 +260,8 @@ shape_stdio(void)
 		exit(99);
 	make_long_file();
 	for (int i = 0; i < NREADERS; i++)
-		threads[i] = shapes_start(read_lines, NULL);
-	threads[NREADERS] = shapes_start(flush_all, NULL);
+		threads[i] = callers_start(read_lines, NULL);
+	threads[NREADERS] = callers_start(flush_all, NULL);
 	while (__atomic_load_n(&nflushes, __ATOMIC_RELAXED) == 0 ||
 	    __atomic_load_n(&nlines, __ATOMIC_RELAXED) < NREADERS)
 		sched_yield();
@@ -274,5 +278,5 @@ shape_stdio(void)
 	printf("# %d forks, %d flushes of all files, %d long lines\n",
 	    STDIO_FORKS, nflushes, nlines);
 	blocks_result(is_good && !is_wrong,
-	    "forks beside fflush(NULL) and getline, and children that print");
+	    "forks beside threads in fflush(NULL) and getline, with children that print");
 }

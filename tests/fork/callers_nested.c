@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* callers_nested.c: fork handlers that fork, and processes that change their heaps. */
+/* callers_nested.c: handlers of fork(2) that fork, and processes with separate heaps. */
 #include "config.h"
 
 #include <pthread.h>
@@ -37,13 +37,13 @@ make_block(char value)
 }
 
 /*
- * The outer fork is the program's. One of its handlers calls fork, too: the inner fork.
- * The outer and the inner child write to the whole block, then their parent does, and then
- * each child checks that the block is as it has left it.
+ * The program calls fork: the outer fork. One of the handlers calls fork: the inner fork.
+ * The outer and the inner child write to the whole block. Then their parent writes to it.
+ * Then each child checks that its block is unchanged.
  */
 
-static int written[2], look[2]; /* pipes */
-static int nwritten;            /* children that have written, as the parent knows */
+static int written[2], may_check[2]; /* pipes */
+static int nwritten; /* children that have told the parent that they wrote */
 static int is_nested;
 static pid_t inner;
 
@@ -53,8 +53,8 @@ child_works(char value)
 	if (!block_is('P'))
 		return 0;
 	memset(block, value, BYTES);
-	return shapes_tell(written[1]) && shapes_hear(look[0]) &&
-	    block_is(value) && shapes_allocate(1) && block_is(value);
+	return callers_tell(written[1]) && callers_hear(may_check[0]) &&
+	    block_is(value) && callers_allocate(1) && block_is(value);
 }
 
 static void
@@ -71,7 +71,7 @@ prepare(void)
 	if (is_nested++)
 		return;
 	fork_inner();
-	nwritten += shapes_hear(written[0]);
+	nwritten += callers_hear(written[0]);
 }
 
 static void
@@ -79,7 +79,7 @@ in_parent(void)
 {
 	if (is_nested++)
 		return;
-	nwritten += shapes_hear(written[0]);
+	nwritten += callers_hear(written[0]);
 	fork_inner();
 }
 
@@ -98,8 +98,8 @@ nested(int inner_is_grandchild, const char *what)
 	pid_t outer;
 
 	make_block('P');
-	shapes_pipe(written);
-	shapes_pipe(look);
+	callers_pipe(written);
+	callers_pipe(may_check);
 	outer = fork();
 	if (outer == 0) {
 		is_good = child_works('O');
@@ -107,13 +107,13 @@ nested(int inner_is_grandchild, const char *what)
 			is_good &= blocks_ends_good(inner);
 		_exit(!is_good);
 	}
-	while (nwritten < 2 && shapes_hear(written[0]))
+	while (nwritten < 2 && callers_hear(written[0]))
 		nwritten++;
 	blocks_result(nwritten == 2 && block_is('P'),
-	    "both children have their parent's heap, and write to it");
+	    "the outer and the inner child have their parent's heap and write to it");
 	memset(block, 'Q', BYTES);
 	for (int i = 0; i < 2; i++)
-		is_good &= shapes_tell(look[1]);
+		is_good &= callers_tell(may_check[1]);
 	is_good &= blocks_ends_good(outer);
 	if (!inner_is_grandchild)
 		is_good &= blocks_ends_good(inner);
@@ -121,27 +121,27 @@ nested(int inner_is_grandchild, const char *what)
 }
 
 void
-shape_nested_prepare(void)
+case_nested_prepare(void)
 {
 	pthread_atfork(prepare, NULL, NULL);
-	nested(0, "a prepare handler that forks: each process keeps what it wrote");
+	nested(0, "a prepare handler forks: each process keeps its own data");
 }
 
 void
-shape_nested_parent(void)
+case_nested_parent(void)
 {
 	pthread_atfork(NULL, in_parent, NULL);
-	nested(0, "a parent handler that forks: each process keeps what it wrote");
+	nested(0, "a parent handler forks: each process keeps its own data");
 }
 
 void
-shape_nested_child(void)
+case_nested_child(void)
 {
 	pthread_atfork(NULL, NULL, in_child);
-	nested(1, "a child handler that forks: each process keeps what it wrote");
+	nested(1, "a child handler forks: each process keeps its own data");
 }
 
-/* Overwrites all blocks, and makes the allocator ask for new pages. */
+/* Overwrites all blocks, and makes jemalloc ask the pool for more pages. */
 static int
 overwrite(char value)
 {
@@ -162,7 +162,7 @@ overwrite(char value)
 }
 
 void
-shape_parent_writes(void)
+case_parent_writes(void)
 {
 	pid_t readers[NREADERS];
 	int is_good = 1;
@@ -170,24 +170,24 @@ shape_parent_writes(void)
 	blocks_set(100, 20000);
 	blocks_write('a');
 	make_block('a');
-	shapes_pipe(look);
+	callers_pipe(may_check);
 	for (int i = 0; i < NREADERS; i++) {
 		char value = (char)('a' + i);
 
 		readers[i] = fork();
 		if (readers[i] == 0)
-			_exit(!(shapes_hear(look[0]) && block_is(value) &&
-			    blocks_are(value) && shapes_allocate(1)));
-		is_good &= overwrite((char)(value + 1)) && shapes_allocate(i);
+			_exit(!(callers_hear(may_check[0]) && block_is(value) &&
+			    blocks_are(value) && callers_allocate(1)));
+		is_good &= overwrite((char)(value + 1)) && callers_allocate(i);
 	}
 	for (int i = 0; i < NREADERS; i++)
-		is_good &= shapes_tell(look[1]);
-	blocks_result(is_good, "the parent writes while its children wait");
+		is_good &= callers_tell(may_check[1]);
+	blocks_result(is_good, "the parent can write to its heap while its children wait");
 	for (int i = 0; i < NREADERS; i++)
 		blocks_result(blocks_ends_good(readers[i]),
-		    "a child has the heap as it was at its fork");
+		    "a child sees the heap of its fork, not its parent's later writes");
 	blocks_result(block_is('a' + NREADERS) && blocks_are('a' + NREADERS),
-	    "the parent has the heap as it left it");
+	    "the parent keeps its own writes");
 }
 
 static int
@@ -195,7 +195,7 @@ generation(int level)
 {
 	pid_t pid;
 
-	if (!blocks_write((char)level) || !shapes_allocate(level))
+	if (!blocks_write((char)level) || !callers_allocate(level))
 		return 0;
 	if (level == DEPTH)
 		return blocks_are((char)level);
@@ -203,14 +203,14 @@ generation(int level)
 	if (pid == 0)
 		_exit(!(blocks_are((char)level) && generation(level + 1)));
 	return blocks_ends_good(pid) && blocks_are((char)level) &&
-	    shapes_allocate(level) && blocks_are((char)level);
+	    callers_allocate(level) && blocks_are((char)level);
 }
 
 void
-shape_grandchildren(void)
+case_grandchildren(void)
 {
 	blocks_set(100, 20000);
 	for (int i = 0; i < 3; i++)
 		blocks_result(generation(0),
-		    "a child, its child and its grandchild change their heaps");
+		    "a child, a grandchild and a great-grandchild have separate heaps");
 }

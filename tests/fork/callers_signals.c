@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* callers_signals.c: fork(2) in signal handlers, and signals that end a process. */
+/* callers_signals.c: fork(2) in signal handlers, and a signal that ends a process. */
 #include "config.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "callers.h"
 
 #define ATTEMPTS 200
-#define ATTEMPTS_WITH_THREADS 100 /* each one waits for the threads */
+#define ATTEMPTS_WITH_THREADS 100 /* fewer: each fork waits for the threads */
 #define NBLOCKS 40
 #define NTHREADS 2
 #define KILLS 5
@@ -24,7 +24,7 @@
 
 static volatile sig_atomic_t attempts, attempts_wanted, refused, is_wrong;
 
-/* Each signal sets the timer for the next one, so that the program runs in between. */
+/* Each signal sets the timer for the next signal, so that the program runs in between. */
 static void
 set_timer(void)
 {
@@ -54,7 +54,7 @@ fork_on_signal(int number)
 	errno = saved_errno;
 }
 
-/* The blocks are large: the allocator takes locks, and asks the pool for memory. */
+/* The blocks are large, so that jemalloc takes locks and asks the pool for pages. */
 static int
 allocate_large(void)
 {
@@ -100,27 +100,27 @@ signal_fork(int (*step)(void), int nthreads, const char *what)
 	blocks_set(20, 50000);
 	blocks_write(1);
 	sigaction(SIGALRM, &action, NULL);
-	shapes_churn_start(nthreads);
+	callers_churn_start(nthreads);
 	set_timer();
 	while (attempts < attempts_wanted)
 		is_good &= step();
-	is_good &= shapes_churn_stop();
+	is_good &= callers_churn_stop();
 	printf("# %d of %d forks in the handler failed with EAGAIN\n",
 	    (int)refused, (int)attempts);
 	blocks_result(is_good && blocks_are(1), what);
 	blocks_result(!is_wrong && refused < attempts,
-	    "forks in the handler succeed, or fail with EAGAIN");
+	    "fork in a signal handler succeeds or fails with EAGAIN");
 }
 
 void
-shape_signal_fork(void)
+case_signal_fork(void)
 {
 	signal_fork(allocate_large, 0,
-	    "a signal handler that interrupts malloc forks");
+	    "forks in a handler that interrupts malloc keep the heap intact");
 }
 
 void
-shape_signal_fork_beside(void)
+case_signal_fork_beside(void)
 {
 	sigset_t timer;
 
@@ -128,19 +128,19 @@ shape_signal_fork_beside(void)
 	sigaddset(&timer, SIGALRM);
 	sigprocmask(SIG_BLOCK, &timer, NULL);
 	signal_fork(wait_for_signal, NTHREADS,
-	    "a signal handler forks while other threads allocate");
+	    "forks in a handler beside threads that allocate keep the heap intact");
 	sigprocmask(SIG_UNBLOCK, &timer, NULL);
 }
 
 void
-shape_signal_fork_threads(void)
+case_signal_fork_threads(void)
 {
 	if (getenv("VMMALLOC_POOL_DIR") == NULL)
 		blocks_result(1, "a signal handler forks # SKIP glibc's fork waits "
-		    "for the lock of its heap, which the interrupted malloc has");
+		    "for the lock of its heap, which the interrupted malloc holds");
 	else
-		signal_fork(allocate_large, NTHREADS, "a signal handler that "
-		    "interrupts malloc forks while other threads allocate");
+		signal_fork(allocate_large, NTHREADS, "forks in a handler that "
+		    "interrupts malloc beside threads keep the heap intact");
 }
 
 /* Forks until a signal ends the process. Writes a byte to the pipe for each fork. */
@@ -153,27 +153,27 @@ fork_until_ended(int forked)
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
 	sigprocmask(SIG_UNBLOCK, &term, NULL);
-	shapes_churn_start(NTHREADS);
+	callers_churn_start(NTHREADS);
 	for (;;) {
 		pid_t pid = fork();
 
 		if (pid == 0)
 			_exit(0);
-		if (!blocks_ends_good(pid) || !shapes_tell(forked))
+		if (!blocks_ends_good(pid) || !callers_tell(forked))
 			_exit(1);
 	}
 }
 
-/* Reads until no process has the other end of the pipe open any more. A process that
- * goes on writes for ever: the time is limited. */
+/* Reads until all processes have closed the other end of the pipe. The time is limited,
+ * since a process that goes on writes for ever. */
 static int
 all_gone(int fd)
 {
-	int64_t end_us = shapes_now_us() + PATIENCE_MS * (int64_t)1000;
+	int64_t end_us = callers_now_us() + PATIENCE_MS * (int64_t)1000;
 	struct pollfd wait = { .fd = fd, .events = POLLIN };
 	char bytes[4096];
 
-	while (shapes_now_us() < end_us && poll(&wait, 1, PATIENCE_MS) == 1) {
+	while (callers_now_us() < end_us && poll(&wait, 1, PATIENCE_MS) == 1) {
 		if (read(fd, bytes, sizeof(bytes)) <= 0)
 			return 1;
 	}
@@ -187,7 +187,7 @@ ends_by_term(int nforks)
 	int is_good = 1;
 	pid_t pid;
 
-	shapes_pipe(forked);
+	callers_pipe(forked);
 	pid = fork();
 	if (pid == 0) {
 		close(forked[0]);
@@ -195,20 +195,20 @@ ends_by_term(int nforks)
 	}
 	close(forked[1]);
 	for (int i = 0; i < nforks; i++)
-		is_good &= shapes_hear(forked[0]);
+		is_good &= callers_hear(forked[0]);
 	if (pid > 0)
 		kill(pid, SIGTERM);
-	/* A child that it had at that moment ends by itself. */
+	/* The child that the process had at that moment ends by itself. */
 	is_good &= all_gone(forked[0]);
 	close(forked[0]);
 	if (!is_good)
-		shapes_kill_children();
+		callers_kill_children();
 	return pid > 0 && waitpid(pid, &status, 0) == pid && is_good &&
 	    WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
 }
 
 void
-shape_term(void)
+case_term(void)
 {
 	int is_good = 1;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* callers_stacks.c: fork(2) where a block of the heap is the stack of a coroutine or of
- * a thread. */
+/* callers_stacks.c: fork(2) where the stack of a coroutine or of a thread is a block of
+ * the heap. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -60,7 +60,7 @@ start_coroutine(void (*body)(void), void *stack)
 	swapcontext(&main_context, &coroutine);
 }
 
-/* The child changes the stack. Both processes return through the coroutine's end. */
+/* The child writes to the stack. Both processes reach the end of the coroutine. */
 static void
 fork_in_coroutine(void)
 {
@@ -75,9 +75,9 @@ fork_in_coroutine(void)
 		if (pid == 0) {
 			is_child = 1;
 			set_marks(marks, 100);
-			is_good &= shapes_allocate(i) && marks_are(marks, 100);
+			is_good &= callers_allocate(i) && marks_are(marks, 100);
 		} else {
-			is_good &= shapes_wait(pid) == CHILD_STATUS &&
+			is_good &= callers_wait(pid) == CHILD_STATUS &&
 			    marks_are(marks, (unsigned)i);
 		}
 	}
@@ -85,7 +85,7 @@ fork_in_coroutine(void)
 }
 
 void
-shape_coroutine_fork(void)
+case_coroutine_fork(void)
 {
 	void *stack = malloc(COROUTINE_BYTES);
 
@@ -96,8 +96,8 @@ shape_coroutine_fork(void)
 		is_good &= reaches_end && blocks_are(1);
 		if (is_child)
 			_exit(is_good ? CHILD_STATUS : 1);
-		blocks_result(is_good && shapes_allocate(round),
-		    "a coroutine forks: parent and child go on, and return to main");
+		blocks_result(is_good && callers_allocate(round),
+		    "a coroutine forks: parent and child continue and return to main");
 	}
 	free(stack);
 }
@@ -110,14 +110,14 @@ allocate_in_coroutine(void)
 	volatile unsigned marks[NMARKS];
 
 	set_marks(marks, 7);
-	is_good &= shapes_allocate(round_of_allocation);
+	is_good &= callers_allocate(round_of_allocation);
 	is_good &= marks_are(marks, 7);
 	reaches_end = 1;
 }
 
-/* One stack is older than the first fork, the other one is new each time. */
+/* One stack is older than the first fork, the other stack is new each time. */
 void
-shape_coroutine_after(void)
+case_coroutine_after(void)
 {
 	void *stack = malloc(COROUTINE_BYTES);
 
@@ -130,17 +130,17 @@ shape_coroutine_after(void)
 
 		if (pid == 0)
 			_exit(CHILD_STATUS);
-		if (shapes_wait(pid) != CHILD_STATUS)
+		if (callers_wait(pid) != CHILD_STATUS)
 			break;
 		round_of_allocation = i;
 		start_coroutine(allocate_in_coroutine, stack);
 		blocks_result(is_good && reaches_end && blocks_are(1),
-		    "after a fork a coroutine allocates");
+		    "after a fork a coroutine on its old stack can allocate");
 		new_stack = malloc(COROUTINE_BYTES);
 		start_coroutine(allocate_in_coroutine, new_stack);
 		free(new_stack);
 		blocks_result(is_good && reaches_end && blocks_are(1),
-		    "after a fork a coroutine on a new stack allocates");
+		    "after a fork a coroutine on a new stack can allocate");
 	}
 	free(stack);
 }
@@ -179,17 +179,17 @@ fork_and_check(void)
 		if (pid == 0) {
 			is_whole &= marks_are(marks, (unsigned)i);
 			set_marks(marks, 100);
-			is_whole &= shapes_allocate(i) && marks_are(marks, 100);
+			is_whole &= callers_allocate(i) && marks_are(marks, 100);
 			_exit(is_whole && blocks_are(1) ? CHILD_STATUS : 1);
 		}
-		is_whole &= shapes_wait(pid) == CHILD_STATUS &&
-		    marks_are(marks, (unsigned)i) && shapes_allocate(i);
+		is_whole &= callers_wait(pid) == CHILD_STATUS &&
+		    marks_are(marks, (unsigned)i) && callers_allocate(i);
 	}
 	return is_whole;
 }
 
 static void *
-forker(void *argument)
+fork_in_thread(void *argument)
 {
 	(void)argument;
 	return fork_and_check() ? NULL : &is_good;
@@ -200,15 +200,15 @@ thread_forks(void)
 {
 	pthread_t thread;
 	void *wrong = &is_good;
-	void *stack = start_on_heap(&thread, forker);
+	void *stack = start_on_heap(&thread, fork_in_thread);
 
 	pthread_join(thread, &wrong);
 	blocks_result(wrong == NULL && blocks_are(1),
-	    "a thread on a heap stack forks, and is joined");
+	    "a thread whose stack is a block of the heap forks and is joined");
 	free(stack);
 }
 
-/* Returns whether the first thread sleeps. Without /proc it is taken to. */
+/* Returns whether the main thread sleeps. Without /proc the answer is yes. */
 static int
 main_sleeps(void)
 {
@@ -245,10 +245,10 @@ wait_on_heap(void *argument)
 static void *
 fork_while_joined(void *argument)
 {
-	/* The first thread does not sleep before it is in pthread_join. */
+	/* The main thread does not sleep before it is in pthread_join. */
 	while (!main_sleeps())
 		sched_yield();
-	argument = forker(argument);
+	argument = fork_in_thread(argument);
 	sem_post(&may_end);
 	return argument;
 }
@@ -257,14 +257,14 @@ static void
 fork_during_join(void)
 {
 	pthread_t waiting, forking;
-	void *wrong = &is_good, *wrong_too = &is_good;
+	void *wrong = &is_good, *wrong_forking = &is_good;
 	void *stack = start_on_heap(&waiting, wait_on_heap);
 
 	if (pthread_create(&forking, NULL, fork_while_joined, NULL) != 0)
 		exit(99);
 	pthread_join(waiting, &wrong);
-	pthread_join(forking, &wrong_too);
-	blocks_result(wrong == NULL && wrong_too == NULL && blocks_are(1),
+	pthread_join(forking, &wrong_forking);
+	blocks_result(wrong == NULL && wrong_forking == NULL && blocks_are(1),
 	    "a thread on a heap stack is joined by a thread that waits during forks");
 	free(stack);
 }
@@ -300,7 +300,7 @@ fork_beside(void)
 }
 
 void
-shape_thread_stack(void)
+case_thread_stack(void)
 {
 	blocks_set(20, 50000);
 	blocks_write(1);

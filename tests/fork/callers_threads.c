@@ -17,8 +17,8 @@
 static int is_over;
 
 /*
- * snapshot: threads count up a counter in the heap, and then its twin in ordinary memory.
- * A child that has the second without the first has a heap older than its other memory.
+ * snapshot: threads increment a counter in the heap, and then its twin in ordinary memory.
+ * A child whose twin is ahead of the counter has a heap that is older than its other memory.
  */
 
 #define MIB ((size_t)1 << 20)
@@ -71,7 +71,7 @@ fill_heap(void)
 }
 
 void
-shape_snapshot(void)
+case_snapshot(void)
 {
 	static unsigned numbers[NWRITERS];
 	pthread_t threads[NWRITERS];
@@ -80,7 +80,7 @@ shape_snapshot(void)
 	fill_heap();
 	for (unsigned i = 0; i < NWRITERS; i++) {
 		numbers[i] = i;
-		threads[i] = shapes_start(count_up, &numbers[i]);
+		threads[i] = callers_start(count_up, &numbers[i]);
 	}
 	for (unsigned i = 0; i < NCOUNTERS; i++) {
 		while (__atomic_load_n(&in_bss[i], __ATOMIC_RELAXED) == 0)
@@ -102,20 +102,20 @@ shape_snapshot(void)
 }
 
 /*
- * threads-at-once: a fork may open files for a child. Children of other threads that fork
- * at the same time must not inherit these.
+ * threads-at-once: fork may open the file of a child. Children of other threads that fork
+ * at the same time must not inherit that descriptor.
  */
 
 #define NFORKERS 4
 #define FORKS_EACH 50
 #define FD_MAX 4096
-#define FD_HIGH 500 /* a pool's descriptor is above this, where the limit allows it */
+#define FD_HIGH 500 /* descriptors of pools are above, where the limit allows it */
 
-/* The descriptors of a child of one thread. The memory is shared with that child. */
+/* The descriptors of a child of a single thread, in memory shared with that child. */
 static struct {
 	int count;
 	char is_open[FD_HIGH];
-} *usual;
+} *reference;
 
 static int nbad_heap, nbad_files;
 
@@ -129,14 +129,14 @@ static void
 note_descriptors(void)
 {
 	for (int fd = 0; fd < FD_MAX; fd++) {
-		usual->count += is_open(fd);
+		reference->count += is_open(fd);
 		if (fd < FD_HIGH)
-			usual->is_open[fd] = (char)is_open(fd);
+			reference->is_open[fd] = (char)is_open(fd);
 	}
 }
 
 static int
-has_usual_descriptors(void)
+has_reference_descriptors(void)
 {
 	int count = 0;
 
@@ -144,19 +144,19 @@ has_usual_descriptors(void)
 		if (!is_open(fd))
 			continue;
 		count++;
-		if (fd < FD_HIGH && !usual->is_open[fd])
+		if (fd < FD_HIGH && !reference->is_open[fd])
 			return 0;
 	}
-	return count <= usual->count;
+	return count <= reference->count;
 }
 
-/* Exits with 1 for a wrong heap, 2 for descriptors of others. */
-static void
-look_around(void)
+/* Exits with 1 if the heap is wrong, 2 if there are descriptors of other forks. */
+static _Noreturn void
+check_child(void)
 {
 	if (!blocks_are(1) || !blocks_write(2) || !blocks_are(2))
 		_exit(1);
-	_exit(has_usual_descriptors() ? 0 : 2);
+	_exit(has_reference_descriptors() ? 0 : 2);
 }
 
 static void *
@@ -167,8 +167,8 @@ fork_often(void *argument)
 		int status;
 
 		if (pid == 0)
-			look_around();
-		status = shapes_wait(pid);
+			check_child();
+		status = callers_wait(pid);
 		if (status == 2)
 			__atomic_add_fetch(&nbad_files, 1, __ATOMIC_RELAXED);
 		else if (status != 0)
@@ -178,14 +178,14 @@ fork_often(void *argument)
 }
 
 void
-shape_threads_at_once(void)
+case_threads_at_once(void)
 {
 	pthread_t threads[NFORKERS];
 	pid_t pid;
 
-	usual = mmap(NULL, sizeof(*usual), PROT_READ | PROT_WRITE,
+	reference = mmap(NULL, sizeof(*reference), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (usual == MAP_FAILED)
+	if (reference == MAP_FAILED)
 		exit(99);
 	blocks_set(50, 20000);
 	blocks_write(1);
@@ -194,15 +194,15 @@ shape_threads_at_once(void)
 		note_descriptors();
 		_exit(0);
 	}
-	blocks_result(blocks_ends_good(pid), "one thread forks");
+	blocks_result(blocks_ends_good(pid), "a process with one thread forks");
 	for (int i = 0; i < NFORKERS; i++)
-		threads[i] = shapes_start(fork_often, NULL);
+		threads[i] = callers_start(fork_often, NULL);
 	for (int i = 0; i < NFORKERS; i++)
 		pthread_join(threads[i], NULL);
-	printf("# of %d children %d have a wrong heap, %d files of others\n",
+	printf("# of %d children %d have a wrong heap, %d descriptors of other forks\n",
 	    NFORKERS * FORKS_EACH, nbad_heap, nbad_files);
 	blocks_result(nbad_heap == 0 && blocks_are(1),
-	    "children of several threads have their parent's heap");
+	    "children of threads that fork at the same time have their parent's heap");
 	blocks_result(nbad_files == 0,
 	    "no child has a descriptor of another thread's fork");
 }
@@ -223,12 +223,12 @@ static struct allocator {
 } allocators[NALLOCATORS];
 
 static void *
-take_and_give(void *argument)
+allocate_and_free(void *argument)
 {
 	struct allocator *self = argument;
 
 	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
-		int64_t begin_us = shapes_now_us();
+		int64_t begin_us = callers_now_us();
 		int64_t took_us;
 
 		for (size_t i = 0; i < 8; i++) {
@@ -239,7 +239,7 @@ take_and_give(void *argument)
 				data[0] = 1;
 			free(data);
 		}
-		took_us = shapes_now_us() - begin_us;
+		took_us = callers_now_us() - begin_us;
 		if (took_us > self->longest_us)
 			self->longest_us = took_us;
 		__atomic_add_fetch(&self->nrounds, 1, __ATOMIC_RELEASE);
@@ -248,7 +248,7 @@ take_and_give(void *argument)
 }
 
 void
-shape_stall(void)
+case_stall(void)
 {
 	char *heap = malloc(100 * MIB);
 	int64_t longest_us = 0;
@@ -258,7 +258,7 @@ shape_stall(void)
 		exit(99);
 	memset(heap, 1, 100 * MIB);
 	for (int i = 0; i < NALLOCATORS; i++)
-		allocators[i].thread = shapes_start(take_and_give, &allocators[i]);
+		allocators[i].thread = callers_start(allocate_and_free, &allocators[i]);
 	for (int i = 0; i < NALLOCATORS; i++) {
 		while (__atomic_load_n(&allocators[i].nrounds, __ATOMIC_ACQUIRE) == 0)
 			sched_yield();
@@ -280,13 +280,13 @@ shape_stall(void)
 			longest_us = allocators[i].longest_us;
 	}
 	printf("# longest wait %lld us\n", (long long)longest_us);
-	blocks_result(is_good, "forks beside threads that allocate large blocks");
-	/* Where others have the processors, times say nothing (tests/support/lib.sh). */
+	blocks_result(is_good, "forks beside threads that allocate large blocks succeed");
+	/* Other processes may use the processors: see measures in tests/support/lib.sh. */
 	if (getenv("TEST_TIMES") == NULL)
 		blocks_result(longest_us < LIMIT_US,
-		    "no thread waits for a second or longer");
+		    "no thread waits a second or longer for its blocks");
 	else
-		blocks_result(1, "no thread waits for a second or longer"
+		blocks_result(1, "no thread waits a second or longer for its blocks"
 		    " # SKIP left out by TEST_TIMES");
 	free(heap);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* callers_tools.c: the tools that the cases of callers share. */
+/* callers_tools.c: functions that the cases of callers share. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #define FD_MAX 4096
 #define PATIENCE_MS 20000
 
-/* A block whose first and last byte are known. */
+/* A block with a mark in its first and last byte. */
 struct marked {
 	unsigned char *data;
 	size_t last; /* index of the last byte */
@@ -37,7 +37,7 @@ mark(struct marked *block, size_t bytes, unsigned char value)
 	return 1;
 }
 
-/* Frees the block, if there is one; returns whether its marks are whole. */
+/* Frees the block, if there is one. Returns whether its marks are equal. */
 static int
 release(struct marked *block)
 {
@@ -50,7 +50,7 @@ release(struct marked *block)
 }
 
 int
-shapes_allocate(int round)
+callers_allocate(int round)
 {
 	struct marked kept[NKEPT] = { { NULL, 0 } };
 	int is_good = 1;
@@ -69,7 +69,7 @@ shapes_allocate(int round)
 }
 
 pthread_t
-shapes_start(void *(*body)(void *), void *argument)
+callers_start(void *(*body)(void *), void *argument)
 {
 	pthread_t thread;
 
@@ -106,22 +106,22 @@ churn(void *argument)
 }
 
 void
-shapes_churn_start(int nthreads)
+callers_churn_start(int nthreads)
 {
 	sigset_t all, saved;
 
-	/* A signal of the process then finds the thread that started these. */
+	/* The kernel then sends signals of the process to the thread that started these. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &saved);
 	nchurners = nthreads < CHURN_MAX ? nthreads : CHURN_MAX;
 	churn_is_over = 0;
 	for (int i = 0; i < nchurners; i++)
-		churners[i] = shapes_start(churn, (void *)(uintptr_t)(i + 1));
+		churners[i] = callers_start(churn, (void *)(uintptr_t)(i + 1));
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 }
 
 int
-shapes_churn_stop(void)
+callers_churn_stop(void)
 {
 	int is_good = 1;
 
@@ -136,20 +136,20 @@ shapes_churn_stop(void)
 }
 
 void
-shapes_pipe(int ends[2])
+callers_pipe(int ends[2])
 {
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		exit(99);
 }
 
 int
-shapes_tell(int fd)
+callers_tell(int fd)
 {
 	return write(fd, "", 1) == 1;
 }
 
 int
-shapes_hear(int fd)
+callers_hear(int fd)
 {
 	struct pollfd wait = { .fd = fd, .events = POLLIN };
 	char byte;
@@ -158,14 +158,14 @@ shapes_hear(int fd)
 }
 
 void
-shapes_close_all(void)
+callers_close_all(void)
 {
 	for (int fd = 3; fd < FD_MAX; fd++)
 		close(fd);
 }
 
 int
-shapes_wait(pid_t pid)
+callers_wait(pid_t pid)
 {
 	int status;
 
@@ -174,15 +174,15 @@ shapes_wait(pid_t pid)
 	return WEXITSTATUS(status);
 }
 
-/* Makes system calls only: a signal handler may have interrupted malloc. */
+/* Makes system calls only, since a signal handler may have interrupted malloc. */
 void
-shapes_kill_children(void)
+callers_kill_children(void)
 {
 	int fd = open("/proc/thread-self/children", O_RDONLY);
 	pid_t pid = 0;
 	char byte;
 
-	/* Numbers, each with a space behind it. */
+	/* The file has numbers, each followed by a space. */
 	while (fd >= 0 && read(fd, &byte, 1) == 1) {
 		if (byte >= '0' && byte <= '9') {
 			pid = pid * 10 + (byte - '0');
@@ -197,7 +197,7 @@ shapes_kill_children(void)
 }
 
 int64_t
-shapes_now_us(void)
+callers_now_us(void)
 {
 	struct timespec now;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* counters.c: threads add to counters all over the heap, and the kernel writes to it,
+/* counters.c: threads increment counters all over the heap, and the kernel writes to it,
  * while the process forks and its heap returns. No increment may be lost, and each child
- * sees the heap as it was at its fork. Prints TAP.
- * counters THREADS INCREMENTS: as many by each thread, and 20 forks, at least
- * counters rss: private memory one second after a fork
- * counters stop: for how long a thread was stopped */
+ * must see the heap as it was at its fork. Prints TAP.
+ * counters THREADS INCREMENTS: at least INCREMENTS by each thread, and 20 forks
+ * counters rss: measures private memory one second after the end of a child
+ * counters stop: measures for how long a thread is stopped */
 #include "config.h"
 
 #include <pthread.h>
@@ -35,18 +35,18 @@
 #define NTWINS 64
 #define TWIN_EVERY 16
 #define ALLOCATE_EVERY 8192
-/* Reading all of the heap takes a child some time. */
+/* Only some children read all of the heap, since that takes time. */
 #define SUM_EVERY 8
 #define FORKS_MIN 20
 #define RETURN_EVERY 4
 #define RETURN_LIMIT_MS 300
-/* At the end the threads go on until the heap has returned. */
+/* At the end the threads continue until the heap has returned. */
 #define LAST_LIMIT_MS 3000
 #define END_LIMIT_MS 20000
 
 static char *blocks[NBLOCKS];
 
-/* On the side, in memory that fork(2) always copies. */
+/* Expected values, in ordinary memory, which the kernel itself copies at fork(2). */
 static volatile uint64_t added[WRITERS_MAX];
 static volatile uint64_t twin[WRITERS_MAX][NTWINS];
 static uint64_t last_read[NSLOTS];
@@ -62,21 +62,21 @@ static pthread_t threads[THREADS_MAX];
 static int nthreads;
 
 void
-count_start(void *(*run)(void *argument), void *argument)
+counters_start_thread(void *(*run)(void *argument), void *argument)
 {
 	if (pthread_create(&threads[nthreads++], NULL, run, argument) != 0)
 		exit(99);
 }
 
 void
-count_join_all(void)
+counters_join_threads(void)
 {
 	while (nthreads > 0)
 		pthread_join(threads[--nthreads], NULL);
 }
 
 char *
-count_block(size_t bytes)
+counters_block(size_t bytes)
 {
 	void *block;
 
@@ -87,7 +87,7 @@ count_block(size_t bytes)
 }
 
 uint64_t
-count_next(uint64_t *state)
+counters_random(uint64_t *state)
 {
 	*state ^= *state << 13;
 	*state ^= *state >> 7;
@@ -106,7 +106,7 @@ counter(size_t slot, int lane)
 	    slot % SLOTS_PER_BLOCK * SLOT_BYTES) + lane;
 }
 
-/* Twins lie far from each other. */
+/* The heap's twin of twin[writer][number]. Twins lie far from each other. */
 static volatile uint64_t *
 heap_twin(int writer, int number)
 {
@@ -115,7 +115,7 @@ heap_twin(int writer, int number)
 	return counter(index * (NSLOTS / (WRITERS_MAX * NTWINS)), TWIN_LANE);
 }
 
-/* The heap's counter first: at no moment is it behind the one on the side. */
+/* The heap's twin first: at no moment is it behind the twin in ordinary memory. */
 static void
 add_to_twins(int writer, int number)
 {
@@ -133,7 +133,7 @@ write_counters(void *argument)
 
 	for (uint64_t n = 0; n < increments ||
 	     !__atomic_load_n(&is_over, __ATOMIC_ACQUIRE); n++) {
-		++*counter(count_next(&state) % NSLOTS, writer);
+		++*counter(counters_random(&state) % NSLOTS, writer);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		added[writer] = n + 1;
 		if (n % TWIN_EVERY == 0)
@@ -144,7 +144,7 @@ write_counters(void *argument)
 	return NULL;
 }
 
-/* The kernel writes to the heap: what it is given through a pipe. */
+/* The kernel writes to the heap: read(2) copies numbers from a pipe into counters. */
 static void *
 read_numbers(void *argument)
 {
@@ -154,7 +154,7 @@ read_numbers(void *argument)
 	if (pipe(ends) != 0)
 		_exit(98);
 	while (!__atomic_load_n(&is_over, __ATOMIC_ACQUIRE)) {
-		size_t slot = count_next(&state) % NSLOTS;
+		size_t slot = counters_random(&state) % NSLOTS;
 		uint64_t number = ++nread;
 
 		if (write(ends[1], &number, sizeof(number)) != sizeof(number) ||
@@ -168,7 +168,7 @@ read_numbers(void *argument)
 	return argument;
 }
 
-/* One pass over the heap, for all threads. */
+/* Sums the counters of all threads in one pass over the heap. */
 static void
 sum_lanes(uint64_t sums[WRITERS_MAX])
 {
@@ -179,9 +179,9 @@ sum_lanes(uint64_t sums[WRITERS_MAX])
 	}
 }
 
-/* A child sees each thread between two of its steps, or within one. */
+/* A child sees each thread between two of its steps, or within a step. */
 static int
-child_sees_fork(int all)
+child_sees_fork(int sums_too)
 {
 	uint64_t sums[WRITERS_MAX];
 	int is_good = 1;
@@ -191,7 +191,7 @@ child_sees_fork(int all)
 			is_good &= *heap_twin(writer, number) -
 				twin[writer][number] <= 1;
 	}
-	if (!all)
+	if (!sums_too)
 		return is_good;
 	sum_lanes(sums);
 	for (int writer = 0; writer < nwriters; writer++)
@@ -200,7 +200,7 @@ child_sees_fork(int all)
 }
 
 static int
-is_nothing_lost(void)
+has_all_increments(void)
 {
 	uint64_t sums[WRITERS_MAX];
 	int is_good = 1;
@@ -218,14 +218,14 @@ is_nothing_lost(void)
 }
 
 static int
-is_nothing_read_lost(void)
+has_all_numbers(void)
 {
 	size_t lost = 0;
 
 	for (size_t slot = 0; slot < NSLOTS; slot++)
 		lost += *counter(slot, READ_LANE) != last_read[slot];
 	if (lost > 0)
-		printf("# %zu numbers that were read are lost\n", lost);
+		printf("# %zu numbers that the kernel wrote are lost\n", lost);
 	return lost == 0;
 }
 
@@ -252,32 +252,32 @@ have_all_added(void)
 static int
 count(void)
 {
-	int forks = 0, returned = 0, is_good = 1;
+	int forks = 0, seen_returned = 0, is_good = 1;
 	uint64_t total = 0;
 
 	for (int i = 0; i < NBLOCKS; i++)
-		blocks[i] = count_block(BLOCK_BYTES);
+		blocks[i] = counters_block(BLOCK_BYTES);
 	for (int writer = 0; writer < nwriters; writer++)
-		count_start(write_counters, (void *)(uintptr_t)writer);
-	count_start(read_numbers, NULL);
+		counters_start_thread(write_counters, (void *)(uintptr_t)writer);
+	counters_start_thread(read_numbers, NULL);
 	while (forks < FORKS_MIN || !have_all_added()) {
 		is_good &= fork_once(forks++);
 		if (forks % RETURN_EVERY == 0)
-			returned += heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
+			seen_returned += heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
 	}
-	returned += heap_returns(RETURNED_KB, LAST_LIMIT_MS);
+	seen_returned += heap_returns(RETURNED_KB, LAST_LIMIT_MS);
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
-	count_join_all();
+	counters_join_threads();
 	blocks_result(is_good, "each child sees the heap of its fork");
-	blocks_result(is_nothing_lost(), "no increment is lost");
-	blocks_result(is_nothing_read_lost(), "nor what the kernel has read");
+	blocks_result(has_all_increments(), "no increment is lost");
+	blocks_result(has_all_numbers(), "no number that the kernel wrote is lost");
 	heap_returns(RETURNED_KB, END_LIMIT_MS);
-	blocks_result(is_nothing_lost() && is_nothing_read_lost(),
-	    "nor when the heap has had time to return");
+	blocks_result(has_all_increments() && has_all_numbers(),
+	    "nothing is lost when the heap has had time to return");
 	for (int writer = 0; writer < nwriters; writer++)
 		total += added[writer];
 	printf("# increments %llu, numbers read %llu, forks %d, seen returned %d\n",
-	    (unsigned long long)total, (unsigned long long)nread, forks, returned);
+	    (unsigned long long)total, (unsigned long long)nread, forks, seen_returned);
 	return blocks_plan();
 }
 
@@ -286,9 +286,9 @@ main(int argc, char **argv)
 {
 	self_prepare();
 	if (argc == 2 && strcmp(argv[1], "rss") == 0)
-		return count_rss();
+		return counters_rss();
 	if (argc == 2 && strcmp(argv[1], "stop") == 0)
-		return count_stop();
+		return counters_stop();
 	nwriters = argc == 3 ? atoi(argv[1]) : 0;
 	increments = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
 	if (nwriters < 1 || nwriters > WRITERS_MAX || increments == 0) {

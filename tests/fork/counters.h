@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* counters.h: parts of the test program counters. */
-#ifndef FORK_COUNT_H
-#define FORK_COUNT_H
+#ifndef FORK_COUNTERS_H
+#define FORK_COUNTERS_H
 
 #include <stdint.h>
 
-/* What counts as returned. */
+/* The heap counts as returned when less of it is private. */
 #define RETURNED_KB 4096UL
 
-/* A thread that cannot be made, or memory that cannot be had, ends the test. */
-void count_start(void *(*run)(void *argument), void *argument);
-void count_join_all(void);
-char *count_block(size_t bytes);
+/* Start a thread, join all threads, allocate zeroed memory. Failures end the test. */
+void counters_start_thread(void *(*run)(void *argument), void *argument);
+void counters_join_threads(void);
+char *counters_block(size_t bytes);
 
-/* A quick source of numbers that are the same in each run. */
-uint64_t count_next(uint64_t *state);
+/* A fast generator of random numbers, which are the same in each run. */
+uint64_t counters_random(uint64_t *state);
 
-/* counters_time.c: how much memory stays private, and how long threads are stopped. */
-int count_rss(void);
-int count_stop(void);
+/*
+ * counters_time.c: measure how much memory stays private, and how long threads are
+ * stopped. Return the exit status.
+ */
+int counters_rss(void);
+int counters_stop(void);
 
 #endif

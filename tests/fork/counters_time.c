@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* counters_time.c: part of counters: what a return costs, and how soon it is done. */
+/* counters_time.c: part of counters: how soon the heap returns, and how long it stops
+ * threads for that. */
 #include "config.h"
 
 #include <stdio.h>
@@ -40,7 +41,7 @@ pause_ms(int ms)
 #define RSS_THREADS 8
 #define RSS_BYTES ((size_t)200 << 20)
 #define SHARE_BYTES (RSS_BYTES / RSS_THREADS)
-/* Two per cent of the heap. */
+/* Two percent of the heap. */
 #define RSS_LIMIT_KB (RSS_BYTES / 50 / 1024)
 #define RSS_AFTER_MS 1000
 #define RSS_END_MS 5000
@@ -49,7 +50,7 @@ pause_ms(int ms)
 
 static uint64_t passes[RSS_THREADS];
 
-/* Each page of its share, again and again. */
+/* Writes to each page of a share of the heap, again and again. */
 static void *
 write_share(void *argument)
 {
@@ -70,7 +71,7 @@ write_share(void *argument)
 }
 
 static int
-is_all_there(const char *heap)
+has_all_writes(const char *heap)
 {
 	for (size_t at = 0; at < RSS_BYTES; at += PAGE_BYTES) {
 		uint64_t value;
@@ -82,18 +83,18 @@ is_all_there(const char *heap)
 	return 1;
 }
 
-/* When private memory was first below the limit; -1 if it never was. */
+/* Returns after how many ms private memory was below the limit; -1 if it never was. */
 static int
 wait_for_limit(long long begin_us, unsigned long *at_one_second_kb)
 {
 	struct in_pool_figures figures;
-	int after_ms = -1, now_ms = 0, has_second = 0;
+	int after_ms = -1, now_ms = 0, has_measured = 0;
 
-	while (now_ms < RSS_END_MS && !(has_second && after_ms >= 0)) {
+	while (now_ms < RSS_END_MS && !(has_measured && after_ms >= 0)) {
 		now_ms = (int)((self_now_us() - begin_us) / 1000);
 		in_pool_look(&figures);
-		if (!has_second && now_ms >= RSS_AFTER_MS) {
-			has_second = 1;
+		if (!has_measured && now_ms >= RSS_AFTER_MS) {
+			has_measured = 1;
 			*at_one_second_kb = figures.own_rss_kb;
 		}
 		if (after_ms < 0 && figures.own_rss_kb < RSS_LIMIT_KB)
@@ -104,34 +105,35 @@ wait_for_limit(long long begin_us, unsigned long *at_one_second_kb)
 }
 
 int
-count_rss(void)
+counters_rss(void)
 {
-	char *heap = count_block(RSS_BYTES);
+	char *heap = counters_block(RSS_BYTES);
 	struct in_pool_figures figures;
 	struct heap_child child;
-	unsigned long kb = 0;
+	unsigned long private_kb = 0;
 	long long ended_us;
 	int after_ms;
 
 	for (int i = 0; i < RSS_THREADS; i++)
-		count_start(write_share, heap);
+		counters_start_thread(write_share, heap);
 	if (!heap_child_start(&child, always, NULL))
 		return 99;
-	/* The writers have written all of it since the fork, most likely. */
+	/* Most likely the writers have now written to all of the heap since the fork. */
 	pause_ms(500);
 	in_pool_look(&figures);
 	printf("# private while the child lives: %lu KiB\n", figures.own_rss_kb);
-	blocks_result(heap_child_end(&child), "the child ends");
+	blocks_result(heap_child_end(&child), "a child beside threads that write ends well");
 	ended_us = self_now_us();
-	after_ms = wait_for_limit(ended_us, &kb);
-	printf("# private after %d ms: %lu KiB\n", RSS_AFTER_MS, kb);
+	after_ms = wait_for_limit(ended_us, &private_kb);
+	printf("# private after %d ms: %lu KiB\n", RSS_AFTER_MS, private_kb);
 	if (after_ms >= 0)
 		printf("# below %lu KiB after %d ms\n",
 		    (unsigned long)RSS_LIMIT_KB, after_ms);
-	blocks_result(kb < RSS_LIMIT_KB, "little is private a second later");
+	blocks_result(private_kb < RSS_LIMIT_KB,
+	    "a second after the child's end little memory is private");
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
-	count_join_all();
-	blocks_result(is_all_there(heap), "nothing is lost");
+	counters_join_threads();
+	blocks_result(has_all_writes(heap), "no write of these threads is lost");
 	return blocks_plan();
 }
 
@@ -143,7 +145,7 @@ count_rss(void)
 #define QUIET_MS 300
 #define STOP_LIMIT_MS 5000
 
-/* The longest time between two looks at the clock since it was last set to 0. */
+/* The longest time between two reads of the clock, since this was last set to 0. */
 static long long longest_us;
 
 static void *
@@ -166,18 +168,18 @@ observe(void *argument)
 static void
 print_longest(const char *when)
 {
-	printf("# longest time without a look at the clock, %s: %.2f ms\n", when,
+	printf("# longest time between two reads of the clock, %s: %.2f ms\n", when,
 	    (double)__atomic_exchange_n(&longest_us, 0, __ATOMIC_RELAXED) / 1000);
 }
 
 int
-count_stop(void)
+counters_stop(void)
 {
-	char *heap = count_block(STOP_BYTES);
+	char *heap = counters_block(STOP_BYTES);
 	struct heap_child child;
 	int is_returned;
 
-	count_start(observe, NULL);
+	counters_start_thread(observe, NULL);
 	pause_ms(QUIET_MS);
 	print_longest("before the fork");
 	if (!heap_child_start(&child, always, NULL))
@@ -185,14 +187,14 @@ count_stop(void)
 	print_longest("during the fork");
 	memset(heap, 1, STOP_BYTES);
 	print_longest("while pages are copied");
-	blocks_result(heap_child_end(&child), "the child ends");
+	blocks_result(heap_child_end(&child), "a child beside a thread that runs ends well");
 	print_longest("while the child ends");
 	is_returned = heap_returns(RETURNED_KB, STOP_LIMIT_MS);
 	print_longest(is_returned ? "during the return"
 				  : "during 5 s without a return");
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
-	count_join_all();
+	counters_join_threads();
 	blocks_result(heap[0] == 1 && heap[STOP_BYTES - 1] == 1,
-	    "the heap is whole");
+	    "the heap keeps its content");
 	return blocks_plan();
 }

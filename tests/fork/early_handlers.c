@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* early_handlers.c: a library that registers fork handlers before anybody has allocated, if
- * it can; they allocate. Made to be preloaded, behind the library under test. */
+/* early_handlers.c: a library to preload after the library under test. Its constructor
+ * registers handlers of fork(2) that allocate, if possible before the first allocation. */
 #include "config.h"
 
 #include <pthread.h>

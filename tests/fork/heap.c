@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* heap.c: parent and child go on with the same heap, and neither sees what the
- * other writes; run with the library preloaded, under each VMMALLOC_FORK.
- * heap plain|closed|reused|kept [DEPTH]: what becomes of the pool's descriptor,
- * and how deep children have children. */
+/* heap.c: parent and child continue with the heap of the fork, and neither sees writes of
+ * the other. Run with the library preloaded, with each VMMALLOC_FORK. Prints TAP.
+ * heap [plain|closed|reused|kept [DEPTH]]: whether the program closes the pool's descriptor,
+ * or opens another file under its number; and the depth of the tree of processes. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 #define NBLOCKS 1500
 #define NTHREADS 4
-#define FORKS_UNDER_LOAD 15 /* for each of DEPTH */
+#define FORKS_UNDER_LOAD 15 /* times DEPTH */
 
 static int count;
 
@@ -29,7 +29,7 @@ result(int is_good, const char *what)
 	fflush(stdout);
 }
 
-/* The heap of one process: blocks filled with a pattern of their owner. */
+/* The heap of a process: blocks filled with a pattern of their owner, a process. */
 static struct {
 	unsigned char *data;
 	size_t size;
@@ -50,7 +50,7 @@ size_of(unsigned owner, size_t index)
 }
 
 static int
-own(unsigned owner, size_t index)
+fill(unsigned owner, size_t index)
 {
 	size_t size = size_of(owner, index);
 	unsigned char *data = realloc(blocks[index].data, size + 1);
@@ -64,7 +64,7 @@ own(unsigned owner, size_t index)
 }
 
 static int
-own_all(unsigned owner)
+fill_all(unsigned owner)
 {
 	int is_good = 1;
 
@@ -73,13 +73,13 @@ own_all(unsigned owner)
 			free(blocks[i].data);
 			blocks[i].data = NULL;
 		}
-		is_good &= own(owner, i);
+		is_good &= fill(owner, i);
 	}
 	return is_good;
 }
 
 static int
-is_owned(unsigned owner)
+is_filled(unsigned owner)
 {
 	for (size_t i = 0; i < NBLOCKS; i++) {
 		for (size_t byte = 0; byte < blocks[i].size; byte++) {
@@ -91,14 +91,14 @@ is_owned(unsigned owner)
 }
 
 static int
-wait_good(pid_t pid)
+ends_good(pid_t pid)
 {
 	int status;
 
 	return waitpid(pid, &status, 0) == pid && status == 0;
 }
 
-/* A child sees its parent's heap, makes it its own, and has children itself. */
+/* Each child sees its parent's heap, fills it with its own pattern, and forks itself. */
 static int
 generation(unsigned owner, int depth)
 {
@@ -114,42 +114,42 @@ generation(unsigned owner, int depth)
 		if (children[i] == 0) {
 			unsigned child = owner * 2 + i;
 
-			is_good = is_owned(owner) && own_all(child) &&
-			    is_owned(child) && generation(child, depth - 1) &&
-			    is_owned(child);
+			is_good = is_filled(owner) && fill_all(child) &&
+			    is_filled(child) && generation(child, depth - 1) &&
+			    is_filled(child);
 			_exit(!is_good);
 		}
-		/* The parent goes on writing while the child reads. */
+		/* The parent writes while the child reads. */
 		for (size_t block = 0; block < NBLOCKS; block += 2)
-			is_good &= own(owner, block);
+			is_good &= fill(owner, block);
 	}
-	is_good &= wait_good(children[0]);
-	is_good &= wait_good(children[1]);
-	return is_good && is_owned(owner);
+	is_good &= ends_good(children[0]);
+	is_good &= ends_good(children[1]);
+	return is_good && is_filled(owner);
 }
 
-/* Threads that allocate and free while another forks. */
+/* Threads that allocate and free while another thread forks. */
 static int is_over;
 
 static void *
 churn(void *argument)
 {
-	unsigned char *mine[64] = { NULL };
+	unsigned char *kept[64] = { NULL };
 	unsigned seed = (unsigned)(uintptr_t)argument;
 
 	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
 		unsigned slot = seed % 64;
 
 		seed = seed * 1103515245 + 12345;
-		if (mine[slot] != NULL && mine[slot][0] != slot)
+		if (kept[slot] != NULL && kept[slot][0] != slot)
 			return argument;
-		free(mine[slot]);
-		mine[slot] = malloc(1 + (seed >> 8) % 20000);
-		if (mine[slot] != NULL)
-			mine[slot][0] = (unsigned char)slot;
+		free(kept[slot]);
+		kept[slot] = malloc(1 + (seed >> 8) % 20000);
+		if (kept[slot] != NULL)
+			kept[slot][0] = (unsigned char)slot;
 	}
 	for (int slot = 0; slot < 64; slot++)
-		free(mine[slot]);
+		free(kept[slot]);
 	return NULL;
 }
 
@@ -165,14 +165,14 @@ under_load(int depth)
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			int is_mine = is_owned(1);
+			int is_good_in_child = is_filled(1);
 
 			for (size_t block = 0; block < NBLOCKS; block += 10)
-				is_mine &= own(1, block);
-			_exit(!is_mine);
+				is_good_in_child &= fill(1, block);
+			_exit(!is_good_in_child);
 		}
-		is_good &= own(1, (size_t)i);
-		is_good &= wait_good(pid);
+		is_good &= fill(1, (size_t)i);
+		is_good &= ends_good(pid);
 	}
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < NTHREADS; i++) {
@@ -181,10 +181,10 @@ under_load(int depth)
 		pthread_join(threads[i], &wrong);
 		is_good &= wrong == NULL;
 	}
-	result(is_good, "forks while threads allocate");
+	result(is_good, "heaps are separate after forks beside threads that allocate");
 }
 
-/* Handlers of the program, which allocate. */
+/* Handlers of fork(2) that allocate. */
 static void *from_handler[3];
 
 static void
@@ -212,19 +212,20 @@ fork_in_thread(void *argument)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(!(is_owned(1) && own_all(3) && is_owned(3)));
-	return wait_good(pid) ? argument : NULL;
+		_exit(!(is_filled(1) && fill_all(3) && is_filled(3)));
+	return ends_good(pid) ? argument : NULL;
 }
 
 static void
-from_thread(void)
+fork_in_other_thread(void)
 {
 	pthread_t thread;
 	void *answer = NULL;
 
 	pthread_create(&thread, NULL, fork_in_thread, blocks);
 	pthread_join(thread, &answer);
-	result(answer == blocks && is_owned(1), "fork from another thread");
+	result(answer == blocks && is_filled(1),
+	    "heaps are separate after a fork in another thread");
 }
 
 int
@@ -236,12 +237,12 @@ main(int argc, char **argv)
 	int has_grown = 1;
 
 	pthread_atfork(prepare, in_parent, in_child);
-	result(own_all(1) && is_owned(1), "before any fork");
+	result(fill_all(1) && is_filled(1), "the heap can be filled before any fork");
 	if (strcmp(mode, "closed") == 0)
 		close(fd);
 	else if (strcmp(mode, "reused") == 0)
 		dup2(open("/proc/self/exe", O_RDONLY), fd);
-	/* A pool that grows without its descriptor, too. */
+	/* The pool grows, also without its descriptor. */
 	for (int i = 0; i < 40; i++) {
 		void *block = malloc(1 << 20);
 
@@ -251,11 +252,11 @@ main(int argc, char **argv)
 		if (i % 2)
 			free(block);
 	}
-	result(has_grown && is_owned(1), "growth");
-	result(generation(1, depth), "children of children");
+	result(has_grown && is_filled(1), "the heap can grow with the descriptor in this mode");
+	result(generation(1, depth), "heaps are separate in a tree of processes");
 	under_load(depth);
-	from_thread();
-	result(is_owned(1), "after it all");
+	fork_in_other_thread();
+	result(is_filled(1), "the heap of the first process keeps its content");
 	printf("1..%d\n", count);
 	return 0;
 }

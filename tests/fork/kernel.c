@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel.c: fork(2), and what the kernel does to the heap by itself: it writes to
- * blocks of the heap what it has read, and it refuses mappings. Prints TAP.
+/* kernel.c: fork(2) and the return, while the kernel writes to the heap asynchronously, and
+ * when it refuses memory or mappings. Prints TAP.
  * kernel FILE [CASE...]; kernel FILE list
- * FILE is made by the first case that needs it, and removed at the end; its file system
- * has to support O_DIRECT. */
+ * The first case that needs FILE makes it. It is removed at the end. Its file system must
+ * support O_DIRECT. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 
 static const char *path;
 
-/* Words differ from each other within a piece and between pieces, and none is 0. */
+/* All words of all pieces differ from each other, and none is 0. */
 static uint64_t
 word_of(int number, size_t index)
 {
@@ -35,7 +35,7 @@ file_is(const unsigned char *data, int number)
 	return 1;
 }
 
-/* Under another name until it is whole. */
+/* The file has another name until it is complete. */
 static int
 make_file(void)
 {
@@ -89,12 +89,13 @@ main(int argc, char **argv)
 	int status;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: kernel FILE [CASE...]\n");
+		fprintf(stderr, "usage: kernel FILE [CASE...]\n"
+		    "       kernel FILE list\n");
 		return 2;
 	}
 	path = argv[1];
 	status = cases_main(argc, argv, 2, cases, sizeof(cases) / sizeof(cases[0]));
-	/* A process that runs one case does not come here. */
+	/* Only the process that runs all cases comes here. */
 	unlink(path);
 	return status;
 }

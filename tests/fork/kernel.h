@@ -7,44 +7,48 @@
 
 #include "../support/cases.h"
 
-/* What counts as returned. */
+/* The heap counts as returned when less of it is private. */
 #define RETURNED_KB 4096UL
 
-/* The file that is read directly: pieces whose content is known. */
+/* The file that is read with O_DIRECT: pieces of computed content. */
 #define PIECE_BYTES ((size_t)1 << 20)
 #define NPIECES 24
 
-/* Opens the file with O_DIRECT; makes it if it is not there. -1 and errno on refusal. */
+/* Opens the file with O_DIRECT, and makes it if needed. Returns -1 and sets errno if that
+ * fails. */
 int file_open(void);
 
-/* Whether `data` is the content of this piece. */
+/* Whether `data` is the content of the piece with this number. */
 int file_is(const unsigned char *data, int number);
 
-/* What the kernel reads asynchronously into the heap. */
+/* An interface of the kernel for asynchronous reads into the heap. */
 struct engine {
 	/* Returns 0 and sets errno if the kernel refuses. */
 	int (*begin)(void);
 	/* Starts to read all pieces from fd, each to PIECE_BYTES of the buffer. */
 	void (*submit)(int fd, unsigned char *buffer);
 	/*
-	 * Counts the reads that have ended since. With `waits` it waits for at least one,
-	 * else it only looks. -1 and errno if the call fails or a read has failed.
+	 * Returns how many reads have ended since the last call. With `waits` it waits for
+	 * at least one. Returns -1 and sets errno if the call or a read has failed.
 	 */
 	int (*collect)(int waits);
 };
 extern const struct engine aio, uring;
 
-/* kernel_reads.c: reads are under way while the heap returns. */
+/* kernel_reads.c: reads are under way when the heap has reasons to return. */
 struct reads {
 	const struct engine *engine;
-	int has_thread; /* another thread allocates, and this one waits */
+	int has_thread; /* another thread allocates, and this thread waits for reads */
 };
 void run_reads(const struct test_case *self);
 
-/* kernel_uring.c: buffers registered while a child lives (*with) or afterwards. */
+/* kernel_uring.c: registered buffers. *with: registered while a child lives. */
 void run_registered(const struct test_case *self);
 
-/* kernel_refused.c: the kernel may refuse what a fork needs; `with` says how. */
+/*
+ * kernel_refused.c: the kernel may refuse memory or mappings that fork(2) needs. *with, for
+ * run_overcommit: the heap can leave and clone(2) fails; for run_limit: the resource.
+ */
 void run_overcommit(const struct test_case *self);
 void run_mappings(const struct test_case *self);
 void run_limit(const struct test_case *self);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel_reads.c: part of kernel: direct reads into blocks of the heap, which
- * are under way when the heap has reasons to return. Nothing of them may be lost. */
+/* kernel_reads.c: part of kernel: direct reads into blocks of the heap, which are under way
+ * when the heap has reasons to return. No data may be lost. */
 #include "config.h"
 
 #include <errno.h>
@@ -16,22 +16,22 @@
 #include "../support/self.h"
 
 #define NROUNDS 4
-/* The heap may rest before it returns again. */
+/* The library may pause between two returns. */
 #define ROUND_LIMIT_MS 500
 #define BATCHES_MIN 2
 
 /*
- * Native asynchronous input. What it needs lies in the heap, too.
+ * Asynchronous I/O of the kernel, io_submit(2). Its requests lie in the heap, too.
  */
 
 static aio_context_t context;
-static struct iocb *blocks;
+static struct iocb *requests;
 static struct io_event *events;
 
 static int
 aio_begin(void)
 {
-	blocks = calloc(NPIECES, sizeof(*blocks));
+	requests = calloc(NPIECES, sizeof(*requests));
 	events = calloc(NPIECES, sizeof(*events));
 	return syscall(SYS_io_setup, NPIECES, &context) == 0;
 }
@@ -44,14 +44,14 @@ aio_submit(int fd, unsigned char *buffer)
 	for (int i = 0; i < NPIECES; i++) {
 		size_t at = (size_t)i * PIECE_BYTES;
 
-		blocks[i] = (struct iocb){
+		requests[i] = (struct iocb){
 			.aio_fildes = (unsigned)fd,
 			.aio_lio_opcode = IOCB_CMD_PREAD,
 			.aio_buf = (unsigned long)(buffer + at),
 			.aio_nbytes = PIECE_BYTES,
 			.aio_offset = (long)at,
 		};
-		list[i] = &blocks[i];
+		list[i] = &requests[i];
 	}
 	if (syscall(SYS_io_submit, context, NPIECES, list) != NPIECES)
 		_exit(99);
@@ -82,7 +82,7 @@ const struct engine aio = { aio_begin, aio_submit, aio_collect };
 static int is_over;
 
 static void *
-allocate_again_and_again(void *argument)
+allocate_until_over(void *argument)
 {
 	unsigned seed = 2;
 
@@ -91,7 +91,7 @@ allocate_again_and_again(void *argument)
 	return argument;
 }
 
-/* Returns whether all reads ended well, and none of the waits was interrupted. */
+/* Returns whether all reads succeeded and no wait was interrupted. */
 static int
 read_all(const struct reads *reads, int fd, unsigned char *buffer)
 {
@@ -115,7 +115,7 @@ read_all(const struct reads *reads, int fd, unsigned char *buffer)
 }
 
 static int
-count_wrong(const unsigned char *buffer)
+count_wrong_pieces(const unsigned char *buffer)
 {
 	int wrong = 0;
 
@@ -124,9 +124,9 @@ count_wrong(const unsigned char *buffer)
 	return wrong;
 }
 
-/* Reads again and again, until the heap has returned or has had time to. */
+/* Reads again and again, until the heap has returned or has had time to return. */
 static int
-one_round(const struct reads *reads, int fd, unsigned char *buffer, int round)
+run_round(const struct reads *reads, int fd, unsigned char *buffer, int round)
 {
 	long long limit_us = self_now_us() + ROUND_LIMIT_MS * 1000LL;
 	int is_good = 1, batches = 0;
@@ -137,12 +137,12 @@ one_round(const struct reads *reads, int fd, unsigned char *buffer, int round)
 	do {
 		int wrong;
 
-		/* Each page is written after the fork, and so has to return. */
+		/* Writes to each page after the fork: it is private and has to return. */
 		memset(buffer, 0, NPIECES * PIECE_BYTES);
 		is_good &= read_all(reads, fd, buffer);
-		wrong = count_wrong(buffer);
+		wrong = count_wrong_pieces(buffer);
 		if (wrong > 0)
-			cases_comment("round %d: %d of %d pieces are not there",
+			cases_comment("round %d: %d of %d pieces are wrong",
 			    round, wrong, NPIECES);
 		is_good &= wrong == 0;
 	} while (is_good && (++batches < BATCHES_MIN ||
@@ -165,17 +165,17 @@ run_reads(const struct test_case *self)
 	if (posix_memalign((void **)&buffer, 4096, NPIECES * PIECE_BYTES) != 0)
 		_exit(99);
 	if (reads->has_thread)
-		pthread_create(&thread, NULL, allocate_again_and_again, NULL);
+		pthread_create(&thread, NULL, allocate_until_over, NULL);
 	for (int round = 0; round < NROUNDS; round++) {
-		is_good &= one_round(reads, fd, buffer, round);
+		is_good &= run_round(reads, fd, buffer, round);
 		returned += heap_is_returned(RETURNED_KB);
 	}
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
 	if (reads->has_thread)
 		pthread_join(thread, NULL);
 	cases_comment("returned after %d of %d rounds", returned, NROUNDS);
-	cases_result(is_good, "what was read is in the heap");
-	cases_result(count_wrong(buffer) == 0, "and stays there");
+	cases_result(is_good, "data of direct reads is in the heap");
+	cases_result(count_wrong_pieces(buffer) == 0, "this data stays in the heap");
 	cases_result(heap_returned_rightly(returned, NROUNDS, 1),
-	    "the heap did not return meanwhile");
+	    "the heap does not return while the kernel may write to it");
 }

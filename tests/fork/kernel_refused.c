@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel_refused.c: part of kernel: a fork for which the kernel refuses memory
- * or mappings fails with ENOMEM, and leaves the process as it was. */
+/* kernel_refused.c: part of kernel: a fork for which the kernel refuses memory or mappings
+ * fails with ENOMEM and leaves the process as it was. */
 #include "config.h"
 
 #include <errno.h>
@@ -24,12 +24,12 @@
 #define HOLE_BYTES ((size_t)2 << 20)
 #define HEAP_BYTES (NBLOCKS * BLOCK_BYTES + NHOLES * HOLE_BYTES)
 #define RETURN_LIMIT_MS 1000
-/* A fork that is refused leaves no mappings; libc may have made one meanwhile. */
+/* A refused fork leaves no mappings. Meanwhile libc may have made a mapping of its own. */
 #define REFUSED_MAPPINGS 1
-/* After forks that were not refused the pool's mappings may be parted a little. */
+/* After successful forks the pool may consist of a few more parts. */
 #define MORE_MAPPINGS 10
 
-/* Blocks with holes between them, in which no memory is. */
+/* Makes blocks with holes between them. */
 static int
 make_heap(void)
 {
@@ -47,13 +47,13 @@ make_heap(void)
 	malloc_trim(0);
 	blocks_set(NBLOCKS, BLOCK_BYTES);
 	is_good &= blocks_write(1);
-	cases_result(is_good, "there is a heap");
+	cases_result(is_good, "a heap with holes is made");
 	return is_good;
 }
 
 /*
- * Returns 1, or 0 for ENOMEM; any other outcome is wrong. A fork that is refused leaves
- * no mappings behind.
+ * Returns 1 if fork succeeds, 0 if it is refused. *is_wrong becomes true if its child is
+ * wrong, if errno is not ENOMEM, or if a refused fork leaves mappings behind.
  */
 static int
 fork_or_not(int *is_wrong)
@@ -72,16 +72,16 @@ fork_or_not(int *is_wrong)
 	*is_wrong |= errno != ENOMEM;
 	now = self_mappings();
 	if (now > mappings + REFUSED_MAPPINGS) {
-		cases_comment("%d mappings before, %d after fork was refused",
+		cases_comment("%d mappings before the refused fork, %d after it",
 		    mappings, now);
 		*is_wrong = 1;
 	}
 	return 0;
 }
 
-/* The heap can be read and written, it grows, and there are not more mappings. */
+/* Whether the heap can be read, written and grown, with few more mappings than before. */
 static int
-is_as_before(int mappings)
+is_heap_usable(int mappings)
 {
 	static unsigned seed = 1;
 	char *more = malloc(BLOCK_BYTES);
@@ -94,26 +94,28 @@ is_as_before(int mappings)
 	heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
 	now = self_mappings();
 	if (now > mappings + MORE_MAPPINGS)
-		cases_comment("%d mappings before, %d after it", mappings, now);
+		cases_comment("%d mappings before all forks, %d after them", mappings,
+		    now);
 	return is_good && blocks_are(1) && now <= mappings + MORE_MAPPINGS;
 }
 
 static int
-is_refused_well(int is_wrong, int mappings)
+is_refused_cleanly(int is_wrong, int mappings)
 {
 	if (is_wrong)
-		cases_comment("a fork had neither a good child nor ENOMEM alone");
-	return !is_wrong && is_as_before(mappings);
+		cases_comment("a fork had a wrong child, another errno, or left mappings");
+	return !is_wrong && is_heap_usable(mappings);
 }
 
 /*
  * vm.overcommit_memory=2
  */
 
-#define EAT_STEP ((size_t)4 << 20)
-#define EAT_TRIES 8
+#define COMMIT_STEP ((size_t)4 << 20)
+#define COMMIT_TRIES 8
 
-/* A number in a file of /proc, behind a word that may be NULL; -1 if it is not there. */
+/* The number behind `word` in a file of /proc, or the first number if `word` is NULL. -1 if
+ * there is none. */
 static long
 number_in(const char *path, const char *word)
 {
@@ -133,7 +135,7 @@ number_in(const char *path, const char *word)
 }
 
 static size_t
-bytes_that_can_be_promised(void)
+uncommitted_bytes(void)
 {
 	long left_kb = number_in("/proc/meminfo", "CommitLimit:") -
 	    number_in("/proc/meminfo", "Committed_AS:");
@@ -142,30 +144,30 @@ bytes_that_can_be_promised(void)
 }
 
 /*
- * Takes most of what can be promised, so that no room for a fork is left. Shared memory
- * is promised once: then the heap cannot leave its file. Private memory is promised to a
- * child once more: then the heap has room to leave, and clone(2) is refused.
+ * Commits most of the memory that the kernel still grants, so that fork(2) fails. Shared
+ * memory leaves too little for the heap to leave its file. Private memory counts again for
+ * the child: it leaves enough for the heap to leave, but clone(2) fails.
  */
 static void *
-eat_promises(int is_private, size_t *bytes)
+commit_memory(int is_private, size_t *bytes)
 {
 	int flags = MAP_ANONYMOUS | (is_private ? MAP_PRIVATE : MAP_SHARED);
-	size_t left = bytes_that_can_be_promised();
-	/* A part that grows with the process is kept for its user. */
+	size_t left = uncommitted_bytes();
+	/* The kernel keeps a reserve for the user, which depends on the process's size. */
 	long kept_kb = number_in("/proc/sys/vm/user_reserve_kbytes", NULL);
 	size_t rest = is_private ? 2 * HEAP_BYTES + (size_t)kept_kb * 1024
 				 : HEAP_BYTES / 2;
-	void *eaten = MAP_FAILED;
+	void *committed = MAP_FAILED;
 
 	if (left < 2 * rest + HEAP_BYTES)
 		return MAP_FAILED;
-	/* The kernel's own sum is less exact than the one that it prints. */
+	/* The kernel's own sum is less exact than the sum that it prints. */
 	*bytes = left - rest;
-	for (int i = 0; eaten == MAP_FAILED && i < EAT_TRIES; i++) {
-		*bytes -= EAT_STEP;
-		eaten = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+	for (int i = 0; committed == MAP_FAILED && i < COMMIT_TRIES; i++) {
+		*bytes -= COMMIT_STEP;
+		committed = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
 	}
-	return eaten;
+	return committed;
 }
 
 void
@@ -173,26 +175,27 @@ run_overcommit(const struct test_case *self)
 {
 	size_t bytes;
 	int mappings, is_done, is_wrong = 0;
-	void *eaten;
+	void *committed;
 
 	if (number_in("/proc/sys/vm/overcommit_memory", NULL) != 2) {
-		cases_skip("a refused fork", "vm.overcommit_memory is not 2");
+		cases_skip("the kernel refuses the fork",
+		    "vm.overcommit_memory is not 2");
 		return;
 	}
 	if (!make_heap())
 		return;
-	eaten = eat_promises(*(const int *)self->with, &bytes);
-	if (eaten == MAP_FAILED) {
-		cases_skip("a refused fork", "there is too little memory");
+	committed = commit_memory(*(const int *)self->with, &bytes);
+	if (committed == MAP_FAILED) {
+		cases_skip("the kernel refuses the fork", "there is too little memory");
 		return;
 	}
 	mappings = self_mappings();
 	is_done = fork_or_not(&is_wrong);
-	munmap(eaten, bytes);
-	cases_comment("fork was %s", is_done ? "done" : "refused");
+	munmap(committed, bytes);
+	cases_comment("fork %s", is_done ? "succeeded" : "was refused");
 	cases_result(!is_done, "the kernel refuses the fork");
-	cases_result(is_refused_well(is_wrong, mappings - 1),
-	    "the process is as it was");
+	cases_result(is_refused_cleanly(is_wrong, mappings - 1),
+	    "a refused fork leaves the process as it was");
 }
 
 /*
@@ -202,7 +205,7 @@ run_overcommit(const struct test_case *self)
 #define PAGE ((size_t)sysconf(_SC_PAGESIZE))
 #define MAPPINGS_MAX 2000000
 
-/* Pages 1, 3, 5... of the region are readable. Returns how many pages are, until ENOMEM. */
+/* Makes pages 1, 3, 5... of the region readable until ENOMEM. Returns how many are. */
 static size_t
 use_up_mappings(char *region, size_t npages)
 {
@@ -214,8 +217,8 @@ use_up_mappings(char *region, size_t npages)
 	return page / 2;
 }
 
-/* Each page that is given back frees two mappings. */
-static const size_t given_back[] = { 0, 1, 1, 1, 2, 4, 8, 16, 64 };
+/* Before each fork so many pages become inaccessible again; each frees two mappings. */
+static const size_t pages_freed[] = { 0, 1, 1, 1, 2, 4, 8, 16, 64 };
 
 void
 run_mappings(const struct test_case *self)
@@ -227,7 +230,8 @@ run_mappings(const struct test_case *self)
 
 	(void)self;
 	if (limit < 0 || limit > MAPPINGS_MAX) {
-		cases_skip("forks without mappings", "vm.max_map_count is too large");
+		cases_skip("the kernel refuses some forks near vm.max_map_count",
+		    "vm.max_map_count is too large");
 		return;
 	}
 	if (!make_heap())
@@ -236,9 +240,9 @@ run_mappings(const struct test_case *self)
 	region = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	readable = use_up_mappings(region, bytes / PAGE);
 	cases_comment("%d mappings of %ld", self_mappings(), limit);
-	for (size_t i = 0; i < sizeof(given_back) / sizeof(given_back[0]); i++) {
+	for (size_t i = 0; i < sizeof(pages_freed) / sizeof(pages_freed[0]); i++) {
 		cases_stage("fork number %d", (int)i);
-		for (size_t n = 0; n < given_back[i]; n++) {
+		for (size_t n = 0; n < pages_freed[i]; n++) {
 			size_t page = 2 * --readable + 1;
 
 			mprotect(region + page * PAGE, PAGE, PROT_NONE);
@@ -250,9 +254,9 @@ run_mappings(const struct test_case *self)
 	cases_comment("%d forks were refused", refused);
 	/* The ordinary heap needs no mappings for a fork. */
 	cases_result(getenv("VMMALLOC_POOL_DIR") == NULL || refused > 0,
-	    "some forks are refused");
-	cases_result(is_refused_well(is_wrong, before),
-	    "the process is as it was");
+	    "the kernel refuses some forks near vm.max_map_count");
+	cases_result(is_refused_cleanly(is_wrong, before),
+	    "each fork succeeds, or leaves the process as it was");
 }
 
 /*
@@ -285,6 +289,6 @@ run_limit(const struct test_case *self)
 		setrlimit((__rlimit_resource_t)resource, &saved);
 	}
 	cases_comment("%d forks were refused", refused);
-	cases_result(is_refused_well(is_wrong, before),
-	    "the process is as it was");
+	cases_result(is_refused_cleanly(is_wrong, before),
+	    "each fork succeeds, or leaves the process as it was");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel_uring.c: part of kernel: io_uring(7) by system calls alone. */
+/* kernel_uring.c: part of kernel: reads by io_uring(7), with system calls only. */
 #include "config.h"
 
 #include <errno.h>
@@ -16,10 +16,10 @@
 #include "../support/in_pool.h"
 
 #define ENTRIES 32
-/* What a user without privileges may register. */
+/* Buffers that a user without privileges may register. */
 #define NREGISTERED 4
 #define RETURN_LIMIT_MS 1000
-/* What has to return, besides the buffers. */
+/* A block that has to return, besides the buffers. */
 #define FILLER_BYTES ((size_t)8 << 20)
 
 static struct {
@@ -66,9 +66,9 @@ uring_begin(void)
 	return 1;
 }
 
-/* The kernel takes requests only in io_uring_enter(2). */
+/* The kernel reads requests from the ring only in io_uring_enter(2). */
 static void
-add(int operation, int fd, unsigned char *buffer, int number)
+add_request(int operation, int fd, unsigned char *buffer, int number)
 {
 	unsigned tail = *ring.tail, index = tail & *ring.mask;
 
@@ -85,7 +85,7 @@ add(int operation, int fd, unsigned char *buffer, int number)
 }
 
 static void
-submit(int count)
+submit_requests(int count)
 {
 	if (syscall(SYS_io_uring_enter, ring.fd, count, 0, 0, NULL, 0) != count)
 		_exit(99);
@@ -97,11 +97,11 @@ uring_submit(int fd, unsigned char *buffer)
 	for (int i = 0; i < NPIECES; i++) {
 		unsigned char *piece = buffer + (size_t)i * PIECE_BYTES;
 
-		add(IORING_OP_READ, fd, piece, i);
-		/* Without registered buffers there is none with a number. */
+		add_request(IORING_OP_READ, fd, piece, i);
+		/* Without registered buffers no buffer has a number. */
 		ring.requests[(*ring.tail - 1) & *ring.mask].buf_index = 0;
 	}
-	submit(NPIECES);
+	submit_requests(NPIECES);
 }
 
 static int
@@ -110,7 +110,7 @@ uring_collect(int waits)
 	unsigned head = *ring.head;
 	int count = 0;
 
-	/* Results come to the ring when the thread enters the kernel. */
+	/* The kernel puts results on the ring when the thread enters the kernel. */
 	if (syscall(SYS_io_uring_enter, ring.fd, 0, waits ? 1 : 0,
 		IORING_ENTER_GETEVENTS, NULL, 0) < 0)
 		return -1;
@@ -130,7 +130,7 @@ uring_collect(int waits)
 const struct engine uring = { uring_begin, uring_submit, uring_collect };
 
 /*
- * Registered buffers: the kernel keeps their pages, whatever the mapping becomes
+ * Registered buffers: the kernel keeps their pages, even if other pages are mapped there
  */
 
 static unsigned char *
@@ -158,8 +158,8 @@ set_registered(unsigned char *buffer)
 }
 
 /*
- * The kernel does not register pages of a file for which its file system has to know of
- * each write: ext4, xfs, btrfs. There it may be refused after a fork, too.
+ * The kernel does not register pages of a file whose file system must know of each write:
+ * ext4, xfs, btrfs. There it may refuse to register also after a fork.
  */
 static int
 may_be_refused(void)
@@ -181,8 +181,8 @@ read_registered(int fd, unsigned char *buffer)
 	int ended = 0, wrong = 0, got;
 
 	for (int i = 0; i < NREGISTERED; i++)
-		add(IORING_OP_READ_FIXED, fd, buffer + (size_t)i * PIECE_BYTES, i);
-	submit(NREGISTERED);
+		add_request(IORING_OP_READ_FIXED, fd, buffer + (size_t)i * PIECE_BYTES, i);
+	submit_requests(NREGISTERED);
 	while (ended < NREGISTERED) {
 		got = uring_collect(1);
 		if (got < 0) {
@@ -195,7 +195,7 @@ read_registered(int fd, unsigned char *buffer)
 	for (int i = 0; i < NREGISTERED; i++)
 		wrong += !file_is(buffer + (size_t)i * PIECE_BYTES, i);
 	if (wrong > 0)
-		cases_comment("%d of %d pieces are not there", wrong, NREGISTERED);
+		cases_comment("%d of %d pieces are wrong", wrong, NREGISTERED);
 	return wrong == 0;
 }
 
@@ -215,7 +215,8 @@ run_registered(const struct test_case *self)
 	int fd = file_open();
 
 	if (filler == NULL || fd < 0 || !uring_begin()) {
-		cases_skip("registered buffers", strerror(errno));
+		cases_skip("data read into registered buffers is in the heap",
+		    strerror(errno));
 		return;
 	}
 	may_refuse = may_be_refused();
@@ -225,18 +226,20 @@ run_registered(const struct test_case *self)
 	buffer = make_buffer();
 	if (!set_registered(buffer)) {
 		if (may_refuse && errno == EFAULT)
-			cases_skip("registered buffers",
+			cases_skip("data read into registered buffers is in the heap",
 			    "the kernel registers no pages of this file system");
 		else
-			cases_result(0, "registering: %s", strerror(errno));
+			cases_result(0, "the kernel registers buffers: %s",
+			    strerror(errno));
 		return;
 	}
-	cases_result(read_registered(fd, buffer), "what was read is in the heap");
+	cases_result(read_registered(fd, buffer),
+	    "data read into registered buffers is in the heap");
 	if (with_child)
 		is_good &= heap_child_end(&child);
 	memset(buffer, 0, NREGISTERED * PIECE_BYTES);
 	memset(filler, 1, FILLER_BYTES);
 	heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
 	cases_result(read_registered(fd, buffer) && is_good,
-	    "also when the heap has had time to return");
+	    "reads into registered buffers work after the heap has had time to return");
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* locks.c: the library's own locks, with threads and through fork(2), for
- * ThreadSanitizer: the pool and the order of handlers, with one lock in place of
- * jemalloc's. fork_locks DIR FORK */
+/* locks.c: the locks of the pool and the order of the library's handlers, with threads and
+ * through fork(2), for ThreadSanitizer. A single lock stands for those of jemalloc. Built
+ * by test_locks.sh. The exit status is 0 if the ranges keep their content.
+ * locks DIR FORK: VMMALLOC_POOL_DIR and VMMALLOC_FORK */
 #include "config.h"
 
 #include <errno.h>
@@ -22,23 +23,26 @@
 #define NRANGES 32
 #define STEPS 3000
 #define FORKS 40
-#define PAGE ((size_t)65536) /* a multiple of any system's */
+#define PAGE ((size_t)65536) /* a multiple of the page size of any system */
 
-static pthread_mutex_t jemallocs = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t jemalloc_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool
 lock(void)
 {
-	return pthread_mutex_lock(&jemallocs) == 0;
+	return pthread_mutex_lock(&jemalloc_lock) == 0;
 }
 
 static void
 unlock(void)
 {
-	pthread_mutex_unlock(&jemallocs);
+	pthread_mutex_unlock(&jemalloc_lock);
 }
 
-/* In place of os/linux_stop.c: no thread is ever stopped, one alone does its work itself. */
+/*
+ * In place of os/linux_stop.c, without a helper process: threads cannot be stopped. A
+ * process with a single thread does the work in that thread.
+ */
 static int has_threads = 1;
 
 static bool
@@ -50,7 +54,7 @@ unlock_in_child(void)
 }
 
 static void
-nothing(void)
+purge_nothing(void)
 {
 }
 
@@ -83,7 +87,7 @@ step(struct range *ranges, uint64_t *state)
 
 	*state = *state * 6364136223846793005U + 1442695040888963407U;
 	range = &ranges[(*state >> 33) % NRANGES];
-	/* jemalloc's locks are not held where extents are asked for. */
+	/* jemalloc holds none of its locks when it asks for extents. */
 	lock();
 	unlock();
 	if (range->data != NULL) {
@@ -102,7 +106,7 @@ step(struct range *ranges, uint64_t *state)
 }
 
 static int
-work(uint64_t seed)
+run_steps(uint64_t seed)
 {
 	struct range ranges[NRANGES] = { { NULL, 0 } };
 	int is_good = 1;
@@ -117,14 +121,14 @@ work(uint64_t seed)
 }
 
 static void *
-thread(void *argument)
+run_worker(void *argument)
 {
-	return work((uint64_t)(uintptr_t)argument) ? NULL : argument;
+	return run_steps((uint64_t)(uintptr_t)argument) ? NULL : argument;
 }
 
-/* A thread that forks while others work, and fork. */
+/* A thread that forks while other threads work, and fork. */
 static void *
-forker(void *argument)
+run_forker(void *argument)
 {
 	for (int i = 0; i < FORKS; i++) {
 		int status;
@@ -155,7 +159,7 @@ main(int argc, char **argv)
 		.conf = "",
 	};
 	const struct vmm_fork_allocator allocator = {
-		lock, unlock, unlock_in_child, nothing
+		lock, unlock, unlock_in_child, purge_nothing
 	};
 	struct vmm_text error;
 	pthread_t threads[NTHREADS + 2];
@@ -169,7 +173,7 @@ main(int argc, char **argv)
 		return 99;
 	for (uintptr_t i = 0; i < NTHREADS + 2; i++)
 		pthread_create(&threads[i], NULL,
-		    i < NTHREADS ? thread : forker, (void *)(i + 1));
+		    i < NTHREADS ? run_worker : run_forker, (void *)(i + 1));
 	for (int i = 0; i < NTHREADS + 2; i++) {
 		void *wrong;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* locks_stop.c: in place of os/linux_stop.c, for ThreadSanitizer, which knows no process
- * that shares memory without being a thread: work is done by the thread that asks. */
+/* locks_stop.c: in place of os/linux_stop.c, for ThreadSanitizer. That does not know the
+ * helper process, which shares memory without being a thread. Here the calling thread does
+ * the work itself. */
 #include "config.h"
 
 #include "os/os.h"

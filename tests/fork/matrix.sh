@@ -1,39 +1,38 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# matrix.sh: for tests/test_fork_{pages,waits,kernel,count}.sh: on which file systems
-# and under which conditions their programs run. Sourced behind lib.sh.
+# matrix.sh: the file systems and conditions under which the programs of test_counters.sh,
+# test_kernel.sh, test_page_settings.sh and test_waits.sh run. Sourced after lib.sh. A
+# column says which cases of the program run:
 #
-#             ordinary heap   tmpfs                    ext4; xfs (1)   hindered
-#   pages     all             all; debug: a few        all; a few      a few
-#   waits     all             all; debug and 2: a few  a few           those that wait
-#   kernel    all             all; debug and 2: a few  all; a few      a few
-#   count     all             both variants, 1 and 2   release, 1, 2   counts
+#                   ordinary heap  tmpfs               ext4; xfs (1)  without stops
+#   page_settings   all            all; debug: few     all; few       few
+#   waits           all            all; debug, 2: few  few            those that wait
+#   kernel          all            all; debug, 2: few  all; few       few
+#   counters        all            both variants; 2    release; 2     counting
 #
-# (1) waits and kernel on xfs with CI_FULL=1 only.
-#
-# With VMMALLOC_FORK=1, if there is no other number; pages: 1 and 2 everywhere. "hindered"
-# is four runs in which threads cannot be stopped.
+# VMMALLOC_FORK is 1; "2" means VMMALLOC_FORK=2; page_settings runs with 1 and 2
+# everywhere. "without stops" is four runs in which threads cannot be stopped.
+# (1) waits and kernel run on xfs with CI_FULL=1 only.
 
 unset VMMALLOC_STOP_THREADS TEST_NOT_DUMPABLE TEST_NO_STOPS
 VMMALLOC_FORK=1
 export VMMALLOC_FORK
 
-# For what has to do with mappings, and not with blocks: a file system on a disk is like
-# another.
+# For tests of mappings rather than of blocks: xfs behaves as ext4 does.
 mapped_alike="tmpfs ext4${CI_FULL:+ xfs}"
 
-# A program that hangs is ended. One that crashes leaves no dump, and what a case that was
-# ended has left in files goes with $work.
+# A program that hangs is killed, and one that crashes leaves no core dump. Files that a
+# killed case leaves behind are removed with $work.
 bounded="timeout -s KILL 120"
-# shellcheck disable=SC3045 # dash and bash know this one
+# shellcheck disable=SC3045 # dash and bash have ulimit -S
 ulimit -S -c 0
 TMPDIR=$work
 export TMPDIR
 
-# What else is removed at the end, as words.
+# More files and directories to remove at the end, as words.
 also_remove=
 trap 'rm -rf $also_remove; clean_up' EXIT
 
-# plain NAME ARGUMENT...: a program on the ordinary heap, where each case has to pass.
+# plain NAME ARGUMENT...: runs a program on the ordinary heap, where each case must pass.
 plain() {
 	plain_name=$1
 	shift
@@ -41,10 +40,11 @@ plain() {
 	tap "$work/tap" "ordinary heap"
 }
 
-# preloaded WHERE VARIANT NAME ARGUMENT...: a program on a pool; by what $under says.
+# preloaded WHERE VARIANT NAME ARGUMENT...: runs a program on a pool, started by the
+# command in $under, if that is set.
 under=
 preloaded() {
-	preloaded_what="$1, fork $VMMALLOC_FORK, $2"
+	preloaded_what="$1, VMMALLOC_FORK=$VMMALLOC_FORK, $2"
 	preloaded_variant=$2
 	preloaded_name=$3
 	shift 3
@@ -55,14 +55,14 @@ preloaded() {
 	on_pool_by=
 }
 
-# each_place RUN TYPE...: calls RUN with each type of file system, and a pool on it.
-# Without the rights to mount any, the pool is in $pool_dir.
-each_place() {
-	each_place_run=$1
+# each_file_system RUN TYPE...: mounts a file system of each type, and calls RUN with the
+# type, with pools on that file system. Users that may not mount get pools in $pool_dir.
+each_file_system() {
+	each_run=$1
 	shift
 	if [ "$(id -u)" -ne 0 ]; then
 		skip "pools on $*" "needs root to mount them"
-		$each_place_run "$pool_dir"
+		$each_run "$pool_dir"
 		return
 	fi
 	for type; do
@@ -71,37 +71,37 @@ each_place() {
 			continue
 		fi
 		VMMALLOC_POOL_DIR=$mounted
-		$each_place_run "$type"
+		$each_run "$type"
 		unset VMMALLOC_POOL_DIR
-		expect "$type: nothing is left" test -z "$(ls -A "$mounted" |
+		expect "$type: no file is left" test -z "$(ls -A "$mounted" |
 			grep -v lost+found)"
 		take_down
 	done
 }
 
-# hindered NAME ARGUMENT...: the same program where threads cannot be stopped: it is not
-# allowed by the setting, another tracer is there, a filter kills who tries, the process
-# is not dumpable.
-hindered() {
+# without_stops NAME ARGUMENT...: runs the program where threads cannot be stopped: the
+# setting forbids it, another process traces this one, a seccomp filter kills a process
+# that calls ptrace(2), or the process is not dumpable.
+without_stops() {
 	TEST_NO_STOPS=1
 	export TEST_NO_STOPS
 	under="env VMMALLOC_STOP_THREADS=never"
-	preloaded "no stops" release "$@"
+	preloaded "VMMALLOC_STOP_THREADS=never" release "$@"
 	under=$programs/support/tracer
 	preloaded "traced" release "$@"
 	under=$programs/support/seccomp_filter
 	if $under true 2>"$work/err"; then
-		preloaded "confined" release "$@"
+		preloaded "seccomp filter" release "$@"
 	else
-		skip "confined" "seccomp filters cannot be set here"
+		skip "seccomp filter" "seccomp filters cannot be set here"
 	fi
 	under=
 	not_dumpable "$@"
 	unset TEST_NO_STOPS
 }
 
-# not_dumpable NAME ARGUMENT...: by a user without privileges, who reaches neither the
-# build directory nor $work.
+# not_dumpable NAME ARGUMENT...: runs the program as a user without privileges. This user
+# can read neither the build directory nor $work, and gets copies elsewhere.
 not_dumpable() {
 	if [ "$(id -u)" -ne 0 ] || ! command -v setpriv >/dev/null 2>&1; then
 		skip "not dumpable" "needs root and setpriv"

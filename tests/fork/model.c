@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* model.c: threads that allocate and free, in processes that fork to a depth of
- * four, against a model: who owns a block knows each byte of it. Run with the
- * library preloaded, under each VMMALLOC_FORK. model [DEPTH] */
+/* model.c: threads that allocate and free, in a tree of processes, against a model: each
+ * thread knows each byte of its blocks. Run with the library preloaded, with each
+ * VMMALLOC_FORK. The exit status is 0 if the heaps are right.
+ * model [DEPTH]: the depth of the tree of processes, 4 by default */
 #include "config.h"
 
 #include <pthread.h>
@@ -23,10 +24,10 @@ struct slot {
 	unsigned char mark;
 };
 
-/* A thread and what it owns. The last one's is the main thread's. */
+/* A thread and its blocks. The last worker is the main thread. */
 static struct worker {
 	pthread_mutex_t lock;
-	pthread_cond_t is_allowed; /* another step */
+	pthread_cond_t is_allowed; /* signalled when more steps are allowed */
 	pthread_t thread;
 	unsigned long steps, allowed;
 	int is_over;
@@ -72,7 +73,7 @@ fill(struct slot *slot, unsigned char mark)
 		slot->data[i] = (unsigned char)(mark + i % 251);
 }
 
-/* What is there is verified, and something else put in its place. */
+/* Checks a block, and replaces it by another. */
 static int
 step(struct worker *worker)
 {
@@ -85,7 +86,7 @@ step(struct worker *worker)
 		return 0;
 	switch ((random >> 60) % 4) {
 	case 0:
-		/* Its beginning moves with it. */
+		/* realloc keeps the beginning of the block. */
 		data = realloc(data, size);
 		if (data != NULL && slot->size > 0 && data[0] != slot->mark)
 			return 0;
@@ -124,7 +125,7 @@ work(void *argument)
 		}
 		worker->is_wrong |= !step(worker);
 		worker->steps++;
-		/* Who forks gets in between steps. */
+		/* The thread that forks can take the lock between two steps. */
 		pthread_mutex_unlock(&worker->lock);
 		pthread_mutex_lock(&worker->lock);
 	}
@@ -132,30 +133,30 @@ work(void *argument)
 	return NULL;
 }
 
-/* Around fork(2) nobody is in the middle of a step; and the handlers allocate. */
-static void *from_handlers[3];
+/* Handlers of fork(2), which allocate. No thread is within a step during fork(2). */
+static void *handler_blocks[3];
 
 static void
-another(int i)
+renew_handler_block(int i)
 {
-	free(from_handlers[i]);
-	from_handlers[i] = malloc((size_t)3000 * (size_t)(i + 1));
-	memset(from_handlers[i], i, (size_t)3000 * (size_t)(i + 1));
+	free(handler_blocks[i]);
+	handler_blocks[i] = malloc((size_t)3000 * (size_t)(i + 1));
+	memset(handler_blocks[i], i, (size_t)3000 * (size_t)(i + 1));
 }
 
 static void
 prepare(void)
 {
-	another(0);
+	renew_handler_block(0);
 	for (int i = 0; i <= NTHREADS; i++)
 		pthread_mutex_lock(&workers[i].lock);
-	another(0);
+	renew_handler_block(0);
 }
 
 static void
-unlock_all(int i)
+unlock_workers(int i)
 {
-	another(i);
+	renew_handler_block(i);
 	for (int worker = 0; worker <= NTHREADS; worker++)
 		pthread_mutex_unlock(&workers[worker].lock);
 }
@@ -163,17 +164,17 @@ unlock_all(int i)
 static void
 in_parent(void)
 {
-	unlock_all(1);
+	unlock_workers(1);
 }
 
 static void
 in_child(void)
 {
-	unlock_all(2);
+	unlock_workers(2);
 }
 
 static int
-all_whole(void)
+are_all_whole(void)
 {
 	int is_good = 1;
 
@@ -186,7 +187,7 @@ all_whole(void)
 }
 
 static int
-start(uint64_t seed)
+start_threads(uint64_t seed)
 {
 	int is_good = 1;
 
@@ -202,7 +203,7 @@ start(uint64_t seed)
 	return is_good;
 }
 
-/* Has each thread do as many steps more, or, if it is over, come to its end. */
+/* Allows each thread `steps` more steps. With `is_over` it ends after these. */
 static void
 allow(unsigned long steps, int is_over)
 {
@@ -216,14 +217,14 @@ allow(unsigned long steps, int is_over)
 }
 
 static void
-stop(void)
+end_threads(void)
 {
 	allow(0, 1);
 	for (int i = 0; i < NTHREADS; i++)
 		pthread_join(workers[i].thread, NULL);
 }
 
-/* The main thread's, while the others do theirs. */
+/* Steps of the main thread, while the other threads do theirs. */
 static int
 main_steps(void)
 {
@@ -240,14 +241,14 @@ main_steps(void)
 }
 
 /*
- * A process: it finds what it was born with as it was, forks while its threads work,
- * and has all that it owns as it should be when they and its children are done.
+ * A process: its heap is as it was at its fork. It forks while its threads work. When
+ * its threads and children have ended, its heap is as its own threads have left it.
  */
 static int
 generation(unsigned id, int depth)
 {
 	pid_t children[NCHILDREN];
-	int is_good = all_whole() && start(id);
+	int is_good = are_all_whole() && start_threads(id);
 	int nchildren = depth > 0 ? NCHILDREN : 0;
 
 	for (int i = 0; i < nchildren; i++) {
@@ -270,10 +271,10 @@ generation(unsigned id, int depth)
 		    status == 0;
 	}
 	is_good &= main_steps();
-	stop();
-	is_good &= all_whole();
+	end_threads();
+	is_good &= are_all_whole();
 	if (!is_good)
-		fprintf(stderr, "process %u is wrong\n", id);
+		fprintf(stderr, "process %u: the heap is wrong\n", id);
 	return is_good;
 }
 

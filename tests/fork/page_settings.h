@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* page_settings.h: parts of the test program page_settings. */
-#ifndef FORK_PAGES_H
-#define FORK_PAGES_H
+#ifndef FORK_PAGE_SETTINGS_H
+#define FORK_PAGE_SETTINGS_H
 
 #include <stddef.h>
 
 #include "../support/cases.h"
 
-/* What counts as returned: a few MiB near pages that the program has set up may stay. */
+/* The heap counts as returned when less of it is private: a few MiB near pages with
+ * settings may stay private. */
 #define RETURNED_KB 4096UL
 #define RETURN_LIMIT_MS 3000
 
 #define FILLER_BYTES ((size_t)8 << 20)
 
-/* The filler is a block that is written after each fork, so that there is a return. */
+/* The filler is a block that is written after each fork, so that the heap has a reason to
+ * return. */
 void filler_write(char value);
 int filler_is(char value);
 
@@ -22,26 +24,45 @@ int filler_is(char value);
 char *area_make(void);
 int area_has_neighbours(const char *area);
 
-/* For heap_child_start: nothing is to be looked at. */
+/* For heap_child_start: a child that checks nothing. */
 int child_lives(void *argument);
 
-/* What a system call says of one byte of memory: 1, or 0 for EFAULT. */
+/* Ask a system call whether a byte can be read or written: 1, or 0 for EFAULT. */
 int can_read(const char *byte);
 int can_write(char *byte);
 
-/* Cases in page_settings_set.c; run_setting finds the setting by the case's name. */
+/* Cases in page_settings_return.c: the return of a heap without settings. */
+void run_returns(const struct test_case *self);
+void run_file_limit(const struct test_case *self);
+void run_holes(const struct test_case *self);
+
+/* Cases in page_settings_threads.c. */
+void run_main_ended(const struct test_case *self);
+void run_threads_end(const struct test_case *self);
+void run_guards_beside(const struct test_case *self);
+void run_cancel_type(const struct test_case *self);
+
+/* Cases in page_settings_signals.c. */
+void run_signal_counts(const struct test_case *self);
+void run_signal_stack(const struct test_case *self);
+
+/* Cases in page_settings_forks.c. The name of the case is the name of a setting. */
 void run_setting(const struct test_case *self);
 void run_settings_together(const struct test_case *self);
-void run_closed(const struct test_case *self);
 void run_large(const struct test_case *self);
 void run_dofork(const struct test_case *self);
-void run_at_limit(const struct test_case *self);
+
+/* Cases in page_settings_descriptors.c. */
+void run_descriptor_limit(const struct test_case *self);
+void run_descriptors_closed(const struct test_case *self);
 
 /* Cases in page_settings_lock.c; `with` points to the flags of mlockall(2). */
 void run_lock(const struct test_case *self);
 
 /* Cases in page_settings_core.c; `with` is the name of the process that aborts. */
 void run_core(const struct test_case *self);
-_Noreturn void core_main(const char *who);
+
+/* The main function of that process: `process` is parent, child or returned. */
+_Noreturn void core_main(const char *process);
 
 #endif

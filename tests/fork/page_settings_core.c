@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_core.c: part of page_settings: a core dump has the heap in it, also after a
- * fork, when most of it lies in pages that were not written since. */
+/* page_settings_core.c: part of page_settings: a core dump contains the heap, also after a
+ * fork, when most pages were not written since. */
 #include "config.h"
 
 #include <dirent.h>
@@ -22,13 +22,13 @@
 #define NBLOCKS 8
 #define BLOCK_BYTES ((size_t)8 << 20)
 #define MARK_BYTES 64
-/* A mark in each piece of a block; a block that was freed has none in the dump. */
+/* Each piece of a block has a mark. In the dump a freed block has none. */
 #define PIECE_BYTES ((size_t)1 << 20)
 #define NPIECES (BLOCK_BYTES / PIECE_BYTES)
-/* More than any of these processes needs, so that a mistake does not fill the disk. */
+/* More than any of these processes needs. The limit keeps a mistake from filling the disk. */
 #define CORE_BYTES ((rlim_t)1 << 30)
 
-/* Computed, so that the heap is the only place where a mark stands. */
+/* Marks are computed, so that they exist in the heap only. */
 static void
 write_mark(char *mark, int block, size_t piece)
 {
@@ -69,19 +69,19 @@ make_blocks(void)
 	malloc_trim(0);
 }
 
-/* The child lives on a pipe that ends with its parent. */
+/* The child of heap_child_start waits on a pipe, and ends when its parent ends. */
 void
-core_main(const char *who)
+core_main(const char *process)
 {
 	struct heap_child child;
 	struct rlimit limit = { CORE_BYTES, CORE_BYTES };
 
 	setrlimit(RLIMIT_CORE, &limit);
-	/* The test's output ends when this process ends. */
+	/* The output of the case must not stay open in children of this process. */
 	close(STDOUT_FILENO);
 	make_blocks();
 	filler_write(1);
-	if (strcmp(who, "child") == 0) {
+	if (strcmp(process, "child") == 0) {
 		pid_t pid = fork();
 
 		if (pid == 0)
@@ -93,7 +93,7 @@ core_main(const char *who)
 	if (!heap_child_start(&child, always, NULL))
 		_exit(1);
 	filler_write(2);
-	if (strcmp(who, "returned") == 0) {
+	if (strcmp(process, "returned") == 0) {
 		heap_child_end(&child);
 		heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
 	}
@@ -101,7 +101,7 @@ core_main(const char *who)
 }
 
 /*
- * The process that looks at the dump
+ * The process that reads the dump
  */
 
 /* The only file in the directory; -1 if there is none. */
@@ -125,7 +125,7 @@ open_core(const char *dir)
 	return fd;
 }
 
-/* Pages of the heap begin on pages of the dump: marks end where pieces do. */
+/* Pages of the heap are pages of the dump, and a mark lies at the end of a page. */
 static int
 find_marks(int fd, int found[NBLOCKS])
 {
@@ -149,9 +149,9 @@ find_marks(int fd, int found[NBLOCKS])
 	return pages;
 }
 
-/* Where the kernel writes dumps, if not to the current directory. */
+/* The reason why no core dump appears in the current directory, or NULL. */
 static const char *
-elsewhere(void)
+why_no_core(void)
 {
 	static char text[200], pattern[128];
 	int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
@@ -171,7 +171,7 @@ elsewhere(void)
 }
 
 static int
-dump(const char *dir, const char *who)
+make_dump(const char *dir, const char *process)
 {
 	pid_t pid = fork();
 	int status;
@@ -179,12 +179,12 @@ dump(const char *dir, const char *who)
 	if (pid == 0) {
 		if (chdir(dir) != 0)
 			_exit(1);
-		execl("/proc/self/exe", "page_settings", "abort", who,
+		execl("/proc/self/exe", "page_settings", "abort", process,
 		    (char *)NULL);
 		_exit(1);
 	}
 	waitpid(pid, &status, 0);
-	return strcmp(who, "child") == 0
+	return strcmp(process, "child") == 0
 	    ? status == 0
 	    : WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
@@ -192,7 +192,7 @@ dump(const char *dir, const char *who)
 void
 run_core(const struct test_case *self)
 {
-	const char *temporary = getenv("TMPDIR"), *why_not = elsewhere();
+	const char *temporary = getenv("TMPDIR"), *why_not = why_no_core();
 	char dir[4096];
 	int found[NBLOCKS];
 	int core, is_good = 1;
@@ -202,11 +202,11 @@ run_core(const struct test_case *self)
 	if (why_not == NULL && mkdtemp(dir) == NULL)
 		why_not = "there is no directory for temporary files";
 	if (why_not != NULL) {
-		cases_skip("a core dump has the heap", why_not);
+		cases_skip("the core dump contains the heap", why_not);
 		return;
 	}
 	cases_stage("dumping");
-	cases_result(dump(dir, self->with), "the %s process aborts",
+	cases_result(make_dump(dir, self->with), "the process aborts (case %s)",
 	    (const char *)self->with);
 	core = open_core(dir);
 	rmdir(dir);
@@ -216,6 +216,6 @@ run_core(const struct test_case *self)
 		    (int)NPIECES);
 		is_good &= found[i] == (int)NPIECES;
 	}
-	cases_result(is_good, "its core dump has the heap");
+	cases_result(is_good, "the core dump contains the heap");
 	close(core);
 }

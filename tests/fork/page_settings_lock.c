@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_lock.c: part of page_settings: mlockall(2), which locks what the heap uses and
- * not the rest of the pool. */
+/* page_settings_lock.c: part of page_settings: mlockall(2), which locks the pages that the
+ * heap uses, and not the rest of the pool. */
 #include "config.h"
 
 #include <errno.h>
@@ -16,19 +16,19 @@
 #include "../support/self.h"
 
 #define USED_BYTES ((size_t)20 << 20)
-/* Blocks that come and go. */
+/* Blocks that are allocated and freed meanwhile. */
 #define LESS_KB 8192L
-/* The same, and the steps in which the pool grows. */
+/* These blocks, and the steps in which the pool grows. */
 #define MORE_KB 32768L
 
 struct sizes {
 	long locked_kb; /* VmLck */
-	long shared_kb; /* RssShmem: of a pool in tmpfs */
+	long shared_kb; /* RssShmem: the pages of a pool in tmpfs */
 	long file_kb;   /* blocks of the pool's file */
 };
 
 static struct sizes
-look(const char *when)
+measure(const char *when)
 {
 	int fd = disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR"));
 	struct stat file = { .st_blocks = 0 };
@@ -45,7 +45,7 @@ look(const char *when)
 	return sizes;
 }
 
-/* A process that goes on allocating has a few MiB more locked, but not many. */
+/* A process that allocates more has a few MiB more locked, but not many. */
 static int
 is_as_locked(struct sizes now, struct sizes then)
 {
@@ -62,9 +62,9 @@ is_no_larger(struct sizes now, struct sizes then)
 
 static char *used;
 
-/* Locks are not inherited. */
+/* A child does not inherit memory locks: mlock(2). */
 static int
-child_check(void *argument)
+child_is_unlocked(void *argument)
 {
 	(void)argument;
 	return self_status_kb("VmLck") == 0 && used[USED_BYTES - 1] == 1;
@@ -80,28 +80,29 @@ run_lock(const struct test_case *self)
 	used = malloc(USED_BYTES);
 	memset(used, 1, USED_BYTES);
 	filler_write(1);
-	before = look("before");
+	before = measure("before");
 	if (mlockall(*(const int *)self->with) != 0) {
-		cases_skip("mlockall", strerror(errno));
+		cases_skip("mlockall does not fill the unused part of the pool",
+		    strerror(errno));
 		return;
 	}
-	called = look("after mlockall");
+	called = measure("after mlockall");
 	cases_result(is_no_larger(called, before),
-	    "mlockall leaves the unused pool alone");
+	    "mlockall does not fill the unused part of the pool");
 	cases_stage("forking");
-	is_good = heap_child_start(&child, child_check, NULL);
+	is_good = heap_child_start(&child, child_is_unlocked, NULL);
 	filler_write(2);
-	now = look("after fork");
+	now = measure("after fork");
 	cases_result(is_good && is_as_locked(now, called),
-	    "what was locked is locked after fork");
+	    "locked pages are still locked after fork");
 	cases_result(is_no_larger(now, called),
-	    "fork leaves the unused pool alone");
+	    "fork does not fill the unused part of the pool");
 	cases_result(heap_child_end(&child), "the child's heap is not locked");
 	cases_stage("allocating until the heap returns");
 	heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
-	now = look("at the end");
+	now = measure("at the end");
 	cases_result(is_as_locked(now, called) && filler_is(2),
-	    "what was locked is locked at the end");
+	    "locked pages are still locked after the return");
 	cases_result(is_no_larger(now, called),
-	    "the return leaves the unused pool alone");
+	    "the return does not fill the unused part of the pool");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* return.c: VMMALLOC_FORK=1: back in the file when no other process needs it, and
- * not before. Run with the library preloaded. Prints TAP.
- * return [daemon] */
+/* return.c: with VMMALLOC_FORK=1 the heap returns to its file when no other process needs
+ * the file, and not before. Run with the library preloaded. Prints TAP.
+ * return [daemon]: daemon tests a child whose parent has ended */
 #include "config.h"
 
 #include <errno.h>
@@ -22,11 +22,11 @@
 
 #define NBLOCKS 300
 #define BLOCK_BYTES ((size_t)50000)
-#define USABLE_BYTES ((size_t)56 * 1024) /* of such a block, by its size class */
+#define USABLE_BYTES ((size_t)56 * 1024) /* the size class of such a block */
 #define MORE_BLOCKS 40
 #define MORE_BYTES ((size_t)1 << 20)
 
-/* The heap grows, by blocks that the allocator has to ask the pool for. */
+/* Blocks for which jemalloc has to ask the pool for pages. */
 static char *more[MORE_BLOCKS];
 
 static int
@@ -56,35 +56,33 @@ shrink(void)
 static struct in_pool_figures figures;
 
 static int
-is_home(void)
+is_returned(void)
 {
 	in_pool_look(&figures);
 	return figures.shared_kb == figures.pool_kb && figures.own_rss_kb == 0;
 }
 
-/*
- * How often it looks, and how soon after the last time it begins, is the library's
- * affair, within reason.
- */
+/* Allocates until the heap has returned, which the library may do a little later. */
 static int
-comes_home(void)
+returns(void)
 {
 	time_t end = time(NULL) + 60;
 	int is_good = 1;
 
-	while (is_good && time(NULL) < end && !is_home())
+	while (is_good && time(NULL) < end && !is_returned())
 		is_good = grow() && shrink();
-	return is_good && is_home();
+	return is_good && is_returned();
 }
 
 static int
-is_away(void)
+has_left(void)
 {
 	in_pool_look(&figures);
 	return figures.shared_kb == 0;
 }
 
-/* A child that executes a program, which lives on; returns when it does. */
+/* Starts a child that executes cat, which ends when *stop is closed. Returns when the child
+ * has executed it. */
 static pid_t
 start_program(int *stop)
 {
@@ -117,23 +115,23 @@ after_exec(int is_first)
 	int stop;
 	pid_t pid = start_program(&stop);
 
-	blocks_result(is_away(), "private after a fork");
+	blocks_result(has_left(), "the heap is private after fork");
 	/*
-	 * What grows is the file's at once, whenever the last time was; but for up to two
-	 * of the pool's 2 MiB in which blocks and free pages lie side by side.
+	 * New pages are in the file at once, even just after the last return. Only in up to
+	 * two chunks, in which blocks and free pages lie side by side, they are private.
 	 */
-	blocks_result(blocks_write(1) && grow() && !is_away() &&
+	blocks_result(blocks_write(1) && grow() && !has_left() &&
 		figures.own_rss_kb < NBLOCKS * USABLE_BYTES / 1024 + 4096,
-	    "growth is the file's while the program runs");
-	blocks_result((!is_first || is_home()) && shrink() && comes_home() &&
-	    blocks_are(1), "and so is all of the heap");
-	blocks_result(blocks_write(2) && grow() && is_home() && shrink() &&
-	    blocks_are(2), "where it stays");
+	    "new pages of the heap are in the file while the child's program runs");
+	blocks_result((!is_first || is_returned()) && shrink() && returns() &&
+	    blocks_are(1), "the whole heap returns while the child's program runs");
+	blocks_result(blocks_write(2) && grow() && is_returned() && shrink() &&
+	    blocks_are(2), "the heap stays in the file when it is written and grows");
 	close(stop);
-	blocks_result(blocks_ends_good(pid), "the program ran");
+	blocks_result(blocks_ends_good(pid), "the child's program ends with status 0");
 }
 
-/* A child that needs the heap as it was, until it is told that it may go. */
+/* Starts a child that needs the heap of the fork until *stop is closed. */
 static pid_t
 start_reader(int *stop, int closes_all, int is_raw)
 {
@@ -143,7 +141,7 @@ start_reader(int *stop, int closes_all, int is_raw)
 
 	if (pipe(stopping) != 0)
 		exit(99);
-	/* What libc and the library do not know of gets a copy of its parent, too. */
+	/* A raw clone(2) runs no handlers of libc and of the library. */
 	pid = is_raw ? (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL)
 		     : fork();
 	if (pid == 0) {
@@ -168,34 +166,35 @@ while_needed(int closes_all, int is_raw, const char *what)
 	pid_t pid;
 
 	if (is_raw) {
-		/* Away already, for another child. */
+		/* Another child, made by fork(2): the heap has left its file already. */
 		int other_stop;
 		pid_t other = start_reader(&other_stop, 0, 0);
 
 		pid = start_reader(&stop, closes_all, is_raw);
 		close(other_stop);
-		blocks_result(blocks_ends_good(other), "one child has gone");
+		blocks_result(blocks_ends_good(other),
+		    "a child sees the heap of its fork beside a child of clone(2)");
 	} else {
 		pid = start_reader(&stop, closes_all, is_raw);
 	}
 	before = disk_pool_sum();
-	snprintf(text, sizeof(text), "%s: away", what);
-	blocks_result(blocks_write(3) && grow() && shrink() && grow() && is_away(), text);
-	snprintf(text, sizeof(text), "%s: its parent leaves the file alone",
+	snprintf(text, sizeof(text), "%s lives: the heap stays private", what);
+	blocks_result(blocks_write(3) && grow() && shrink() && grow() && has_left(), text);
+	snprintf(text, sizeof(text), "%s lives: its parent does not change the file",
 	    what);
 	blocks_result(disk_pool_sum() == before, text);
 	close(stop);
-	snprintf(text, sizeof(text), "%s: the child has it as it was", what);
+	snprintf(text, sizeof(text), "%s sees the heap of its fork to its end", what);
 	blocks_result(blocks_ends_good(pid), text);
-	snprintf(text, sizeof(text), "%s: then home", what);
-	blocks_result(shrink() && comes_home() && blocks_are(3) && blocks_write(2), text);
+	snprintf(text, sizeof(text), "%s has ended: the heap returns", what);
+	blocks_result(shrink() && returns() && blocks_are(3) && blocks_write(2), text);
 }
 
-/* Threads that read and write what is theirs, all the time. */
+/* Threads that read and write their own blocks all the time. */
 static int is_over;
 
 static void *
-other_thread(void *argument)
+write_block(void *argument)
 {
 	char *block = malloc(BLOCK_BYTES);
 	unsigned char value = 0;
@@ -223,10 +222,10 @@ with_threads(void)
 	pid_t pid;
 
 	for (int i = 0; i < 4; i++)
-		pthread_create(&threads[i], NULL, other_thread, &is_over);
+		pthread_create(&threads[i], NULL, write_block, &is_over);
 	pid = start_program(&stop);
-	blocks_result(blocks_write(4) && comes_home() && blocks_are(4),
-	    "with threads: all of it, what they use too");
+	blocks_result(blocks_write(4) && returns() && blocks_are(4),
+	    "the whole heap returns, also the blocks that other threads use");
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < 4; i++) {
 		void *wrong;
@@ -234,15 +233,16 @@ with_threads(void)
 		pthread_join(threads[i], &wrong);
 		is_good &= wrong == NULL;
 	}
-	blocks_result(is_good && blocks_are(4) && is_home() && blocks_write(2),
-	    "with threads: nothing is lost");
+	blocks_result(is_good && blocks_are(4) && is_returned() && blocks_write(2),
+	    "no write of these threads is lost");
 	close(stop);
-	blocks_result(blocks_ends_good(pid), "with threads: the program ran");
+	blocks_result(blocks_ends_good(pid),
+	    "the program of a child beside threads ends with status 0");
 }
 
-/* The parent ends; its child is the one that comes home. */
+/* The parent ends, and the heap of its child returns to the parent's file. */
 static int
-as_daemon(void)
+run_daemon(void)
 {
 	int ending[2];
 	char byte;
@@ -255,12 +255,12 @@ as_daemon(void)
 	if (pid > 0)
 		_exit(0);
 	close(ending[1]);
-	blocks_result(pid == 0 && read(ending[0], &byte, 1) == 0 && is_away(),
-	    "a daemon begins with private memory");
-	blocks_result(blocks_are(1) && grow() && is_home() && blocks_are(1),
-	    "and comes home when its parent is gone");
+	blocks_result(pid == 0 && read(ending[0], &byte, 1) == 0 && has_left(),
+	    "the heap of a daemon is private at first");
+	blocks_result(blocks_are(1) && grow() && is_returned() && blocks_are(1),
+	    "the heap of a daemon returns when its parent has ended");
 	blocks_result(blocks_write(2) && shrink() && grow() && shrink() && blocks_are(2) &&
-	    is_home(), "where it stays");
+	    is_returned(), "the heap of a daemon then stays in the file");
 	return blocks_plan();
 }
 
@@ -269,14 +269,14 @@ main(int argc, char **argv)
 {
 	blocks_set(NBLOCKS, BLOCK_BYTES);
 	if (argc > 1 && strcmp(argv[1], "daemon") == 0)
-		return as_daemon();
+		return run_daemon();
 	blocks_write(0);
-	blocks_result(is_home(), "before any fork");
+	blocks_result(is_returned(), "the heap is in the file before any fork");
 	for (int i = 0; i < 4; i++)
 		after_exec(i == 0);
 	while_needed(0, 0, "a child");
 	while_needed(1, 0, "a child that has closed every descriptor");
-	while_needed(1, 1, "a child that nobody prepared");
+	while_needed(1, 1, "a child of clone(2)");
 	with_threads();
 	return blocks_plan();
 }

@@ -1,45 +1,45 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_callers.sh: fork(2) on unusual stacks, in handlers, and beside threads that
-# allocate or use stdio: in every variant, and on several file systems. CI_FULL: the debug
-# variant with its descriptor closed, too.
+# test_callers.sh: fork(2) on unusual stacks, in handlers, and beside threads that allocate
+# or use stdio, in every variant and on several file systems. With CI_FULL=1 also the debug
+# variant with a closed descriptor.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 ulimit -c 0
-# A case takes a few seconds. The variable marks its processes: see left.
-on_pool_by="timeout -s KILL 60 env SHAPES_OF=$$"
+# A case takes a few seconds. The variable marks the processes of cases: see left.
+on_pool_by="timeout -s KILL 60 env CALLERS_OF=$$"
 
 # Prints the IDs of all processes that cases have left behind.
 left() {
-	grep -lzx "SHAPES_OF=$$" /proc/[0-9]*/environ 2>/dev/null |
+	grep -lzx "CALLERS_OF=$$" /proc/[0-9]*/environ 2>/dev/null |
 		sed 's|/proc/\([0-9]*\)/environ|\1|'
 }
 
-# shape WHAT COMMAND...: runs a case, and passes its TAP on. After a crash or a hang it
+# run_case WHAT COMMAND...: runs a case, and passes its TAP on. After a crash or a hang it
 # kills the processes that the case has left behind.
-shape() {
-	shape_what=$1
+run_case() {
+	run_what=$1
 	shift
 	"$@" >"$work/tap" 2>&1
-	tap "$work/tap" "$shape_what"
+	tap "$work/tap" "$run_what"
 	[ "$tap_status" -eq 0 ] || for pid in $(left); do
 		kill -KILL "$pid" 2>/dev/null
 	done
 }
 
-# shapes TYPE VARIANT FORK MODE CASE...: cases on pools in $VMMALLOC_POOL_DIR.
-shapes() {
-	shapes_type=$1 shapes_variant=$2 shapes_fork=$3 shapes_mode=$4
+# cases TYPE VARIANT FORK MODE CASE...: runs cases on pools in $VMMALLOC_POOL_DIR.
+cases() {
+	cases_type=$1 cases_variant=$2 cases_fork=$3 cases_mode=$4
 	shift 4
 	for case in "$@"; do
-		VMMALLOC_FORK=$shapes_fork shape \
-			"$shapes_type, VMMALLOC_FORK=$shapes_fork, $shapes_variant, $shapes_mode: $case" \
-			on_pool "$shapes_variant" "$programs/fork/callers" \
-			"$case" "$shapes_mode"
+		VMMALLOC_FORK=$cases_fork run_case \
+			"$cases_type, VMMALLOC_FORK=$cases_fork, $cases_variant, $cases_mode: $case" \
+			on_pool "$cases_variant" "$programs/fork/callers" \
+			"$case" "$cases_mode"
 	done
 }
 
-# nothing_left TYPE: neither files in $VMMALLOC_POOL_DIR, nor processes.
+# nothing_left TYPE: no file is left in $VMMALLOC_POOL_DIR, and no process.
 nothing_left() {
 	expect "$1: no file is left" test -z "$(ls -A "$VMMALLOC_POOL_DIR" |
 		grep -v 'lost+found\|overlay')"
@@ -50,11 +50,11 @@ nothing_left() {
 few="coroutine-fork coroutine-after nested-prepare threads-at-once parent-writes
 	grandchildren"
 
-# on_type TYPE: few cases on pools in $VMMALLOC_POOL_DIR, in the release variant.
+# on_type TYPE: runs a few cases on pools in $VMMALLOC_POOL_DIR, in the release variant.
 on_type() {
 	for fork in 1 2; do
 		# shellcheck disable=SC2086 # words
-		shapes "$1" release $fork plain $few
+		cases "$1" release $fork plain $few
 	done
 	nothing_left "$1"
 }
@@ -80,13 +80,14 @@ all=$("$programs/fork/callers" list)
 for case in $all; do
 	for mode in plain closed; do
 		# shellcheck disable=SC2086 # words
-		shape "without the library, $mode: $case" \
+		run_case "without the library, $mode: $case" \
 			$on_pool_by "$programs/fork/callers" "$case" $mode
 	done
 done
 
-# Where many others want the processors, a thread that has none may have the lock on the
-# process's mappings, which its fellows wait for: a fork has to wait for it.
+# On a busy machine a thread without a processor may hold the kernel's lock on the mappings
+# of the process. Other threads then wait for that lock and cannot stop. A fork must wait
+# for all of them, and must not fail.
 if file_system tmpfs 1536M; then
 	VMMALLOC_POOL_DIR=$mounted
 	others=
@@ -99,11 +100,12 @@ if file_system tmpfs 1536M; then
 		VMMALLOC_FORK=1 VMMALLOC_POOL_SIZE=256M on_pool release timeout 60 \
 			"$programs/fork/callers" stall closed >"$work/tap" 2>&1
 		grep '^#' "$work/tap"
+		# The first result of the case stall: all forks succeed.
 		! grep -q '^ok 1 ' "$work/tap" || forked=$((forked + 1))
 	done
 	# shellcheck disable=SC2086 # processes
 	kill $others
-	expect "a busy machine: forks beside threads that allocate, 10 of 10" \
+	expect "a busy machine: all forks beside threads that allocate succeed, 10 times" \
 		test $forked -eq 10
 	unset VMMALLOC_POOL_DIR
 	take_down
@@ -123,14 +125,14 @@ for type in tmpfs ext4 xfs hugetlbfs; do
 	if [ $type = tmpfs ]; then
 		for variant in $(variants); do
 			for fork in 1 2 3; do
-				# VMMALLOC_FORK=3 does the same as 2 here.
+				# VMMALLOC_FORK=3 does the same as VMMALLOC_FORK=2 here.
 				[ $fork != 3 ] || [ "$variant${CI_FULL-}" = release1 ] ||
 					continue
 				for mode in plain closed; do
 					[ "$variant $mode${CI_FULL-}" != "debug closed" ] ||
 						continue
 					# shellcheck disable=SC2086 # words
-					shapes $type "$variant" $fork $mode $all
+					cases $type "$variant" $fork $mode $all
 				done
 			done
 		done
@@ -141,6 +143,6 @@ for type in tmpfs ext4 xfs hugetlbfs; do
 	case $type in
 	tmpfs | ext4) on_overlay $type ;;
 	esac
-	take_down || not_ok "$type: is in use"
+	take_down || not_ok "$type: cannot be unmounted, it is in use"
 done
 plan

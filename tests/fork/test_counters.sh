@@ -1,22 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_counters.sh: threads write all over the heap, while the process forks and its
-# heap returns: nothing is lost, and little memory stays private.
+# test_counters.sh: threads write all over the heap while the process forks and its heap
+# returns. No write is lost, and little memory stays private.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 . "$top_srcdir/tests/fork/matrix.sh"
 
 pool_size=512M
 
-# returned WHAT: of the run before.
+# returned WHAT: checks what the last run of counters printed.
 returned() {
 	expect "$1: the heap was seen returned while threads wrote to it" \
 		grep -q '^# .* seen returned [1-9]' "$work/tap"
 }
 
-counts() {
+# counters TYPE: all runs on one type of file system.
+counters() {
 	for variant in $(variants); do
 		preloaded "$1" "$variant" counters 4 300000
-		returned "$1, fork 1, $variant"
+		returned "$1, VMMALLOC_FORK=1, $variant"
 		[ "$1" = tmpfs ] || break
 	done
 	VMMALLOC_FORK=2
@@ -37,6 +38,6 @@ if measures "private memory and stops, without the library"; then
 	plain counters rss
 	plain counters stop
 fi
-each_place counts tmpfs ext4 xfs
-hindered counters 4 300000
+each_file_system counters tmpfs ext4 xfs
+without_stops counters 4 300000
 plan

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_failures.sh: fork(2) where the child cannot have what it needs. The debug variant
-# on tmpfs only; CI_FULL: everywhere.
+# test_failures.sh: fork(2) when the child cannot get the file or the memory that it needs.
+# The debug variant runs on tmpfs only; with CI_FULL=1 everywhere.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
-# settle DIR: waits until what the last process had there is free again.
+# settle DIR: waits until the file system has freed the blocks of processes that have ended.
 settle() {
 	settle_tries=0
 	while [ "$(free_kb "$1")" -lt $((400 * 1024)) ] &&
@@ -12,7 +12,7 @@ settle() {
 		sync -f "$1"
 		settle_tries=$((settle_tries + 1))
 	done
-	[ $settle_tries -lt 1000 ] || echo "# $1: not free again: $(free_kb "$1") KiB"
+	[ $settle_tries -lt 1000 ] || echo "# $1: only $(free_kb "$1") KiB are free"
 }
 
 pool_size=128M
@@ -30,7 +30,7 @@ for type in tmpfs ext4 xfs btrfs; do
 			settle "$mounted"
 			VMMALLOC_FORK=$fork full_on $type "$variant" \
 				"$programs/fork/failures" "$mounted"
-			tap "$work/tap" "$type, fork $fork, $variant"
+			tap "$work/tap" "$type, VMMALLOC_FORK=$fork, $variant"
 		done
 	done
 	unset VMMALLOC_POOL_DIR

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_kernel.sh: what the kernel writes to the heap by itself is not lost when the
-# heap returns; a fork that the kernel refuses leaves the process as it was.
+# test_kernel.sh: data that the kernel writes to the heap asynchronously is not lost when
+# the heap returns, and a fork that the kernel refuses leaves the process as it was.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 . "$top_srcdir/tests/fork/matrix.sh"
 
 pool_size=512M
-# On whatever the build directory is on.
+# On the file system of the build directory, whatever that is.
 file=$work/direct
 few="aio_thread uring registered_with_child limit_data"
 
@@ -24,9 +24,9 @@ kernel() {
 
 plain kernel "$file"
 # shellcheck disable=SC2086 # words
-each_place kernel $mapped_alike
-# A directory that a user without privileges can write to.
+each_file_system kernel $mapped_alike
+# In a directory in which a user without privileges can make files.
 file=/tmp/vmmalloc.direct.$$
 also_remove="$file $file.new"
-hindered kernel "$file" aio_thread uring limit_data
+without_stops kernel "$file" aio_thread uring limit_data
 plan

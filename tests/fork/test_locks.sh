@@ -5,8 +5,8 @@
 
 : "${CC:=cc}"
 
-# A helper that shares memory without being a thread is nothing that ThreadSanitizer knows:
-# fork_locks.c has functions in place of those that make one.
+# ThreadSanitizer does not know the helper process, which shares memory without being a
+# thread. locks.c replaces the functions that make the helper.
 files=$(below_jemalloc | grep -v -e /os/linux_stop -e /os/linux_task)
 # shellcheck disable=SC2086 # files and flags are words
 build() {
@@ -22,18 +22,18 @@ if ! $CC -fsanitize=thread -o "$work/empty" "$work/empty.c" 2>"$work/err" ||
 	plan
 	exit 0
 fi
-# The library copies what other threads are writing, and copies again what has changed
-# when they stand still (put); it stores what is there already, so that a core dump has it
-# (keep_in_core).
+# Two functions race by design. put copies memory that other threads are writing, and
+# copies it again when the threads are stopped, if it has changed. keep_in_core writes
+# back the value that it has read, so that a core dump has the page.
 printf 'race:^put$\nrace:^keep_in_core$\n' >"$work/suppressions"
 TSAN_OPTIONS="exitcode=66 suppressions=$work/suppressions"
 export TSAN_OPTIONS
 for variant in $(variants); do
 	define=
 	[ "$variant" = release ] || define=-DVMMALLOC_DEBUG
-	expect "$variant: builds" build $define
+	expect "$variant: builds with ThreadSanitizer" build $define
 	for fork in 1 2 3; do
-		expect "$variant, fork $fork: no data race, no wrong order" \
+		expect "$variant, VMMALLOC_FORK=$fork: no data race, no wrong order of locks" \
 			"$work/locks" "$pool_dir" $fork
 	done
 done

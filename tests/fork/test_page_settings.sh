@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_page_settings.sh: what a program has set on pages of its heap stays through fork(2)
-# and through the return to the file; core dumps have the heap in them.
+# test_page_settings.sh: settings that a program has made on pages of its heap stay through
+# fork(2) and the return to the file, and core dumps contain the heap.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 . "$top_srcdir/tests/fork/matrix.sh"
 
@@ -9,7 +9,7 @@ pool_size=512M
 few="returns mlock guard own_shared together"
 
 # shellcheck disable=SC2086 # names of cases
-pages() {
+page_settings() {
 	for variant in $(variants); do
 		cases=
 		[ "$1 $variant" != "tmpfs debug" ] || cases=$few
@@ -23,8 +23,8 @@ pages() {
 	VMMALLOC_FORK=1
 }
 
-# A stop needs a processor for each thread, for an instant: beside four times as many
-# processes as there are processors.
+# To stop, each thread needs a processor for an instant. Here four times as many processes
+# as there are processors compete for them.
 busy() {
 	busy_processes=
 	for _ in $(seq $(($(nproc) * 4))); do
@@ -38,8 +38,8 @@ busy() {
 }
 
 plain page_settings
-each_place pages tmpfs ext4 xfs
+each_file_system page_settings tmpfs ext4 xfs
 # shellcheck disable=SC2086 # names of cases
-hindered page_settings $few closed
+without_stops page_settings $few descriptors_closed
 VMMALLOC_FORK=1 busy
 plan

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits.c: threads that wait in the kernel, on objects of the heap or in calls that
- * a stop interrupts, while other threads fork and the heap returns. Prints TAP.
+/* waits.c: threads that wait in the kernel, for objects in the heap or in calls that a stop
+ * interrupts, while other threads fork and the heap returns. Prints TAP.
  * waits [CASE...]; waits list */
 #include "config.h"
 
@@ -13,20 +13,20 @@
 #include "waits_calls.h"
 #include "../support/self.h"
 
-#define DIRTY_BYTES ((size_t)8 << 20)
+#define WRITTEN_BYTES ((size_t)8 << 20)
 #define UNTIL_US 5000000
 
 void
-waits_dirty(void)
+waits_write_block(void)
 {
 	static char *block;
 	static char value;
 
 	if (block == NULL)
-		block = malloc(DIRTY_BYTES);
+		block = malloc(WRITTEN_BYTES);
 	if (block == NULL)
 		_exit(99);
-	memset(block, ++value, DIRTY_BYTES);
+	memset(block, ++value, WRITTEN_BYTES);
 }
 
 int
@@ -78,7 +78,7 @@ main(int argc, char **argv)
 {
 	int status;
 
-	/* Objects of System V go with their namespace, even if this is killed. */
+	/* The kernel removes System V objects with their namespace, even after SIGKILL. */
 	unshare(CLONE_NEWIPC);
 	status = cases_main(argc, argv, 1, cases, sizeof(cases) / sizeof(cases[0]));
 	calls_clean_up();

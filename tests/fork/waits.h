@@ -5,22 +5,22 @@
 
 #include "../support/cases.h"
 
-/* What counts as returned. */
+/* The heap counts as returned when less of it is private. */
 #define RETURNED_KB 4096UL
 
-/* Written after each fork, so that there is something to return. */
-void waits_dirty(void);
+/* Writes to a block. After a fork this gives the heap a reason to return. */
+void waits_write_block(void);
 
-/* Whether *flag becomes true within some seconds. */
+/* Waits until *flag is true. Returns 0 if that takes longer than 5 s. */
 int waits_until(const int *flag);
 
-/* Cases in waits_locks.c; the object is found by the case's name. */
+/* Cases in waits_locks.c. The name of the case is the name of a struct lock. */
 void run_lock(const struct test_case *self);
 
-/* Cases in waits_table.c: many calls at once. */
+/* Cases in waits_table.c: many calls at once, each in a thread. */
 struct table {
 	const struct call *lists[2]; /* the second may be NULL */
-	int has_signals;
+	int has_signals;             /* signals interrupt the calls */
 };
 void run_table(const struct test_case *self);
 

@@ -16,7 +16,7 @@
 
 #include "waits_calls.h"
 
-/* On 32-bit systems it takes another timespec than libc's. */
+/* On 32-bit systems epoll_pwait2(2) takes another timespec than libc's. */
 #if defined(SYS_epoll_pwait2) && defined(__LP64__)
 #define HAS_EPOLL_PWAIT2
 #endif
@@ -120,7 +120,7 @@ wait_select(struct waiter *waiter)
 }
 
 /*
- * epoll, of an eventfd
+ * epoll with an eventfd
  */
 
 static int
@@ -167,7 +167,7 @@ wait_epoll(struct waiter *waiter)
 static int
 open_epoll2(struct waiter *waiter)
 {
-	/* ENOSYS on an old kernel. */
+	/* Linux before 5.11 returns ENOSYS. */
 	return open_epoll(waiter) && (syscall(SYS_epoll_pwait2, -1, NULL, 0, NULL,
 	    NULL, 0) == 0 || errno != ENOSYS);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_calls.h: part of waits: threads that make a call that waits. */
+/* waits_calls.h: part of waits: system calls that wait, and threads that make them. */
 #ifndef FORK_WAITS_CALLS_H
 #define FORK_WAITS_CALLS_H
 
@@ -7,10 +7,10 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* Blocked in all threads: calls that wait for signals are fed with it. */
+/* Feeds calls that wait for signals. Blocked in all threads. */
 #define FED_SIGNAL SIGUSR1
 
-/* Where in a waiter's page of the heap the timeout lies; each call has places below. */
+/* Offset of the timeout in a waiter's page of the heap. Each call uses lower offsets. */
 #define TIMEOUT_AT 1024
 
 /* A waiter is a thread that makes one call again and again. */
@@ -21,49 +21,49 @@ struct waiter {
 	int number; /* from 0 on, in its process */
 	int fd[2];
 	unsigned long context;
-	unsigned char *heap; /* a page: what the call reads and writes */
-	unsigned char fed;   /* the value that it was fed last */
-	unsigned char next;  /* the value that it waits for */
+	unsigned char *heap; /* a page in the heap that the call reads and writes */
+	unsigned char fed;   /* the last value with which the waiter was fed */
+	unsigned char next;  /* the value for which the waiter waits */
 	int is_there, is_over;
-	/* How its calls ended, and how often a handler has interrupted it. */
+	/* Numbers of calls that ended in each way, and the errno of the last wrong call. */
 	int got, timed_out, early, interrupted, wrong, last_error;
-	int handled;
+	int handled; /* signals that the handler has seen */
 };
 
 enum outcome {
-	WAIT_GOT,       /* what was fed */
+	WAIT_GOT,       /* the call returned the value that was fed */
 	WAIT_TIMED_OUT,
-	WAIT_WRONG,     /* something else than what was fed */
-	WAIT_FAILED     /* errno says how */
+	WAIT_WRONG,     /* the call returned another value */
+	WAIT_FAILED     /* the call set errno */
 };
 
 struct call {
 	const char *name;
 	int timeout_ms; /* -1: none */
-	/* Prepares fd, context and heap. Returns 0 and sets errno on refusal. */
+	/* Prepares fd, context and heap. Returns 0 and sets errno if the kernel refuses. */
 	int (*open)(struct waiter *waiter);
 	/* Makes the call once. */
 	enum outcome (*wait)(struct waiter *waiter);
-	/* Wakes it with the value waiter->fed. NULL: the call only times out. */
+	/* Wakes the call with the value waiter->fed. NULL: the call only times out. */
 	void (*feed)(struct waiter *waiter);
-	/* It waits long enough for a signal to find it. */
+	/* The call waits long enough to be interrupted by a signal. */
 	int is_long;
 };
 
-/* A list ends with a call without a name. */
+/* Lists of calls; the last has no name. */
 extern const struct call calls_plain[], calls_ipc[], calls_shared[], calls_aio[];
 
-/* What a call's result means; some report a timeout as an error. */
+/* The outcome of a call with this result. Some calls report a timeout as an error. */
 enum outcome calls_outcome(long result, int error_of_timeout);
 
-/* The call's timeout, in the heap; NULL if it has none. */
+/* Writes the call's timeout to the heap. Returns NULL if the call has none. */
 struct timespec *calls_timeout(struct waiter *waiter);
 
-/* Whether the one byte that was read into the heap is the value that was fed. */
+/* The same, for a call that has read a byte into the heap: it must be the value fed. */
 enum outcome calls_take_byte(struct waiter *waiter, ssize_t got,
     int error_of_timeout);
 
-/* Removes the objects of System V that processes begun by this one have made. */
+/* Removes the System V objects that cases have left; called by the process that runs them. */
 void calls_clean_up(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_ipc.c: part of waits: calls that wait for other threads and processes,
- * and for the kernel's asynchronous input and output. */
+/* waits_ipc.c: part of waits: calls that wait for other threads and processes, or for
+ * asynchronous I/O. */
 #include "config.h"
 
 #include <errno.h>
@@ -22,9 +22,9 @@
 
 #include "waits_calls.h"
 
-#define KEYS 64 /* of one process that runs cases */
+#define KEYS 64 /* for each process that runs cases */
 
-/* By the process that runs the cases, so that it can remove what a case has left. */
+/* The key depends on the process that runs the cases: it removes the objects they leave. */
 static key_t
 key_of(pid_t runner, int number)
 {
@@ -71,7 +71,7 @@ feed_semaphore(struct waiter *waiter)
 	semop(waiter->fd[0], &up, 1);
 }
 
-/* Returns 0 for success, which here is no timeout. */
+/* semop(2) returns 0 for success, which calls_outcome takes for a timeout. */
 static enum outcome
 wait_semaphore(struct waiter *waiter)
 {
@@ -148,7 +148,7 @@ wait_recv(struct waiter *waiter)
 	    EAGAIN);
 }
 
-/* A socket whose name is nowhere in the file system. */
+/* An abstract name, which is not in the file system (unix(7)). */
 static socklen_t
 name_socket(const struct waiter *waiter, struct sockaddr_un *name)
 {
@@ -266,7 +266,7 @@ feed_futex(struct waiter *waiter)
 	syscall(SYS_futex, word, FUTEX_WAKE | waiter->fd[0], 1, NULL, NULL, 0);
 }
 
-/* futex(2) may wake for no reason. */
+/* futex(2) may return without a wake-up. */
 static enum outcome
 wait_futex(struct waiter *waiter)
 {
@@ -299,7 +299,7 @@ const struct call calls_ipc[] = {
 	{ NULL, 0, NULL, NULL, NULL, 0 },
 };
 
-/* The kernel knows these by the page of the file, not by the address. */
+/* The kernel identifies these futexes by the page of the file, not by the address. */
 const struct call calls_shared[] = {
 	{ "shared futex", -1, open_shared_futex, wait_futex, feed_futex, 1 },
 	{ "shared futex, 20 ms", 20, open_shared_futex, wait_futex, NULL, 0 },
@@ -309,7 +309,7 @@ const struct call calls_shared[] = {
 };
 
 /*
- * Asynchronous input: a process that has any may not return at all
+ * Asynchronous I/O: a process that has any keeps its heap private
  */
 
 static int

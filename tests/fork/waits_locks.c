@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_locks.c: part of waits: threads wait on a futex in the heap while two
- * other threads fork. Each has to be woken afterwards. */
+/* waits_locks.c: part of waits: threads wait on a futex in the heap while two other threads
+ * fork. Each must wake afterwards. */
 #include "config.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 static const int forks_of_round[] = { 1, 2, 5, 20 };
 #define NROUNDS (int)(sizeof(forks_of_round) / sizeof(forks_of_round[0]))
 
-struct one {
+struct lock_waiter {
 	const struct lock *lock;
 	struct object *object;
 	pthread_t thread;
@@ -31,19 +31,19 @@ struct one {
 };
 
 static void *
-waiter(void *argument)
+wait_for_lock(void *argument)
 {
-	struct one *one = argument;
+	struct lock_waiter *self = argument;
 
-	one->id = self_thread();
-	__atomic_store_n(&one->is_there, 1, __ATOMIC_RELEASE);
-	one->error = one->lock->wait(one->object, one->number);
-	__atomic_store_n(&one->is_woken, 1, __ATOMIC_RELEASE);
+	self->id = self_thread();
+	__atomic_store_n(&self->is_there, 1, __ATOMIC_RELEASE);
+	self->error = self->lock->wait(self->object, self->number);
+	__atomic_store_n(&self->is_woken, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
 
 static void *
-forker(void *argument)
+fork_often(void *argument)
 {
 	unsigned seed = 1;
 
@@ -57,7 +57,7 @@ forker(void *argument)
 }
 
 static int
-others_fork(int count)
+forks_of_others(int count)
 {
 	pthread_t threads[NFORKERS];
 	int share[NFORKERS], is_good = 1;
@@ -65,9 +65,9 @@ others_fork(int count)
 
 	for (int i = 0; i < NFORKERS; i++) {
 		share[i] = (count + i) / NFORKERS;
-		pthread_create(&threads[i], NULL, forker, &share[i]);
+		pthread_create(&threads[i], NULL, fork_often, &share[i]);
 	}
-	waits_dirty();
+	waits_write_block();
 	for (int i = 0; i < NFORKERS; i++) {
 		pthread_join(threads[i], &wrong);
 		is_good &= wrong == NULL;
@@ -75,20 +75,23 @@ others_fork(int count)
 	return is_good;
 }
 
-/* Returns how many waiters were woken before their time, or could not be started. */
+/* Returns how many waiters do not sleep: they have ended early, or did not start. */
 static int
-start_waiters(struct one *ones, const struct lock *lock, struct object *object)
+start_waiters(struct lock_waiter *waiters, const struct lock *lock,
+    struct object *object)
 {
 	int wrong = 0;
 
 	for (int i = 0; i < NWAITERS; i++) {
-		ones[i] = (struct one){ .lock = lock, .object = object, .number = i };
-		pthread_create(&ones[i].thread, NULL, waiter, &ones[i]);
+		waiters[i] = (struct lock_waiter){
+			.lock = lock, .object = object, .number = i
+		};
+		pthread_create(&waiters[i].thread, NULL, wait_for_lock, &waiters[i]);
 	}
 	for (int i = 0; i < NWAITERS; i++)
-		wrong += !waits_until(&ones[i].is_there) ||
-		    !self_sleeps(ones[i].id) ||
-		    __atomic_load_n(&ones[i].is_woken, __ATOMIC_ACQUIRE);
+		wrong += !waits_until(&waiters[i].is_there) ||
+		    !self_sleeps(waiters[i].id) ||
+		    __atomic_load_n(&waiters[i].is_woken, __ATOMIC_ACQUIRE);
 	return wrong;
 }
 
@@ -99,11 +102,11 @@ always(void *argument)
 	return 1;
 }
 
-/* In every second round the waiters are woken while a child lives. */
+/* With `has_child` a child lives while the waiters are woken. */
 static int
-one_round(const struct lock *lock, int forks, int has_child)
+run_round(const struct lock *lock, int forks, int has_child)
 {
-	struct one ones[NWAITERS];
+	struct lock_waiter waiters[NWAITERS];
 	struct heap_child child;
 	struct object *object;
 	int is_good;
@@ -113,22 +116,22 @@ one_round(const struct lock *lock, int forks, int has_child)
 	memset(object, 0, sizeof(*object));
 	lock->make(object);
 	cases_stage("starting the waiters");
-	is_good = start_waiters(ones, lock, object) == 0;
+	is_good = start_waiters(waiters, lock, object) == 0;
 	cases_stage("forking %d times", forks);
-	is_good &= others_fork(forks);
+	is_good &= forks_of_others(forks);
 	if (has_child)
 		is_good &= heap_child_start(&child, always, NULL);
 	else
 		heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
 	for (int i = 0; i < NWAITERS; i++)
-		is_good &= !__atomic_load_n(&ones[i].is_woken, __ATOMIC_ACQUIRE);
+		is_good &= !__atomic_load_n(&waiters[i].is_woken, __ATOMIC_ACQUIRE);
 	cases_stage("waking the waiters after %d forks", forks);
 	lock->wake(object);
 	for (int i = 0; i < NWAITERS; i++) {
-		pthread_join(ones[i].thread, NULL);
-		if (ones[i].error != 0)
-			cases_comment("%s", strerror(ones[i].error));
-		is_good &= ones[i].error == 0;
+		pthread_join(waiters[i].thread, NULL);
+		if (waiters[i].error != 0)
+			cases_comment("%s", strerror(waiters[i].error));
+		is_good &= waiters[i].error == 0;
 	}
 	return has_child ? heap_child_end(&child) && is_good : is_good;
 }
@@ -140,13 +143,14 @@ run_lock(const struct test_case *self)
 
 	while (strcmp(lock->name, self->name) != 0)
 		lock++;
-	waits_dirty();
+	waits_write_block();
 	for (int round = 0; round < NROUNDS; round++) {
 		int forks = forks_of_round[round];
 
-		cases_result(one_round(lock, forks, 0),
-		    "threads wake after %d forks", forks);
-		cases_result(one_round(lock, forks, 1),
-		    "threads wake after %d forks, while a child lives", forks);
+		cases_result(run_round(lock, forks, 0),
+		    "threads that wait during %d forks wake", forks);
+		cases_result(run_round(lock, forks, 1),
+		    "threads that wait during %d forks wake while a child lives",
+		    forks);
 	}
 }

@@ -13,8 +13,8 @@
 
 #define STACK_BYTES ((size_t)256 << 10)
 
-/* In ordinary memory: an owner or a thread that is joined waits here for its end. */
-static sem_t end[NWAITERS];
+/* In ordinary memory. A thread that owns a mutex or is joined waits here until it may end. */
+static sem_t may_end[NWAITERS];
 static pthread_t ending[NWAITERS];
 
 static void
@@ -97,7 +97,7 @@ wake_mutex(struct object *object)
 	pthread_mutex_unlock(&object->mutex);
 }
 
-/* A thread that ends as the owner of a robust mutex: the kernel wakes the next. */
+/* A thread that ends as the owner of a robust mutex: the kernel wakes the next thread. */
 static void *
 own_and_end(void *argument)
 {
@@ -105,7 +105,7 @@ own_and_end(void *argument)
 
 	pthread_mutex_lock(&object->mutex);
 	__atomic_store_n(&object->is_open, 1, __ATOMIC_RELEASE);
-	while (sem_wait(&end[0]) != 0)
+	while (sem_wait(&may_end[0]) != 0)
 		;
 	return NULL;
 }
@@ -114,13 +114,13 @@ static void
 make_owned(struct object *object)
 {
 	make_mutex(object, PRIVATE, 1, 0);
-	sem_init(&end[0], 0, 0);
+	sem_init(&may_end[0], 0, 0);
 	pthread_create(&ending[0], NULL, own_and_end, object);
 	if (!waits_until(&object->is_open))
 		_exit(99);
 }
 
-/* One waiter gets the mutex from its dead owner, and the others from each other. */
+/* The first waiter gets the mutex from the ended owner, the others from each other. */
 static int
 wait_owner(struct object *object, int number)
 {
@@ -136,7 +136,7 @@ static void
 wake_owner(struct object *object)
 {
 	(void)object;
-	sem_post(&end[0]);
+	sem_post(&may_end[0]);
 	pthread_join(ending[0], NULL);
 }
 
@@ -187,7 +187,7 @@ make_rwlock_shared(struct object *object)
 	pthread_rwlock_wrlock(&object->rwlock);
 }
 
-/* A writer among readers. */
+/* One waiter writes, the others read. */
 static int
 wait_rwlock(struct object *object, int number)
 {
@@ -229,7 +229,7 @@ wake_barrier(struct object *object)
 	pthread_barrier_wait(&object->barrier);
 }
 
-/* Threads on stacks that are blocks of the heap: the kernel wakes who joins them. */
+/* Threads whose stacks are blocks of the heap: the kernel wakes threads in pthread_join. */
 static void *
 wait_for_end(void *argument)
 {
@@ -246,12 +246,12 @@ make_ending(struct object *object)
 
 	(void)object;
 	for (int i = 0; i < NWAITERS; i++) {
-		sem_init(&end[i], 0, 0);
+		sem_init(&may_end[i], 0, 0);
 		pthread_attr_init(&attributes);
 		if (posix_memalign(&stack, 4096, STACK_BYTES) != 0 ||
 		    pthread_attr_setstack(&attributes, stack, STACK_BYTES) != 0 ||
 		    pthread_create(&ending[i], &attributes, wait_for_end,
-			&end[i]) != 0)
+			&may_end[i]) != 0)
 			_exit(99);
 		pthread_attr_destroy(&attributes);
 	}
@@ -269,7 +269,7 @@ wake_join(struct object *object)
 {
 	(void)object;
 	for (int i = 0; i < NWAITERS; i++)
-		sem_post(&end[i]);
+		sem_post(&may_end[i]);
 }
 
 const struct lock locks[] = {

@@ -8,7 +8,7 @@
 
 #define NWAITERS 3
 
-/* It begins a page of the heap. */
+/* Lies at the beginning of a page of the heap. */
 struct object {
 	sem_t sem;
 	pthread_mutex_t mutex;
@@ -19,8 +19,8 @@ struct object {
 };
 
 /*
- * `make` also takes what the waiters wait for. NWAITERS threads call `wait`, each with
- * another number from 0 on; it returns 0 or an errno. `wake` lets all of them go on.
+ * `make` makes the object and, where that is needed, locks it. NWAITERS threads call
+ * `wait`, with the numbers 0, 1, 2; it returns 0 or an errno. `wake` wakes all of them.
  */
 struct lock {
 	const char *name;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_table.c: part of waits: each of many threads waits in another call,
- * while the process forks and its heap returns again and again. No call may be
- * interrupted by that, and no real signal may be lost. */
+/* waits_table.c: part of waits: each of many threads waits in a different call, while the
+ * process forks and its heap returns again and again. This must interrupt no call, and no
+ * real signal may be lost. */
 #include "config.h"
 
 #include <errno.h>
@@ -22,13 +22,13 @@
 #define NROUNDS 30
 #define NSIGNALS 20
 #define ALLOCATIONS_PER_ROUND 24
-/* So often there is time for all of the heap to return. */
+/* In every fifth round the whole heap has time to return. */
 #define WHOLE_EVERY 5
 #define WHOLE_LIMIT_MS 400
 #define EVENT_LIMIT_US 3000000
 /* Some timeouts count the ticks of the kernel's clock. */
 #define EARLY_US 10000
-/* Calls that may wait longer than that may be interrupted by a stop. */
+/* A stop may interrupt calls with longer timeouts: libvmmalloc(7). */
 #define LONG_MS 1000
 
 static struct waiter waiters[WAITERS_MAX];
@@ -36,18 +36,18 @@ static int nwaiters;
 static int is_over;
 static int rounds_returned, rounds;
 
-static __thread struct waiter *self_waiter;
+static __thread struct waiter *own_waiter;
 
 static void
 on_signal(int number)
 {
 	(void)number;
-	if (self_waiter != NULL)
-		__atomic_add_fetch(&self_waiter->handled, 1, __ATOMIC_RELEASE);
+	if (own_waiter != NULL)
+		__atomic_add_fetch(&own_waiter->handled, 1, __ATOMIC_RELEASE);
 }
 
 static void
-count(int *counter)
+increment(int *counter)
 {
 	__atomic_add_fetch(counter, 1, __ATOMIC_RELEASE);
 }
@@ -59,38 +59,38 @@ value_of(const int *counter)
 }
 
 static void
-note(struct waiter *waiter, enum outcome outcome, int error, long long took_us)
+count_outcome(struct waiter *waiter, enum outcome outcome, int error, long long took_us)
 {
 	switch (outcome) {
 	case WAIT_GOT:
 		waiter->next++;
-		count(&waiter->got);
+		increment(&waiter->got);
 		break;
 	case WAIT_TIMED_OUT:
-		count(&waiter->timed_out);
+		increment(&waiter->timed_out);
 		if (took_us < waiter->call->timeout_ms * 1000LL - EARLY_US)
-			count(&waiter->early);
+			increment(&waiter->early);
 		break;
 	case WAIT_FAILED:
 		if (error == EINTR) {
-			count(&waiter->interrupted);
+			increment(&waiter->interrupted);
 			break;
 		}
 		/* fall through */
 	default:
 		waiter->last_error = error;
-		count(&waiter->wrong);
+		increment(&waiter->wrong);
 	}
 }
 
 static void *
-wait_again_and_again(void *argument)
+wait_until_over(void *argument)
 {
 	struct waiter *waiter = argument;
 
-	self_waiter = waiter;
+	own_waiter = waiter;
 	waiter->id = self_thread();
-	count(&waiter->is_there);
+	increment(&waiter->is_there);
 	for (;;) {
 		long long begin_us = self_now_us();
 		enum outcome outcome;
@@ -101,17 +101,17 @@ wait_again_and_again(void *argument)
 		error = errno;
 		if (value_of(&is_over))
 			break;
-		note(waiter, outcome, error, self_now_us() - begin_us);
-		/* What is wrong once would be wrong very often. */
+		count_outcome(waiter, outcome, error, self_now_us() - begin_us);
+		/* A call that is always wrong would otherwise be repeated without end. */
 		if (waiter->wrong > 100)
 			break;
 	}
-	count(&waiter->is_over);
+	increment(&waiter->is_over);
 	return NULL;
 }
 
 static void
-start(const struct call *call)
+start_waiter(const struct call *call)
 {
 	struct waiter *waiter = &waiters[nwaiters];
 	void *page;
@@ -126,18 +126,18 @@ start(const struct call *call)
 		return;
 	}
 	nwaiters++;
-	pthread_create(&waiter->thread, NULL, wait_again_and_again, waiter);
+	pthread_create(&waiter->thread, NULL, wait_until_over, waiter);
 	if (!waits_until(&waiter->is_there))
 		_exit(99);
 }
 
 static void
-start_all(const struct table *table)
+start_waiters(const struct table *table)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	sigset_t fed;
 
-	/* Without SA_RESTART. */
+	/* Without SA_RESTART: calls return EINTR. */
 	sigaction(SIGUSR2, &action, NULL);
 	sigemptyset(&fed);
 	sigaddset(&fed, FED_SIGNAL);
@@ -147,17 +147,17 @@ start_all(const struct table *table)
 
 		for (; call != NULL && call->name != NULL; call++) {
 			if (call->is_long || !table->has_signals)
-				start(call);
+				start_waiter(call);
 		}
 	}
 }
 
-/* Waiters may be in a call without an end. */
+/* Signals end the waiters, which may be in calls without a timeout. */
 static void
-end_all(void)
+end_waiters(void)
 {
 	cases_stage("ending the waiters");
-	count(&is_over);
+	increment(&is_over);
 	for (int i = 0; i < nwaiters; i++) {
 		while (!value_of(&waiters[i].is_over)) {
 			pthread_kill(waiters[i].thread, SIGUSR2);
@@ -169,7 +169,7 @@ end_all(void)
 
 /* The heap leaves its file, and returns at least in part. */
 static void
-leave_and_return(void)
+run_round(void)
 {
 	static unsigned seed = 1;
 
@@ -177,7 +177,7 @@ leave_and_return(void)
 	cases_stage("round %d", rounds);
 	if (!heap_forks())
 		_exit(97);
-	waits_dirty();
+	waits_write_block();
 	for (int i = 0; i < ALLOCATIONS_PER_ROUND; i++)
 		heap_allocate(&seed);
 	if (rounds % WHOLE_EVERY == 0)
@@ -186,7 +186,7 @@ leave_and_return(void)
 }
 
 /*
- * Without signals: in each round all are fed, who then wait already.
+ * Without signals: each round feeds all waiters, which are already waiting.
  */
 
 static int
@@ -202,9 +202,9 @@ becomes(const int *counter, int at_least)
 	return 1;
 }
 
-/* A waiter that has missed something gets nothing more: it may sleep for ever. */
+/* A waiter that has missed a value is not fed again: it may sleep for ever. */
 static void
-feed_all(int round)
+feed_waiters(int round)
 {
 	static int is_lost[WAITERS_MAX];
 
@@ -221,15 +221,15 @@ feed_all(int round)
 		    becomes(&waiters[i].got, round))
 			continue;
 		is_lost[i] = 1;
-		cases_comment("%s: has not got what it was fed in round %d",
+		cases_comment("%s: did not return the value fed in round %d",
 		    waiters[i].call->name, round);
 	}
 }
 
 /*
- * How often a call may return EINTR without a signal. Who is not dumpable and has no
- * privileges cannot see which threads wait on futexes: then all are interrupted, once for
- * each fork.
+ * How often a call may return EINTR without a signal. A process that is not dumpable and
+ * has no privileges cannot see which threads wait on futexes. The library then interrupts
+ * all threads, once for each fork.
  */
 static int
 interrupted_max(const struct call *call)
@@ -255,7 +255,7 @@ result_without_signals(const struct waiter *waiter)
 		    " wrong %d (errno %d)", call->name, waiter->got,
 		    waiter->timed_out, waiter->early, waiter->interrupted,
 		    waiter->wrong, waiter->last_error);
-	cases_result(is_good, "%s", call->name);
+	cases_result(is_good, "%s works beside forks and stops", call->name);
 }
 
 static void
@@ -266,8 +266,8 @@ without_signals(void)
 			if (waiters[i].call->feed != NULL)
 				self_sleeps(waiters[i].id);
 		}
-		leave_and_return();
-		feed_all(round);
+		run_round();
+		feed_waiters(round);
 	}
 	/* A call that is made again after a stop may begin its timeout anew. */
 	for (int i = 0; i < nwaiters; i++) {
@@ -278,7 +278,7 @@ without_signals(void)
 }
 
 /*
- * With signals: each finds its waiter in a call, and interrupts it.
+ * With signals: each signal interrupts the call of its waiter.
  */
 
 static int signals_missed[WAITERS_MAX];
@@ -300,7 +300,7 @@ send_signals(void *argument)
 				signals_missed[i]++;
 		}
 	}
-	count(argument);
+	increment(argument);
 	return NULL;
 }
 
@@ -319,7 +319,7 @@ result_with_signals(const struct waiter *waiter)
 		    " wrong %d (errno %d)", call->name, NSIGNALS, waiter->handled,
 		    waiter->interrupted, missed, waiter->wrong,
 		    waiter->last_error);
-	cases_result(is_good, "%s, with signals", call->name);
+	cases_result(is_good, "%s is interrupted by each signal", call->name);
 }
 
 static void
@@ -330,7 +330,7 @@ with_signals(void)
 
 	pthread_create(&sender, NULL, send_signals, &is_sent);
 	while (rounds < NROUNDS || !value_of(&is_sent))
-		leave_and_return();
+		run_round();
 	pthread_join(sender, NULL);
 }
 
@@ -338,25 +338,28 @@ void
 run_table(const struct test_case *self)
 {
 	const struct table *table = self->with;
-	static struct waiter then[WAITERS_MAX];
+	static struct waiter at_end[WAITERS_MAX];
 
-	waits_dirty();
-	start_all(table);
+	waits_write_block();
+	start_waiters(table);
 	if (table->has_signals)
 		with_signals();
 	else
 		without_signals();
-	/* What the signals that end the waiters do does not count. */
-	memcpy(then, waiters, sizeof(then));
-	end_all();
+	/* The signals that end the waiters must not count. */
+	memcpy(at_end, waiters, sizeof(at_end));
+	end_waiters();
 	for (int i = 0; i < nwaiters; i++) {
 		if (table->has_signals)
-			result_with_signals(&then[i]);
+			result_with_signals(&at_end[i]);
 		else
-			result_without_signals(&then[i]);
+			result_without_signals(&at_end[i]);
 	}
 	cases_comment("%d rounds, the heap was seen returned in %d", rounds,
 	    rounds_returned);
 	cases_result(heap_returned_rightly(rounds_returned, rounds,
-	    table->lists[0] == calls_aio), "the heap returned, if it may");
+	    table->lists[0] == calls_aio),
+	    table->lists[0] == calls_aio
+		? "the heap does not return beside asynchronous I/O"
+		: "the heap returns while threads wait, if they can be stopped");
 }

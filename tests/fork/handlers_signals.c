@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* handlers_signals.c: part of handlers: fork(2) in signal handlers, also in handlers that
+ * interrupt fork(2). */
+#include "config.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../support/blocks.h"
+#include "handlers.h"
+
+static volatile int is_good_in_handler;
+
+static void
+on_signal(int number)
+{
+	(void)number;
+	is_good_in_handler = forks(1);
+}
+
+void
+fork_in_signal_handler(void)
+{
+	signal(SIGUSR1, on_signal);
+	raise(SIGUSR1);
+	blocks_result(is_good_in_handler, "a signal handler can fork");
+}
+
+/*
+ * A thread forks again and again. Another thread sends it signals, whose handler forks.
+ */
+
+#define FORKS 100
+#define HANGS_AFTER_S 20
+
+static int forks_begun;
+static pid_t forking_thread;
+static int is_bad_in_handler;
+
+/* Whether a thread waits on a futex that lies in libc. */
+static int
+waits_in_libc(pid_t thread)
+{
+	char path[64], call[256] = "";
+	unsigned long number, address;
+	Dl_info info;
+	int fd;
+
+	/* Locks of the heap may be held: nothing here allocates. */
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)thread);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, call, sizeof(call) - 1) <= 0)
+		return 0;
+	close(fd);
+	return sscanf(call, "%lu %lx", &number, &address) == 2 &&
+	    number == SYS_futex && dladdr((void *)address, &info) != 0 &&
+	    strstr(info.dli_fname, "libc.so") != NULL;
+}
+
+/*
+ * libc's fork holds libc's lock of handlers for an instant, before it calls the library's
+ * handlers and after that. A signal handler that forks in this instant waits for ever,
+ * also without the library. The library cannot block signals there, since other handlers
+ * may need them. On a busy machine a signal may come in this instant.
+ */
+static void
+end_if_libc_hangs(void)
+{
+	if (!waits_in_libc(forking_thread))
+		return;
+	blocks_result(1, "a signal handler that interrupts fork can fork, and later "
+	    "cases # SKIP libc's fork waits for a lock that it holds itself");
+	blocks_plan();
+	fflush(stdout);
+	_exit(0);
+}
+
+static void *
+send_signals(void *argument)
+{
+	pthread_t *target = argument;
+
+	/* The count reaches FORKS + 1 when the last fork is over, too. */
+	for (int number = 1;; number++) {
+		time_t limit = time(NULL) + HANGS_AFTER_S;
+
+		while (__atomic_load_n(&forks_begun, __ATOMIC_ACQUIRE) < number) {
+			sched_yield();
+			if (time(NULL) > limit)
+				end_if_libc_hangs();
+		}
+		if (number > FORKS)
+			return NULL;
+		/* The delays differ: signals come at different moments of a fork. */
+		for (int i = 0; i < 4; i++) {
+			for (volatile int wait = number * 2000; wait > 0; wait--)
+				;
+			pthread_kill(*target, SIGUSR2);
+		}
+	}
+}
+
+/* Frees blocks, so that fork(2) has many ranges to free to the pool. Blocks signals. */
+static void
+leave_free_ranges(void)
+{
+	static char *kept[200];
+	sigset_t signals, saved;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &signals, &saved);
+	for (int i = 0; i < 200; i++)
+		kept[i] = malloc(100000);
+	/* Every second block first, so that there are many ranges. */
+	for (int i = 0; i < 200; i += 2)
+		free(kept[i]);
+	for (int i = 1; i < 200; i += 2)
+		free(kept[i]);
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+}
+
+static void
+on_signal_during_fork(int number)
+{
+	int saved_errno = errno;
+	pid_t pid = fork();
+
+	(void)number;
+	if (pid == 0)
+		_exit(0);
+	if (pid < 0 ? errno != EAGAIN : !blocks_ends_good(pid))
+		is_bad_in_handler = 1;
+	errno = saved_errno;
+}
+
+void
+fork_interrupts_fork(void)
+{
+	pthread_t thread, self = pthread_self();
+	struct sigaction action = { .sa_handler = on_signal_during_fork,
+		.sa_flags = SA_RESTART };
+	int is_good = 1;
+
+	/* In an emulator the instant of end_if_libc_hangs is long enough. */
+	if (!vfork_shares) {
+		blocks_result(1, "a signal handler that interrupts fork can fork # SKIP"
+		    " in an emulator libc's fork waits for a lock that it holds itself");
+		return;
+	}
+	/* Runs before order_of_handlers, whose handlers it would interrupt in malloc. */
+	sigaction(SIGUSR2, &action, NULL);
+	forking_thread = gettid();
+	pthread_create(&thread, NULL, send_signals, &self);
+	for (int i = 0; i < FORKS; i++) {
+		pid_t pid;
+
+		leave_free_ranges();
+		__atomic_add_fetch(&forks_begun, 1, __ATOMIC_RELEASE);
+		pid = fork();
+		if (pid == 0)
+			_exit(0);
+		is_good &= blocks_ends_good(pid);
+	}
+	__atomic_add_fetch(&forks_begun, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	signal(SIGUSR2, SIG_DFL);
+	blocks_result(is_good && !is_bad_in_handler && blocks_are(1),
+	    "a signal handler that interrupts fork can fork");
+}
