@@ -22,10 +22,10 @@ if ! $CC -fsanitize=thread -o "$work/empty" "$work/empty.c" 2>"$work/err" ||
 	plan
 	exit 0
 fi
-# Two functions race by design. put copies memory that other threads are writing, and
+# Two functions race by design. copy_pages copies memory that other threads are writing, and
 # copies it again when the threads are stopped, if it has changed. keep_in_core writes
 # back the value that it has read, so that a core dump has the page.
-printf 'race:^put$\nrace:^keep_in_core$\n' >"$work/suppressions"
+printf 'race:^copy_pages$\nrace:^keep_in_core$\n' >"$work/suppressions"
 TSAN_OPTIONS="exitcode=66 suppressions=$work/suppressions"
 export TSAN_OPTIONS
 for variant in $(variants); do
