@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_soak.sh: threads and forks call every entry point, for a minute in all, or for
-# SOAK_SECONDS with each VMMALLOC_FORK.
+# test_soak.sh: threads, forks and every entry point for a minute in all, or for
+# SOAK_SECONDS under each VMMALLOC_FORK.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 # soaks WHERE VARIANT FORK
