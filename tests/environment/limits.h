@@ -16,7 +16,7 @@ void read_fork_setting(void);
  */
 int heap_grows(void);
 
-/* In a child: the blocks have the parent's content, and a child of this child works. */
+/* In a child: whether the heap works, and a child of this child works, too. */
 int child_works(void);
 
 /*
