@@ -202,9 +202,9 @@ take_down() {
 	rm -f "$pool_dir/${mounted##*/}.img"
 }
 
-# full_on TYPE VARIANT PROGRAM...: runs on_pool a program that fills the file system. Its TAP
-# is in $work/tap. On a full btrfs a store can wait in the kernel for ever for space. Then
-# the program is killed, and further programs on btrfs are skipped.
+# full_on TYPE VARIANT PROGRAM...: runs on_pool a program that fills the file system. Its
+# TAP is in $work/tap. On a full btrfs a store can wait in the kernel for ever for space.
+# Then the program is killed, and further programs on btrfs are skipped.
 full_on_stalled=
 full_on() {
 	full_on_type=$1
@@ -245,8 +245,8 @@ jemalloc_release() {
 		"$jemalloc_tarball" >"$work/fetch" 2>&1
 }
 
-# jemalloc_source VERSION: downloads and unpacks a release to $work/jemalloc-VERSION. Debian's
-# tarball of 5.3.1 lacks two files of upstream's release, configure and VERSION.
+# jemalloc_source VERSION: downloads and unpacks a release to $work/jemalloc-VERSION.
+# Debian's tarball of 5.3.1 lacks two files of upstream's release, configure and VERSION.
 jemalloc_source() {
 	jemalloc_source=$work/jemalloc-$1
 	jemalloc_release "$1" && mkdir "$jemalloc_source" &&
