@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_entry.h: what the files of check_entry share. */
+/* check_entry.h: declarations for the files of check_entry. */
 #ifndef CHECK_ENTRY_H
 #define CHECK_ENTRY_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_entry_arenas.c: what threads cache, leave behind and share. */
+/* check_entry_arenas.c: blocks and ranges that threads cache, reuse and share. */
 #include "config.h"
 
 #include <malloc.h>

@@ -91,7 +91,7 @@ overrun(const char *mistake, char *block)
 		free(block);
 	} else if (strcmp(mistake, "overrun-far") == 0) {
 		memset(opaque(show(block)), 'x', malloc_usable_size(block) + 12);
-		block = realloc(block, 1000);
+		opaque(realloc(block, 1000));
 	} else if (strcmp(mistake, "overrun-empty") == 0) {
 		void *empty = malloc(0);
 
@@ -115,9 +115,9 @@ misuse_otherwise(const char *mistake, char *block)
 			free(opaque(malloc(5000)));
 		free(other);
 	} else if (strcmp(mistake, "realloc-freed") == 0) {
-		block = realloc(freed(), 200);
+		opaque(realloc(freed(), 200));
 	} else if (strcmp(mistake, "realloc-unmapped") == 0) {
-		block = realloc(show((void *)(uintptr_t)0x1000), 10);
+		opaque(realloc(show((void *)(uintptr_t)0x1000), 10));
 	} else if (strcmp(mistake, "wrong-size") == 0) {
 		free_sized(show(block), 64);
 	} else if (strcmp(mistake, "usable-size-freed") == 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* limits.h: what the files of limits share. */
+/* limits.h: declarations for the files of limits. */
 #ifndef LIMITS_H
 #define LIMITS_H
 

@@ -25,10 +25,10 @@ refused() {
 	# The log file must have the same two lines.
 	[ "$variant" = debug ] || return 0
 	case " $* " in *" -i "* | *VMMALLOC_LOG_FILE* | *setpriv*) return 0 ;; esac
-	rm -f "$work/said"
-	VMMALLOC_LOG_FILE=$work/said "$@" >"$work/out" 2>"$work/err"
-	sed -i '/^<jemalloc>: Unsupported system page size$/d' "$work/err" "$work/said"
-	expect "$variant: $what: the log file has the message" cmp "$work/err" "$work/said"
+	rm -f "$work/log_file"
+	VMMALLOC_LOG_FILE=$work/log_file "$@" >"$work/out" 2>"$work/err"
+	sed -i '/^<jemalloc>: Unsupported system page size$/d' "$work/err" "$work/log_file"
+	expect "$variant: $what: the log file has the message" cmp "$work/err" "$work/log_file"
 }
 
 run() {

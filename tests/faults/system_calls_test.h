@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* system_calls_test.h: what the files of system_calls share. */
+/* system_calls_test.h: declarations for the files of the program system_calls. */
 #ifndef SYSTEM_CALLS_TEST_H
 #define SYSTEM_CALLS_TEST_H
 

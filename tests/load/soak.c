@@ -19,7 +19,7 @@
 #define NCHILDREN_MAX 3
 #define LATE_SECONDS 120 /* added at most, until everything has happened */
 
-/* What the main thread does between its steps. Returns the number of children. */
+/* The main thread calls this between its steps. Returns the number of children. */
 static int
 turn(int children)
 {
@@ -44,14 +44,7 @@ turn(int children)
 		if (!worker->has_thread)
 			start_thread(worker);
 		break;
-	case 4:
-	case 5:
-	case 6:
-	case 7:
-	case 8:
-	case 9:
-	case 10:
-	case 11:
+	case 4 ... 11:
 		/* With all locks, or with some of them while the other threads work. */
 		set = random & 1024 ? ALL_LOCKS : (unsigned)(random >> 11) & ALL_LOCKS;
 		take_locks(set);

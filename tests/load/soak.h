@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* soak.h: what the files of soak share. */
+/* soak.h: declarations for the files of soak. */
 #ifndef SOAK_H
 #define SOAK_H
 
@@ -49,7 +49,7 @@ extern int fork_setting; /* VMMALLOC_FORK */
 extern size_t size_max;  /* of a block: a third of the pool */
 
 /* Adds one. Thread-safe. */
-void count(unsigned long *count);
+void count(unsigned long *counter);
 
 /* Does one thing with a random block of the calling thread's worker. */
 void step(struct worker *worker);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* soak_fork.c: what children of soak do. */
+/* soak_fork.c: forks of soak, and the work of its children. */
 #include "config.h"
 
 #include <errno.h>

@@ -14,9 +14,9 @@ int fork_setting;
 size_t size_max;
 
 void
-count(unsigned long *count)
+count(unsigned long *counter)
 {
-	__atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
 }
 
 /* Mostly small sizes. */

@@ -161,7 +161,7 @@ limit_s(const struct test_case *test)
 	return test->limit_s * (patience != NULL ? atoi(patience) : 1);
 }
 
-/* Reads what the case prints until it has ended, or has taken too long. */
+/* Reads the output of the case until it has ended, or has taken too long. */
 static void
 watch(struct run *run)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shadow_inside.h: what shadow.c, shadow_calls.c and shadow_chain.c share. */
+/* shadow_inside.h: declarations for shadow.c, shadow_calls.c and shadow_chain.c only. */
 #ifndef SHADOW_INSIDE_H
 #define SHADOW_INSIDE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_pool.h: what the files of check_pool share. */
+/* check_pool.h: declarations for the files of check_pool. */
 #ifndef CHECK_POOL_H
 #define CHECK_POOL_H
 
