@@ -55,7 +55,8 @@ build_calls() {
 -Wno-unknown-attributes -fno-sanitize=alignment" \
 			"$top_srcdir/lib/entry/standard.c" "$top_srcdir/lib/entry/extended.c" \
 			"$top_srcdir/lib/entry/fork.c" "$top_srcdir/lib/entry/start.c" \
-			"$top_srcdir/lib/entry/glibc.c" "$from/calls.c" "$top_srcdir/tests/support/shadow.c" &&
+			"$top_srcdir/lib/entry/glibc.c" "$from/calls.c" \
+			"$top_srcdir"/tests/support/shadow*.c &&
 		linked "$1" "$work/$1"/*.o "$work"/low/*.o \
 			"$top_builddir/lib/jemalloc_private.o" -lgcc_eh -lm
 }

@@ -40,7 +40,7 @@ has_sanitizer() {
 unit() {
 	expect "$1 under $2: builds" compile "$work/$1" "-fsanitize=$2" -DVMM_SYS_LIBC \
 		-fno-sanitize-recover=all $check_flags $(below "$2") \
-		"$top_srcdir/tests/unit/$1.c" \
+		"$top_srcdir/tests/unit/$1"*.c \
 		"$top_srcdir/tests/unit/check_main.c" $check_libs -lpthread
 	[ -x "$work/$1" ] || return
 	(cd "$work" && "./$1") >"$work/tap" 2>&1

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dlopen.c: libraries that are opened late, and what they and the program allocate and
- * free of each other's; run with the library preloaded. Prints TAP.
- * plugins DIR: with plugin.so; inner.so, which lies in its run path alone; tls.so, with
- * static thread-local data. */
+/* dlopen.c: the program and the libraries that it opens with dlopen(3) free each other's
+ * blocks. The program runs with the library preloaded and prints TAP. Usage: dlopen DIR
+ * DIR has plugin.so; tls.so, with static thread-local data; and in a folder inner.so, which
+ * only the run path of plugin.so finds. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -43,7 +43,7 @@ open_plugin(struct plugin *plugin, const char *name, int mode)
 	return 1;
 }
 
-/* Blocks go both ways; of the plug-in's each has to be in the pool. */
+/* The program and the plug-in free each other's blocks. All blocks must be in the pool. */
 static int
 exchange(const struct plugin *plugin)
 {
@@ -60,7 +60,7 @@ exchange(const struct plugin *plugin)
 			return 0;
 		snprintf(expected, sizeof(expected), "text %d", i);
 		is_good &= strcmp(text, expected) == 0;
-		/* Looking takes its time. */
+		/* is_in_pool is slow. */
 		if (i % 100 == 0)
 			is_good &= is_in_pool(text) && is_in_pool(theirs);
 		free(text);
@@ -81,9 +81,9 @@ exchange_with(const char *name, int mode)
 	    dlclose(plugin.handle) == 0;
 }
 
-/* What a plug-in has allocated stays when it has gone. */
+/* Blocks of a plug-in stay after dlclose(3). */
 static int
-outlives(void)
+blocks_outlive_plugin(void)
 {
 	char *blocks[100];
 	int is_good = 1;
@@ -106,7 +106,7 @@ outlives(void)
 	return is_good;
 }
 
-/* dlopen(3) looks for a name in its caller's run path. */
+/* dlopen(3) searches the run path of the library that calls it. */
 static int
 finds_by_run_path(void)
 {
@@ -127,14 +127,15 @@ int
 main(int argc, char **argv)
 {
 	dir = argc > 1 ? argv[1] : ".";
-	blocks_result(exchange_with("plugin.so", RTLD_NOW), "a plug-in's blocks and ours");
+	blocks_result(exchange_with("plugin.so", RTLD_NOW),
+	    "plug-in and program free each other's blocks");
 	blocks_result(exchange_with("plugin.so", RTLD_NOW | RTLD_DEEPBIND),
-	    "with RTLD_DEEPBIND");
+	    "the same with RTLD_DEEPBIND");
 	blocks_result(exchange_with("plugin.so", RTLD_LAZY | RTLD_GLOBAL |
-	    RTLD_DEEPBIND), "RTLD_GLOBAL as well");
-	blocks_result(outlives(), "blocks outlive the plug-in that allocated them");
-	blocks_result(finds_by_run_path(), "a plug-in opens another by its own run path");
+	    RTLD_DEEPBIND), "the same with RTLD_GLOBAL and RTLD_DEEPBIND");
+	blocks_result(blocks_outlive_plugin(), "blocks outlive the plug-in that allocated them");
+	blocks_result(finds_by_run_path(), "a plug-in opens a library in its own run path");
 	blocks_result(exchange_with("tls.so", RTLD_NOW),
-	    "there is room for 1 KiB of static thread-local data");
+	    "a plug-in with 1 KiB of static thread-local data can be opened");
 	return blocks_plan();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* early.c: allocates before all constructors, when libc has not set `environ` yet. */
+/* early.c: allocates before all constructors. Then libc may not have set `environ` yet. */
 #include "config.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@
 static void *preinit_block, *constructor_block;
 static int had_environ;
 
-/* The dynamic linker calls these of the program first (System V ABI, chapter 5). */
+/* The dynamic linker first calls the program's .preinit_array (System V ABI, chapter 5). */
 static void
 preinit(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* extent_hooks.c: blocks of arenas with extent hooks of the program's own: as good to free(3),
- * realloc(3) and malloc_usable_size(3) as all others; run with the library preloaded. */
+/* extent_hooks.c: a program with extent hooks of its own. Blocks of their arenas must work
+ * with free(3), realloc(3) and malloc_usable_size(3). The library is preloaded. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -24,7 +24,7 @@
 #define ARENA(arena) ((int)((arena) + 1) << 20) /* MALLOCX_ARENA */
 #define NO_TCACHE (1 << 8) /* MALLOCX_TCACHE_NONE */
 
-/* jemalloc(3), arena.<i>.extent_hooks: what is NULL is not done. */
+/* jemalloc(3), arena.<i>.extent_hooks. A NULL hook refuses its operation. */
 struct hooks {
 	void *(*alloc)(struct hooks *hooks, void *wanted, size_t size,
 	    size_t alignment, bool *is_zero, bool *is_committed, unsigned arena);
@@ -33,7 +33,7 @@ struct hooks {
 	void (*others[7])(void);
 };
 
-/* What the hooks gave, ever. No lock: only one thread runs at a time. */
+/* All ranges that the hooks have allocated. Only one thread runs at a time: no lock. */
 static struct {
 	char *begin, *end;
 } ranges[10000];
@@ -82,11 +82,11 @@ unmap(struct hooks *hooks, void *address, size_t size, bool is_committed, unsign
 	(void)hooks;
 	(void)is_committed;
 	(void)arena;
-	errno = 77; /* free keeps it all the same. */
+	errno = 77; /* free(3) must not show this value */
 	return munmap(address, size) != 0;
 }
 
-/* One whose ranges come and go, and one that jemalloc keeps. */
+/* `unmapping` frees ranges. With `keeping`, jemalloc keeps them. */
 static struct hooks unmapping = { map, unmap, { NULL } };
 static struct hooks keeping = { map, NULL, { NULL } };
 
@@ -109,18 +109,18 @@ opaque(void *value)
 static const size_t sizes[] = { 1, 100, 5000, 20000, 300000, 5 << 20 };
 #define NSIZES (sizeof(sizes) / sizeof(sizes[0]))
 
-/* Of an arena that had extents of the pool before it got its hooks. */
-static bool is_of_both;
+/* The arena had extents of the pool before it got its hooks. */
+static bool is_mixed;
 
-/* A block of one arena, in each way that a program may have done with it. */
+/* Calls each function that resizes or frees blocks, with blocks of one arena. */
 static void
-all_ways(void *(*get)(size_t))
+test_blocks(void *(*get)(size_t))
 {
 	for (size_t i = 0; i < NSIZES; i++) {
 		size_t size = sizes[i];
 		char *block = get(size);
 
-		check(is_of_both || is_of_hooks(block), "not of own hooks");
+		check(is_mixed || is_of_hooks(block), "block not from the program's hooks");
 		if (block == NULL)
 			return;
 		check(malloc_usable_size(block) >= size, "usable size");
@@ -133,15 +133,15 @@ all_ways(void *(*get)(size_t))
 		memset(opaque(block), 'x', size);
 		block = realloc(opaque(block), 2 * size);
 		check(block != NULL && block[0] == 'x' && block[size - 1] == 'x',
-		    "grown");
+		    "realloc to a larger size");
 		block = reallocarray(opaque(block), 1, size);
-		check(block != NULL && block[size - 1] == 'x', "shrunk");
-		check(realloc(opaque(block), 0) == NULL, "to nothing");
+		check(block != NULL && block[size - 1] == 'x', "reallocarray to a smaller size");
+		check(realloc(opaque(block), 0) == NULL, "realloc to 0");
 
 		block = get(size);
 		errno = 0;
 		check(realloc(opaque(block), (size_t)-1 / 4) == NULL &&
-		    errno == ENOMEM, "without room");
+		    errno == ENOMEM, "realloc without memory");
 		dallocx(block, NO_TCACHE);
 	}
 }
@@ -169,9 +169,9 @@ create(struct hooks *hooks)
 	    "arenas.create");
 }
 
-/* What is freed is unmapped by the very free. */
+/* Makes free(3) unmap memory at once. */
 static void
-decays_at_once(void)
+set_no_decay(void)
 {
 	static char name[64];
 	ssize_t none = 0;
@@ -180,16 +180,16 @@ decays_at_once(void)
 	check(mallctl(name, NULL, NULL, &none, sizeof(none)) == 0, name);
 }
 
-/* All that this thread asks for comes from the program's own hooks. */
+/* A thread that allocates only from the arena with hooks. */
 static void *
 in_thread(void *block)
 {
 	free(block);
 	check(mallctl("thread.arena", NULL, NULL, &arena, sizeof(arena)) == 0,
 	    "thread.arena");
-	/* What was cached before is of other arenas. */
+	/* The cache may have blocks of other arenas. */
 	check(mallctl("thread.tcache.flush", NULL, NULL, NULL, 0) == 0, "flush");
-	all_ways(by_malloc);
+	test_blocks(by_malloc);
 	return by_malloc(5000);
 }
 
@@ -201,8 +201,8 @@ in_threads(void)
 		void *left = NULL;
 
 		check(pthread_create(&thread, NULL, in_thread, by_mallocx(100)) == 0,
-		    "a thread");
-		check(pthread_join(thread, &left) == 0, "joined");
+		    "pthread_create");
+		check(pthread_join(thread, &left) == 0, "pthread_join");
 		free(left);
 	}
 }
@@ -210,10 +210,10 @@ in_threads(void)
 static _Noreturn void
 live_in_child(char *block)
 {
-	check(block[69999] == 'p', "a child's copy");
+	check(block[69999] == 'p', "the child has the block's content");
 	memset(block, 'c', 70000);
 	free(block);
-	all_ways(by_mallocx);
+	test_blocks(by_mallocx);
 	_exit(failed != NULL);
 }
 
@@ -228,14 +228,14 @@ in_child(void)
 	child = fork();
 	if (child == 0)
 		live_in_child(block);
-	check(waitpid(child, &status, 0) == child && status == 0, "a child");
-	check(block[69999] == 'p', "a child wrote into its parent's block");
+	check(waitpid(child, &status, 0) == child && status == 0, "the child succeeds");
+	check(block[69999] == 'p', "the parent's block keeps its content");
 	free(block);
 }
 
-/* libc's own blocks are still libc's. */
+/* Blocks of libc's own allocator still go back to libc. */
 static void
-of_libc(void)
+libc_blocks(void)
 {
 	void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
 	void *(*allocate)(size_t) = NULL;
@@ -253,9 +253,9 @@ of_libc(void)
 	}
 }
 
-/* The arena that all threads begin with: what it had stays the pool's. */
+/* Hooks for the arena of all threads: its earlier extents stay the pool's. */
 static void
-everywhere(void)
+hooks_in_default_arena(void)
 {
 	struct hooks *hooks = &keeping;
 	void *before = malloc(300000);
@@ -264,7 +264,7 @@ everywhere(void)
 	check(mallctl("arena.0.extent_hooks", NULL, NULL, &hooks, sizeof(void *)) == 0,
 	    "arena.0.extent_hooks");
 	arena = 0;
-	is_of_both = true;
+	is_mixed = true;
 	free(before);
 	behind = malloc(7 << 20);
 	free(behind);
@@ -276,22 +276,22 @@ int
 main(void)
 {
 	if (mallctl == NULL) {
-		puts("without the library there are no such arenas");
+		puts("needs the library preloaded");
 		return 77;
 	}
 	create(&keeping);
-	all_ways(by_mallocx);
+	test_blocks(by_mallocx);
 	in_threads();
 	in_child();
-	of_libc();
+	libc_blocks();
 	create(&unmapping);
-	decays_at_once();
-	all_ways(by_mallocx);
+	set_no_decay();
+	test_blocks(by_mallocx);
 	in_threads();
 	in_child();
-	of_libc();
-	everywhere();
+	libc_blocks();
+	hooks_in_default_arena();
 	if (failed != NULL)
-		printf("%s\n", failed);
+		printf("failed: %s\n", failed);
 	return failed != NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* libc_blocks.c: blocks of libc's own allocator that reach the library go back there;
- * run with the library preloaded. */
+/* libc_blocks.c: the library passes blocks of libc's own allocator back to libc. The
+ * program runs with the library preloaded. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -29,9 +29,9 @@ main(void)
 
 	if (libc != NULL)
 		*(void **)&allocate = dlsym(libc, "malloc");
-	/* dlsym of a handle is not interposed: this is libc's own malloc. */
+	/* With libc's handle dlsym finds libc's own malloc, not the library's. */
 	if (allocate == NULL || is_in_pool(allocate(1))) {
-		puts("no malloc of libc's own here");
+		puts("libc has no malloc of its own");
 		return 77;
 	}
 	block = allocate(100);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// operators.cc: every form of new and delete, with and without memory.
+// operators.cc: every form of new and delete, also when there is no memory.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -28,7 +28,7 @@ static int failures;
 static const std::size_t huge = SIZE_MAX / 2 - 100000;
 static const std::align_val_t align64 = std::align_val_t(64);
 
-// Hides a pointer from the compiler, which may leave out a new and its delete.
+// Hides a pointer from the compiler, which may remove a new and its delete.
 static void *
 opaque(void *block)
 {
@@ -37,7 +37,7 @@ opaque(void *block)
 }
 
 static void
-good(void *block, std::size_t size, std::size_t alignment)
+check_block(void *block, std::size_t size, std::size_t alignment)
 {
 	block = opaque(block);
 	EXPECT(block != nullptr);
@@ -52,29 +52,29 @@ every_form(std::size_t size)
 	const std::nothrow_t &nothrow = std::nothrow;
 	void *p;
 
-	p = ::operator new(size), good(p, size, 16), ::operator delete(p);
-	p = ::operator new(size), good(p, size, 16), ::operator delete(p, size);
-	p = ::operator new(size), good(p, size, 16), ::operator delete(p, nothrow);
-	p = ::operator new[](size), good(p, size, 16), ::operator delete[](p);
-	p = ::operator new[](size), good(p, size, 16),
+	p = ::operator new(size), check_block(p, size, 16), ::operator delete(p);
+	p = ::operator new(size), check_block(p, size, 16), ::operator delete(p, size);
+	p = ::operator new(size), check_block(p, size, 16), ::operator delete(p, nothrow);
+	p = ::operator new[](size), check_block(p, size, 16), ::operator delete[](p);
+	p = ::operator new[](size), check_block(p, size, 16),
 	::operator delete[](p, size);
-	p = ::operator new[](size), good(p, size, 16),
+	p = ::operator new[](size), check_block(p, size, 16),
 	::operator delete[](p, nothrow);
-	p = ::operator new(size, nothrow), good(p, size, 16),
+	p = ::operator new(size, nothrow), check_block(p, size, 16),
 	::operator delete(p);
-	p = ::operator new[](size, nothrow), good(p, size, 16),
+	p = ::operator new[](size, nothrow), check_block(p, size, 16),
 	::operator delete[](p);
-	p = ::operator new(size, align64), good(p, size, 64),
+	p = ::operator new(size, align64), check_block(p, size, 64),
 	::operator delete(p, align64);
-	p = ::operator new(size, align64), good(p, size, 64),
+	p = ::operator new(size, align64), check_block(p, size, 64),
 	::operator delete(p, size, align64);
-	p = ::operator new(size, align64, nothrow), good(p, size, 64),
+	p = ::operator new(size, align64, nothrow), check_block(p, size, 64),
 	::operator delete(p, align64, nothrow);
-	p = ::operator new[](size, align64), good(p, size, 64),
+	p = ::operator new[](size, align64), check_block(p, size, 64),
 	::operator delete[](p, align64);
-	p = ::operator new[](size, align64), good(p, size, 64),
+	p = ::operator new[](size, align64), check_block(p, size, 64),
 	::operator delete[](p, size, align64);
-	p = ::operator new[](size, align64, nothrow), good(p, size, 64),
+	p = ::operator new[](size, align64, nothrow), check_block(p, size, 64),
 	::operator delete[](p, align64, nothrow);
 	::operator delete(nullptr);
 	::operator delete[](nullptr);
@@ -94,7 +94,7 @@ throws_bad_alloc(Function function)
 }
 
 static void
-no_memory()
+without_memory()
 {
 	EXPECT(throws_bad_alloc([] { return ::operator new(huge); }));
 	EXPECT(throws_bad_alloc([] { return ::operator new[](huge); }));
@@ -108,7 +108,7 @@ no_memory()
 
 static int handled;
 
-// A new_handler that gives up at its third call; and one that throws.
+// One new_handler gives up at its third call. The other throws.
 static void
 handler()
 {
@@ -137,7 +137,7 @@ handlers()
 	std::set_new_handler(nullptr);
 }
 
-// A full pool, in small blocks: new throws, and works again afterwards.
+// When small blocks fill the pool, new throws. After they are freed, it works again.
 static void
 full_pool()
 {
@@ -156,7 +156,7 @@ full_pool()
 	EXPECT(throws_bad_alloc([] { return ::operator new(100000); }));
 	for (void *block : blocks)
 		::operator delete(block, 1024);
-	good(::operator new(100000), 100000, 16);
+	check_block(::operator new(100000), 100000, 16);
 }
 
 static void
@@ -189,8 +189,8 @@ expressions()
 	Aligned *many = new Aligned[7];
 	std::string *strings = new std::string[100];
 
-	good(one, sizeof(*one), 256);
-	good(many, 7 * sizeof(*many), 256);
+	check_block(one, sizeof(*one), 256);
+	check_block(many, 7 * sizeof(*many), 256);
 	for (int i = 0; i < 100; i++)
 		strings[i] = std::string(i * 10, 'y');
 	EXPECT(strings[99].size() == 990);
@@ -208,7 +208,7 @@ main()
 
 	for (std::size_t size : sizes)
 		every_form(size);
-	no_memory();
+	without_memory();
 	handlers();
 	exceptions();
 	expressions();

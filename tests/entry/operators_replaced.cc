@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// operators_replaced.cc: a program with its own new and delete gets every form of
-// them from the library's others, as the standard says.
+// operators_replaced.cc: a program replaces the plain new and delete. As the standard
+// requires, all other forms, which the library has, must call the program's functions.
 #include <cstdio>
 #include <cstdlib>
 #include <new>
 
 static int news, deletes;
 
-// A header before the block: whoever frees it otherwise frees a wrong pointer.
+// A header precedes the block, so any other function would free a wrong pointer.
 void *
 operator new(std::size_t size)
 {

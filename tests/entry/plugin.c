@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* plugin.c: a library to be opened late, which shares its heap with the program. Built
- * by tests/entry/test_dlopen.sh: with TLS_BYTES of static thread-local data, or NEEDS, the name of
- * another library that it opens by its own run path. */
+/* plugin.c: a library that programs open with dlopen(3). It shares its heap with them.
+ * tests/entry/test_dlopen.sh compiles it. With TLS_BYTES defined it has so much static
+ * thread-local data. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ end(void)
 	free(kept);
 }
 
-/* A block that somebody in here has allocated, libc among them. */
+/* libc allocates this block on behalf of the plug-in. */
 char *
 plugin_text(int number)
 {

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_dlopen.sh: libraries that are opened by dlopen(3) in a program on a pool, and
-# libraries that bring the library with them into a program that is on none.
+# test_dlopen.sh: programs on a pool open libraries with dlopen(3), and other programs open
+# libraries that are linked with this library.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 : "${CC:=cc}"
 
-# plugin FILE FLAGS...: builds one.
+# plugin FILE FLAGS...: compiles plugin.c.
 plugin() {
 	plugin_file=$1
 	shift
@@ -17,7 +17,7 @@ mkdir "$work/inner"
 if ! plugin "$work/plugin.so" -ldl -Wl,--enable-new-dtags,-rpath,"$work/inner" ||
 	! plugin "$work/inner/inner.so" -ldl ||
 	! plugin "$work/tls.so" -ldl -DTLS_BYTES=1024; then
-	not_ok "plug-ins are built"
+	not_ok "the plug-ins compile"
 	comment "$work/out"
 	plan
 	exit
@@ -27,11 +27,11 @@ for variant in $(variants); do
 	tap "$work/tap" "$variant"
 done
 
-# A plug-in that is linked with the library.
+# A plug-in may be linked with the library.
 for variant in $(variants); do
 	directory=$(dirname "$(library "$variant")")
-	# The linker wants the name without a version.
-	expect "$variant: a plug-in linked with the library" plugin "$work/linked.so" \
+	# The linker needs the name without a version.
+	expect "$variant: a plug-in is linked with the library" plugin "$work/linked.so" \
 		-L"$directory" -lvmmalloc -ldl -Wl,--no-as-needed,-rpath,"$directory"
 	cat >"$work/opens.c" <<-'END'
 		#include <dlfcn.h>
@@ -56,16 +56,17 @@ for variant in $(variants); do
 	$CC -o "$work/opens" "$work/opens.c" -ldl || exit 99
 	"$work/opens" "$work/linked.so" >"$work/out" 2>&1
 	status=$?
-	expect "$variant: is refused by a program that has no pool, which goes on" \
+	expect "$variant: without a pool dlopen of the plug-in fails, and the program goes on" \
 		test $status -eq 3
-	expect "$variant: and says why" \
+	expect "$variant: dlerror names the reason" \
 		grep -q 'libvmmalloc.so.1: cannot allocate memory in static TLS' \
 		"$work/out"
 	comment "$work/out"
-	expect "$variant: and works in one that has" \
+	expect "$variant: with a pool the plug-in works" \
 		on_pool "$variant" "$work/opens" "$work/linked.so"
 
-	# The program is not linked with the library, but that with what is: libc is first.
+	# The program is linked with the plug-in, and only that with the library. So the
+	# dynamic linker finds libc's functions first.
 	cat >"$work/behind.c" <<-'END'
 		#include <stdlib.h>
 		#include <sys/wait.h>
@@ -89,16 +90,18 @@ for variant in $(variants); do
 	env VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M "$work/behind" \
 		>"$work/out" 2>&1
 	status=$?
-	expect "$variant: behind libc it is without effect, and the program runs" \
+	expect "$variant: behind libc the library has no effect, and the program works" \
 		test $status -eq 0
-	expect "$variant: and is told so" grep -q \
+	expect "$variant: behind libc the library prints a message" grep -q \
 		"^libvmmalloc: the library has no effect, .* finds malloc in libc first. Link" "$work/out"
-	expect "$variant: in one line" test "$(wc -l <"$work/out")" -eq 1
-	expect "$variant: preloaded, it is first" on_pool "$variant" "$work/behind"
-	expect "$variant: and says nothing" test ! -s "$work/expect"
+	expect "$variant: the message has one line" test "$(wc -l <"$work/out")" -eq 1
+	expect "$variant: the program works with the library preloaded" \
+		on_pool "$variant" "$work/behind"
+	expect "$variant: the preloaded library prints nothing" test ! -s "$work/expect"
 done
 
-# Where another allocator is first, reallocarray, which it may lack, asks its realloc.
+# Another allocator may come first and have no reallocarray. Then the library's
+# reallocarray calls the realloc of that allocator.
 cat >"$work/array.c" <<'END'
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,27 +149,27 @@ END
 if $CC -D_GNU_SOURCE -fno-builtin -w -DOWN -o "$work/own" "$work/array.c" 2>"$work/err" &&
 	$CC -D_GNU_SOURCE -fno-builtin -w -o "$work/array" "$work/array.c" 2>>"$work/err"; then
 	for variant in $(variants); do
-		expect "$variant: a program with an allocator of its own" \
+		expect "$variant: a program with its own allocator works" \
 			on_pool "$variant" "$work/own"
 		for other in libjemalloc.so.2 libtcmalloc_minimal.so.4 libmimalloc.so.2; do
 			if ! LD_PRELOAD=$other "$work/array" >"$work/out" 2>&1 ||
 				[ -s "$work/out" ]; then
-				skip "$variant: behind $other" "not here"
+				skip "$variant: beside $other" "not installed"
 				continue
 			fi
 			for preload in "$other $(library "$variant")" \
 				"$(library "$variant") $other"; do
-				expect "$variant: beside $other" on_pool "$variant" \
+				expect "$variant: a program works beside $other" on_pool "$variant" \
 					env LD_PRELOAD="$preload" "$work/array"
 			done
 		done
 	done
 else
-	not_ok "programs are built"
+	not_ok "the programs compile"
 	comment "$work/err"
 fi
 
-# dlopen(3) has to see who calls it, also where nothing is optimized.
+# dlopen(3) must see the address of its caller, even without optimization.
 cat >"$work/jump.c" <<'END'
 #include <dlfcn.h>
 #include <stddef.h>
@@ -193,7 +196,7 @@ int main(void)
 END
 for compiler in "$CC" clang; do
 	if ! command -v "${compiler%% *}" >/dev/null 2>&1; then
-		skip "dlopen sees its caller: $compiler" "not here"
+		skip "dlopen sees its caller: $compiler" "not installed"
 		continue
 	fi
 	for level in 0 2; do

@@ -1,20 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_first_allocation.sh: the first allocation at unusual moments, and blocks of libc's own.
+# test_first_allocation.sh: a first allocation at unusual moments, and blocks of libc.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 for variant in $(variants); do
-	expect "$variant: allocation before all constructors" \
+	expect "$variant: a program allocates before all constructors" \
 		on_pool "$variant" "$programs/entry/early"
-	expect "$variant: an environment with nothing else in it" \
+	expect "$variant: the environment has only the settings" \
 		on_pool "$variant" env -i PATH="$PATH" \
 		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
 		LD_PRELOAD="$(library "$variant")" env -u PATH "$programs/support/churn" 1000
 done
 
-# Blocks that libc allocated by itself.
 for variant in $(variants); do
-	what="$variant: libc's own blocks go back to libc"
+	what="$variant: the library passes libc's own blocks back to libc"
 	on_pool "$variant" "$programs/entry/libc_blocks" >"$work/out" 2>&1
 	case $? in
 	0) ok "$what" ;;

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_wrappers.sh: libraries that are preloaded beside this one and put functions of
-# their own before libc's, which allocate: before it and behind it.
+# test_wrappers.sh: other libraries are preloaded before or after this one. Their functions
+# stand before libc's, and allocate.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
-# both WHAT OTHER COMMAND...: under each variant, with the other library on either side, it
-# ends well and prints the same as with the other library alone.
+# both WHAT OTHER COMMAND...: with the other library before or after each variant, the
+# command has the same status and output as with the other library only.
 both() {
 	what=$1 other=$2
 	shift 2
@@ -20,9 +20,9 @@ both() {
 				VMMALLOC_POOL_SIZE=64M LD_PRELOAD="$preload" \
 				"$@" >"$work/out" 2>&1 </dev/null
 			status=$?
-			expect "$variant $where $what: $plain_status" \
+			expect "$variant $where $what: the status is $plain_status" \
 				test $status -eq $plain_status
-			expect "$variant $where $what: says the same" \
+			expect "$variant $where $what: the output is the same" \
 				diff "$work/plain" "$work/out"
 		done
 	done
@@ -40,16 +40,17 @@ both "functions that allocate" "$wrappers" sh "$work/program"
 for variant in $(variants); do
 	for program in "fork/model 3" "support/churn 3000"; do
 		# shellcheck disable=SC2086 # a program and its argument
-		expect "$variant beside functions that allocate: $program" \
+		expect "$variant beside functions that allocate: $program succeeds" \
 			timeout -s KILL 120 env VMMALLOC_POOL_DIR="$pool_dir" \
 			VMMALLOC_POOL_SIZE=64M WRAPPERS_COUNT=1 \
 			LD_PRELOAD="$wrappers $(library "$variant")" "$programs/"$program
 	done
 	cp "$work/expect" "$work/out"
-	expect "they were called" grep -q 'wrappers: were called' "$work/out"
+	expect "$variant: the functions that allocate were called" \
+		grep -q 'wrappers: functions were called' "$work/out"
 done
 
-# find_library NAME: where this system has it.
+# find_library NAME: prints the path of a library on this system.
 find_library() {
 	ldconfig -p | awk -v name="$1" '$1 == name { print $NF; exit }' |
 		grep . && return
@@ -61,7 +62,7 @@ find_library() {
 	return 1
 }
 
-# libfaketime leaves files there, named by the process.
+# libfaketime leaves files in /dev/shm, with the process ID in their names.
 faketime_files() {
 	ls /dev/shm | grep faketime_
 }
@@ -76,16 +77,16 @@ for name in libfakechroot.so libeatmydata.so libfaketime.so.1 libfaketimeMT.so.1
 	if file=$(find_library $name); then
 		both $name "$file" FAKETIME=-15d sh "$work/program"
 	else
-		skip "$name" "is not here"
+		skip "$name" "not installed"
 	fi
 done
 
-# These need their daemon, or a list of files.
+# fakeroot needs its daemon, and cowdancer needs a list of files.
 if file=$(find_library libfakeroot-sysv.so) && command -v fakeroot >/dev/null 2>&1; then
 	for variant in $(variants); do
 		library=$(library "$variant")
 		for preload in "$library $file" "$file $library"; do
-			expect "$variant with fakeroot: owners are as it says" \
+			expect "$variant with fakeroot: files have the owners that it simulates" \
 				timeout -s KILL 60 fakeroot env \
 				VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
 				LD_PRELOAD="$preload" sh -c "id -u | grep -qx 0 &&
@@ -94,7 +95,7 @@ if file=$(find_library libfakeroot-sysv.so) && command -v fakeroot >/dev/null 2>
 		done
 	done
 else
-	skip "fakeroot" "is not here"
+	skip "fakeroot" "not installed"
 fi
 if file=$(find_library libcowdancer.so) && command -v cowdancer-ilistcreate >/dev/null 2>&1
 then
@@ -102,6 +103,6 @@ then
 	(cd "$work/tree" && cowdancer-ilistcreate "$work/ilist" "find ." 2>"$work/err")
 	both libcowdancer.so "$file" COWDANCER_ILISTFILE="$work/ilist" sh "$work/program"
 else
-	skip "libcowdancer.so" "is not here"
+	skip "libcowdancer.so" "not installed"
 fi
 plan

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* threads.c: threads that are interrupted, cancelled, and end with blocks of theirs, and
- * a process that ends while they allocate; run with the library preloaded. Prints TAP.
- * threads exit: one such process; its status is 7. */
+/* threads.c: threads that are interrupted or cancelled, threads that end with blocks, and a
+ * process that exits while threads allocate. The program runs with the library preloaded.
+ * Usage: threads: prints TAP. threads exit: is the process that exits, with status 7. */
 #include "config.h"
 
 #include <malloc.h>
@@ -26,13 +26,13 @@
 
 extern char **environ;
 
-/* A thread's blocks: the first bytes of each say where it is. */
+/* A thread's blocks. The number of a slot is the content of its block. */
 struct heap {
 	unsigned char *slots[SLOTS];
 	size_t sizes[SLOTS];
 	uint64_t random;
 	int is_good;
-	int ops; /* atomic */
+	int ops; /* operations, atomic */
 };
 
 static uint64_t
@@ -43,7 +43,7 @@ next_random(struct heap *heap)
 	return heap->random ^= heap->random << 17;
 }
 
-/* Mostly small blocks; some for which the pool has to grow. */
+/* Mostly small blocks, and some for which the pool must grow. */
 static void
 change_one(struct heap *heap)
 {
@@ -63,7 +63,7 @@ change_one(struct heap *heap)
 }
 
 static void
-drop_all(void *argument)
+free_all(void *argument)
 {
 	struct heap *heap = argument;
 
@@ -73,14 +73,14 @@ drop_all(void *argument)
 }
 
 static void
-begin_heap(struct heap *heap, uint64_t seed)
+init_heap(struct heap *heap, uint64_t seed)
 {
 	memset(heap, 0, sizeof(*heap));
 	heap->random = seed * 0x9e3779b97f4a7c15 + 1;
 	heap->is_good = 1;
 }
 
-/* Until it has done something. */
+/* Waits until the thread has done something. */
 static void
 await_ops(const struct heap *heap)
 {
@@ -89,7 +89,7 @@ await_ops(const struct heap *heap)
 }
 
 /*
- * Signals, which no thread has blocked, while all of them allocate.
+ * Signals interrupt threads that allocate.
  */
 
 static volatile sig_atomic_t signals;
@@ -108,12 +108,12 @@ change_until_signals(void *argument)
 
 	while (signals < 2000 || heap->ops < 20000)
 		change_one(heap);
-	drop_all(heap);
+	free_all(heap);
 	return NULL;
 }
 
 static int
-are_interrupted(void)
+test_signals(void)
 {
 	static struct heap heaps[THREADS];
 	struct sigaction action = { .sa_handler = count_signal };
@@ -122,11 +122,11 @@ are_interrupted(void)
 	pthread_t threads[THREADS];
 	int is_good = 1;
 
-	/* Without SA_RESTART: system calls say EINTR. */
+	/* Without SA_RESTART system calls return EINTR. */
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
 	for (int i = 0; i < THREADS; i++) {
-		begin_heap(&heaps[i], (uint64_t)i);
+		init_heap(&heaps[i], (uint64_t)i);
 		if (pthread_create(&threads[i], NULL, change_until_signals,
 			&heaps[i]) != 0)
 			abort();
@@ -140,17 +140,17 @@ are_interrupted(void)
 }
 
 /*
- * Cancellation: malloc and free are no cancellation points, so that what a thread has
- * is what its handler finds.
+ * Cancellation: malloc and free are no cancellation points, so the cleanup handler finds
+ * all blocks of the thread.
  */
 
 static void *
 change_until_cancelled(void *argument)
 {
-	pthread_cleanup_push(drop_all, argument);
+	pthread_cleanup_push(free_all, argument);
 	for (;;) {
 		change_one(argument);
-		/* What the file system is asked for again each time: fallocate(2) is one. */
+		/* The pool reserves blocks for it with fallocate(2), a cancellation point. */
 		free(malloc(4 << 20));
 		malloc_trim(0);
 		pthread_testcancel();
@@ -159,7 +159,7 @@ change_until_cancelled(void *argument)
 	return NULL;
 }
 
-/* What the program has, by the pool's own count. */
+/* Returns the bytes that the program has allocated. */
 static size_t
 allocated(void)
 {
@@ -171,7 +171,7 @@ allocated(void)
 }
 
 static int
-are_cancelled(void)
+test_cancellation(void)
 {
 	size_t before = allocated();
 	int is_good = 1;
@@ -181,7 +181,7 @@ are_cancelled(void)
 		pthread_t thread;
 		void *result;
 
-		begin_heap(heap, (uint64_t)round);
+		init_heap(heap, (uint64_t)round);
 		if (pthread_create(&thread, NULL, change_until_cancelled, heap) != 0)
 			abort();
 		await_ops(heap);
@@ -195,56 +195,56 @@ are_cancelled(void)
 }
 
 /*
- * Destructors of thread-specific data, which free and allocate after each other, and
- * after the allocator has been told that its thread ends.
+ * Destructors of thread-specific data free and allocate. Some run after jemalloc's own
+ * destructor for the thread.
  */
 
 static pthread_key_t keys[2];
 
-struct left {
+struct item {
 	int key;
 	int rounds;
 };
 
 static void
-leave(int key, int rounds)
+set_item(int key, int rounds)
 {
-	struct left *left = malloc(sizeof(*left) + 50);
+	struct item *item = malloc(sizeof(*item) + 50);
 
-	*left = (struct left){ key, rounds };
-	pthread_setspecific(keys[key], left);
+	*item = (struct item){ key, rounds };
+	pthread_setspecific(keys[key], item);
 }
 
 static void
-pass_on(void *block)
+destroy(void *block)
 {
-	struct left *left = block;
+	struct item *item = block;
 
-	if (left->rounds > 1)
-		leave(left->key, left->rounds - 1);
-	free(left);
+	if (item->rounds > 1)
+		set_item(item->key, item->rounds - 1);
+	free(item);
 }
 
 static void *
-leave_blocks(void *argument)
+set_items(void *argument)
 {
-	leave(0, 3);
-	leave(1, 3);
+	set_item(0, 3);
+	set_item(1, 3);
 	return argument;
 }
 
 static int
-have_destructors(void)
+test_destructors(void)
 {
 	size_t before = allocated();
 
 	for (int i = 0; i < 2; i++)
-		pthread_key_create(&keys[i], pass_on);
+		pthread_key_create(&keys[i], destroy);
 	for (int round = 0; round < ROUNDS; round++) {
 		pthread_t threads[THREADS];
 
 		for (int i = 0; i < THREADS; i++) {
-			if (pthread_create(&threads[i], NULL, leave_blocks, NULL) != 0)
+			if (pthread_create(&threads[i], NULL, set_items, NULL) != 0)
 				abort();
 		}
 		for (int i = 0; i < THREADS; i++)
@@ -255,13 +255,13 @@ have_destructors(void)
 }
 
 /*
- * Exit, with handlers that allocate and free, while threads do.
+ * A process exits while its threads allocate. Its exit handlers allocate, too.
  */
 
 static struct heap exiting[THREADS];
 
 static void *
-change_for_ever(void *argument)
+change_until_exit(void *argument)
 {
 	for (;;)
 		change_one(argument);
@@ -269,18 +269,18 @@ change_for_ever(void *argument)
 }
 
 static void
-at_exit(void)
+exit_handler(void)
 {
 	static struct heap own;
 
-	begin_heap(&own, 1);
+	init_heap(&own, 1);
 	for (int i = 0; i < 1000; i++)
 		change_one(&own);
-	drop_all(&own);
+	free_all(&own);
 }
 
 static void __attribute__((destructor))
-at_the_end(void)
+destructor(void)
 {
 	free(malloc(1000));
 }
@@ -288,12 +288,12 @@ at_the_end(void)
 static int
 exit_now(void)
 {
-	atexit(at_exit);
+	atexit(exit_handler);
 	for (int i = 0; i < THREADS; i++) {
 		pthread_t thread;
 
-		begin_heap(&exiting[i], (uint64_t)getpid() + (unsigned)i);
-		if (pthread_create(&thread, NULL, change_for_ever, &exiting[i]) != 0)
+		init_heap(&exiting[i], (uint64_t)getpid() + (unsigned)i);
+		if (pthread_create(&thread, NULL, change_until_exit, &exiting[i]) != 0)
 			abort();
 		await_ops(&exiting[i]);
 	}
@@ -301,7 +301,7 @@ exit_now(void)
 }
 
 static int
-processes_exit(char *program)
+test_exit(char *program)
 {
 	char *arguments[] = { program, (char *)"exit", NULL };
 	int good = 0;
@@ -316,7 +316,8 @@ processes_exit(char *program)
 		good += WIFEXITED(status) && WEXITSTATUS(status) == STATUS;
 	}
 	if (good < PROCESSES)
-		printf("# %d of %d\n", good, PROCESSES);
+		printf("# %d of %d processes exited with status %d\n", good, PROCESSES,
+		    STATUS);
 	return good == PROCESSES;
 }
 
@@ -325,9 +326,9 @@ main(int argc, char **argv)
 {
 	if (argc > 1)
 		return exit_now();
-	blocks_result(are_interrupted(), "signals while threads allocate");
-	blocks_result(are_cancelled(), "threads that are cancelled, and leave nothing");
-	blocks_result(have_destructors(), "blocks in destructors of threads that end");
-	blocks_result(processes_exit(argv[0]), "exit while other threads allocate");
+	blocks_result(test_signals(), "signals interrupt threads that allocate");
+	blocks_result(test_cancellation(), "cancelled threads leave no block");
+	blocks_result(test_destructors(), "destructors of threads allocate and free");
+	blocks_result(test_exit(argv[0]), "a process exits while its threads allocate");
 	return blocks_plan();
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* wrappers.c: preloaded beside the library: functions that stand before libc's and
- * allocate, as those of fakeroot, cowdancer or libfaketime do. Each call allocates another
- * size, so that none is always served from a thread's cache. WRAPPERS_COUNT: a line on
- * stderr at exit, that they were called. */
+/* wrappers.c: a library that is preloaded beside libvmmalloc. Its functions stand before
+ * libc's, and allocate, as those of fakeroot, cowdancer and libfaketime do. Each call
+ * allocates another size, so that a thread's cache cannot serve all calls. With
+ * WRAPPERS_COUNT set it prints a line on stderr at exit if its functions were called. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -50,7 +50,7 @@ allocate(void)
 		return next arguments; \
 	}
 
-/* The parameters are libc's, even if its header declares them otherwise. */
+/* These are the parameters of libc's functions, even where the headers differ. */
 WRAP(int, close, (int fd), (fd))
 WRAP(int, fallocate, (int fd, int mode, off_t offset, off_t size),
     (fd, mode, offset, size))
@@ -81,7 +81,7 @@ WRAP(int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
 WRAP(pid_t, waitpid, (pid_t pid, int *status, int options), (pid, status, options))
 WRAP(ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size))
 
-/* What has other forms in the header. */
+/* The headers declare these functions with other types. */
 #define WRAP_AS(name, first, last) \
 	int wrap_##name first __asm__(#name); \
 	EXPORT int wrap_##name first \
@@ -106,5 +106,5 @@ __attribute__((destructor)) static void
 tell(void)
 {
 	if (getenv("WRAPPERS_COUNT") != NULL && count > 0)
-		fprintf(stderr, "wrappers: were called\n");
+		fprintf(stderr, "wrappers: functions were called\n");
 }

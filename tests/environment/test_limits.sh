@@ -1,33 +1,34 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_limits.sh: strange environments: variables, descriptors, roots, namespaces,
-# system calls that are forbidden, mappings and memory that are limited.
+# test_limits.sh: the heap in unusual environments: environment variables, descriptors,
+# roots, namespaces, forbidden system calls, few mappings, little memory.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 is_root=no
 [ "$(id -u)" -ne 0 ] || is_root=yes
 pool_size=64M
 
-# strange WHAT VARIANT [ARGUMENT...]: the program's TAP, under each VMMALLOC_FORK.
-strange() {
+# limits WHAT VARIANT [ARGUMENT...]: runs the program with each VMMALLOC_FORK,
+# or with those in $forks.
+limits() {
 	what=$1 variant=$2
 	shift 2
 	for fork in ${forks-0 1 2 3}; do
 		VMMALLOC_FORK=$fork on_pool "$variant" "$programs/environment/limits" "$@" \
 			>"$work/tap" 2>&1
-		tap "$work/tap" "$what, fork $fork, $variant"
+		tap "$work/tap" "$what, VMMALLOC_FORK=$fork, $variant"
 	done
 }
 
-# refused: what the last command wrote is two lines, and its status was 1.
+# refused PATTERN: the last command ended with status 1 and a message of two lines.
 refused() {
 	test "$status" -eq 1 -a "$(wc -l <"$work/err")" -eq 2 &&
 		sed -n 1p "$work/err" | grep -q "^Error (libvmmalloc): .*$1" &&
 		sed -n 2p "$work/err" | grep -q '^libvmmalloc: '
 }
 
-# runs_or_refused VARIANT LIMIT...: the one or the other, under that limit; unless it is
-# too low for any program.
+# runs_or_refused VARIANT LIMIT...: under this limit of ulimit the program runs, or the
+# library refuses it with a message. A limit that is too low without the library passes.
 started=0
 runs_or_refused() {
 	limited_library=$(library "$1")
@@ -53,14 +54,14 @@ environment() {
 		env -i VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
 			VMMALLOC_FORK=$fork LD_PRELOAD="$(library "$1")" \
 			"$programs/environment/limits" plain "$pool_dir" >"$work/tap" 2>&1
-		tap "$work/tap" "nothing else in the environment, fork $fork, $1"
+		tap "$work/tap" "an environment with the settings only, VMMALLOC_FORK=$fork, $1"
 	done
-	strange "changed at once" "$1" environ
-	strange "environ lost before constructors" "$1" preinit "$pool_dir"
+	limits "the program changes its environment" "$1" environ
+	limits "environ is NULL before constructors run" "$1" preinit "$pool_dir"
 }
 
-# Every set of 0, 1 and 2 is closed at the start; then with the trace's file besides,
-# another that could be one of them.
+# Some of the descriptors 0, 1 and 2 are closed at the start. Neither the pool file nor a
+# log file may take their numbers.
 stdio() {
 	bad=
 	library=$(library "$1")
@@ -76,23 +77,23 @@ stdio() {
 					${log:+VMMALLOC_LOG_FILE="$log"} \
 					LD_PRELOAD="$library" \
 					"$programs/environment/limits" stdio $closed' "$to" ||
-					bad="$bad $closed, fork $fork, log $log;"
+					bad="$bad $closed, VMMALLOC_FORK=$fork, log $log;"
 			done
 		done
 	done
-	expect "$1: what of 0, 1 and 2 is closed stays closed" \
+	expect "$1: descriptors 0, 1 and 2 that were closed at the start stay closed" \
 		sh -c 'echo "$0"; test -z "$0"' "$bad"
 	rm -f "$work"/log-*
 }
 
-# A daemon goes on when its parent has ended: to the end of what it writes.
+# The daemon writes on after its parent has ended. `cat` waits for the end of its output.
 closes() {
 	for fork in 0 1 2 3; do
 		{
 			VMMALLOC_FORK=$fork on_pool "$1" "$programs/environment/limits" \
 				closes </dev/null 2>&1
 		} | cat >"$work/tap"
-		tap "$work/tap" "closes all descriptors, fork $fork, $1"
+		tap "$work/tap" "the program closes all descriptors, VMMALLOC_FORK=$fork, $1"
 	done
 }
 
@@ -102,11 +103,11 @@ roots() {
 		return
 	fi
 	mkdir -p "$work/root"
-	strange "chroot" "$1" chroot "$work/root"
-	strange "chroot to what is gone" "$1" gone
+	limits "the program changes its root" "$1" chroot "$work/root"
+	limits "the root is gone" "$1" gone
 	if unshare -m -p -i true 2>/dev/null; then
-		strange "unshare" "$1" unshare
-		strange "no /proc" "$1" noproc
+		limits "the program enters new namespaces" "$1" unshare
+		limits "the program loses /proc" "$1" noproc
 		forks="1 2 3"
 		on_pool_by="$work/no_proc"
 		cat >"$work/no_proc" <<-'END'
@@ -114,19 +115,19 @@ roots() {
 			exec unshare -m sh -c 'umount -l /proc; exec "$@"' sh "$@"
 		END
 		chmod +x "$work/no_proc"
-		strange "no /proc from the start" "$1" plain "$pool_dir"
+		limits "no /proc at the start" "$1" plain "$pool_dir"
 		on_pool_by="unshare -U -r"
 		if unshare -U -r true 2>/dev/null; then
-			strange "another user namespace" "$1" plain "$pool_dir"
+			limits "another user namespace" "$1" plain "$pool_dir"
 		else
-			skip "$1: another user namespace" "cannot be had here"
+			skip "$1: another user namespace" "not allowed here"
 		fi
 		on_pool_by="unshare -p -f"
-		strange "first of a process namespace" "$1" plain "$pool_dir"
+		limits "the first process of a process namespace" "$1" plain "$pool_dir"
 		on_pool_by=
 		unset forks
 	else
-		skip "$1: namespaces" "cannot be had here"
+		skip "$1: namespaces" "not allowed here"
 	fi
 }
 
@@ -136,20 +137,21 @@ directory() {
 		VMMALLOC_POOL_DIR=$pool_dir/gone VMMALLOC_FORK=$fork \
 			on_pool "$1" "$programs/environment/limits" rmdir "$pool_dir/gone" \
 			>"$work/tap" 2>&1
-		tap "$work/tap" "directory removed, fork $fork, $1"
+		tap "$work/tap" "the pool's directory is removed, VMMALLOC_FORK=$fork, $1"
 	done
 	if ! file_system tmpfs 100M; then
-		skip "$1: read-only mount" "$mounted_not"
+		skip "$1: the library refuses a read-only mount" "$mounted_not"
 		return
 	fi
 	mount -o remount,ro "$mounted"
 	VMMALLOC_POOL_DIR=$mounted on_pool "$1" /bin/true 2>"$work/err"
 	status=$?
-	expect "$1: read-only mount" refused "Read-only file system"
+	expect "$1: the library refuses a read-only mount" refused "Read-only file system"
 	take_down
 }
 
-# forbidden VARIANT CALL ERRNO: from the start; $status, $work/err.
+# forbidden VARIANT CALL ERRNO: runs the program with a call that fails from the start on.
+# Sets $status. Its messages are in $work/err.
 forbidden() {
 	LD_PRELOAD='' "$programs/environment/limits" forbid "$2" "$3" env \
 		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=$pool_size \
@@ -161,39 +163,42 @@ forbidden() {
 
 calls() {
 	if ! "$programs/environment/limits" forbid clone ENOSYS true; then
-		skip "$1: forbidden system calls" "no seccomp here"
+		skip "$1: forbidden system calls" "seccomp is not available here"
 		return
 	fi
 	forbidden "$1" fallocate EPERM
-	expect "$1: no fallocate, EPERM" refused "Operation not permitted"
+	expect "$1: the library refuses to start if fallocate fails with EPERM" \
+		refused "Operation not permitted"
 	forbidden "$1" fallocate ENOSYS
-	expect "$1: no fallocate, ENOSYS" refused "Function not implemented"
+	expect "$1: the library refuses to start if fallocate fails with ENOSYS" \
+		refused "Function not implemented"
 	forbidden "$1" ftruncate EPERM
-	expect "$1: no ftruncate" refused "Operation not permitted"
+	expect "$1: the library refuses to start if ftruncate fails" \
+		refused "Operation not permitted"
 	for call in madvise statx getrandom prlimit64 fstatfs ioctl lseek \
 		sched_getaffinity rt_sigprocmask sync_file_range; do
 		for fork in 1 2; do
 			forbidden "$1" $call EPERM
-			tap "$work/tap" "no $call, fork $fork, $1"
+			tap "$work/tap" "$call always fails, VMMALLOC_FORK=$fork, $1"
 		done
 	done
 	for error in EPERM ENOSYS; do
-		strange "fallocate forbidden later, $error" "$1" fallocate $error
+		limits "fallocate fails later with $error" "$1" fallocate $error
 	done
-	strange "no process more" "$1" clone
+	limits "no more processes" "$1" clone
 	VMMALLOC_POOL_SIZE=400M on_pool "$1" timeout -s KILL 60 "$programs/places/timer" 256 \
 		>"$work/tap" 2>&1
 	tap "$work/tap" "a profiler's timer, $1"
 }
 
 memory() {
-	strange "no mapping more" "$1" mappings
-	strange "little address space" "$1" as
-	strange "little data" "$1" data
+	limits "few mappings" "$1" mappings
+	limits "little address space" "$1" as
+	limits "little data" "$1" data
 	forks="1 2"
-	strange "no mapping more, no descriptor" "$1" mappings closed
-	strange "little data, no descriptor" "$1" data closed
-	strange "little address space, no descriptor" "$1" as closed
+	limits "few mappings and no pool descriptor" "$1" mappings closed
+	limits "little data and no pool descriptor" "$1" data closed
+	limits "little address space and no pool descriptor" "$1" as closed
 	unset forks
 	bad=
 	started=0
@@ -205,7 +210,7 @@ memory() {
 		done
 	done
 	echo "# $started of 40 started"
-	expect "$1: starts, or is refused, whatever memory there is" \
+	expect "$1: with any limit of memory a program starts or is refused" \
 		sh -c "echo \"\$0\"; test -z \"\$0\"" "$bad"
 	bad=
 	started=0
@@ -214,20 +219,20 @@ memory() {
 			bad="$bad $limit: $(cat "$work/why");"
 	done
 	echo "# $started of 17 started"
-	expect "$1: starts, or is refused, whatever descriptors there are" \
+	expect "$1: with any limit of descriptors a program starts or is refused" \
 		sh -c "echo \"\$0\"; test -z \"\$0\"" "$bad"
 }
 
 layouts() {
 	if ! setarch -R true 2>/dev/null; then
-		skip "$1: no address randomisation" "no setarch here"
+		skip "$1: no address randomisation" "needs setarch"
 		return
 	fi
 	forks="1 2 3"
 	on_pool_by="setarch -R"
-	strange "no address randomisation" "$1" plain "$pool_dir"
+	limits "no address randomisation" "$1" plain "$pool_dir"
 	on_pool_by="setarch -R -L"
-	strange "mappings from below" "$1" plain "$pool_dir"
+	limits "mappings begin at the lowest address" "$1" plain "$pool_dir"
 	on_pool_by=
 	unset forks
 }
@@ -238,7 +243,8 @@ for variant in $(variants); do
 		$part "$variant"
 	done
 done
-# A filter that allows what an ordinary malloc needs, and ends the process for all else.
+# This filter allows the system calls that an ordinary malloc needs, and kills the process
+# for all others.
 cat >"$work/filtered.c" <<'END'
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -279,25 +285,26 @@ int main(void)
 END
 if ${CC:-cc} -o "$work/filtered" "$work/filtered.c" 2>"$work/err"; then
 	for variant in $(variants); do
-		VMMALLOC_RESERVE=full expect "$variant, RESERVE=full: a filter for malloc" \
+		VMMALLOC_RESERVE=full expect \
+			"$variant, VMMALLOC_RESERVE=full: malloc works under a strict filter" \
 			on_pool "$variant" "$work/filtered"
 	done
 else
-	skip "a filter for malloc" "$(head -n 1 "$work/err")"
+	skip "malloc works under a strict filter" "$(head -n 1 "$work/err")"
 fi
 
-# man(1) runs its helpers under a filter that lets them make no file.
+# man(1) runs other programs under a filter that forbids them to create files.
 if ! man -P cat ls >"$work/plain" 2>/dev/null || [ ! -s "$work/plain" ]; then
-	skip "man -P cat ls" "has no manual of ls here"
+	skip "man -P cat ls" "the manual of ls is not installed"
 else
 	for variant in $(variants); do
 		on_pool "$variant" man -P cat ls >"$work/out" 2>"$work/err"
 		if [ -s "$work/err" ]; then
-			expect "$variant: man's filter: the message says that it is one" \
+			expect "$variant: under man's filter the message names the filter" \
 				grep -q 'VMMALLOC_POOL_DIR is .*; a filter of system calls' \
 				"$work/err"
 		else
-			expect "$variant: man without a filter" cmp "$work/plain" "$work/out"
+			expect "$variant: man works if it has no filter" cmp "$work/plain" "$work/out"
 		fi
 		on_pool "$variant" env MAN_DISABLE_SECCOMP=1 man -P cat ls \
 			>"$work/out" 2>"$work/err"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_privileges.sh: what programs with privileges take from the environment, and what
-# other users see of a pool.
+# test_privileges.sh: programs with privileges ignore the environment, and other users do
+# not see a pool.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 : "${CC:=cc}"
 
@@ -15,14 +15,14 @@ as_nobody() {
 	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
 }
 
-# linked: the program, run by somebody else, who asks for a pool.
+# linked: another user runs the program with the settings of a pool.
 linked() {
 	as_nobody env VMMALLOC_POOL_DIR=/dev/shm VMMALLOC_POOL_SIZE=64M \
 		"$open/linked" 2>"$work/err"
 	status=$?
 }
 
-# ignores WHAT: it has not seen who asked.
+# ignores WHAT: the program has not seen the settings.
 ignores() {
 	linked
 	expect "$1 ignores the variables" \
@@ -30,7 +30,7 @@ ignores() {
 	expect "$1 ends with status 1" test "$status" -eq 1
 }
 
-# Others have to be able to enter it.
+# Other users must be able to enter the directory.
 open=$(mktemp -d /tmp/vmmalloc.XXXXXX) || exit 99
 trap 'rm -rf "$open"; clean_up' EXIT
 chmod 755 "$open"
@@ -38,7 +38,7 @@ echo 'int main(void) { return 0; }' >"$open/linked.c"
 cp "$(library release)" "$open/libvmmalloc.so.1"
 $CC -o "$open/linked" "$open/linked.c" -Wl,--no-as-needed \
 	"$open/libvmmalloc.so.1" -Wl,-rpath,"$open"
-# One without the library tells whether privileges mean anything here.
+# This program, without the library, tells whether file privileges work here.
 cat >"$open/has.c" <<-'END'
 	#include <sys/auxv.h>
 	int main(void) { return getauxval(AT_SECURE) == 0; }
@@ -46,7 +46,7 @@ END
 $CC -o "$open/has" "$open/has.c"
 
 linked
-expect "a program without privileges obeys the variables" test "$status" -eq 0
+expect "a program without privileges uses the variables" test "$status" -eq 0
 chmod u+s "$open/linked" "$open/has"
 if as_nobody "$open/has"; then
 	ignores "a set-user-ID program"
@@ -63,7 +63,7 @@ else
 	skip "file capabilities" "have no effect on this file system"
 fi
 
-# While a program runs: its file has no name, and /proc shows it to its owner alone.
+# While a program runs, its pool file has no name, and /proc hides it from other users.
 for variant in $(variants); do
 	mkfifo "$work/fifo.$variant"
 	on_pool "$variant" cat <"$work/fifo.$variant" >"$work/ready.$variant" &
@@ -75,7 +75,7 @@ for variant in $(variants); do
 		tries=$((tries + 1))
 		sleep 0.01
 	done
-	# on_pool is a shell of its own, whose only child is what it runs.
+	# In the background on_pool is a shell, and its only child is the program.
 	found=
 	for process in $process $(cat "/proc/$process/task/$process/children"); do
 		for file in "/proc/$process/fd"/*; do
@@ -84,14 +84,14 @@ for variant in $(variants); do
 			esac
 		done
 	done
-	expect "$variant: the pool's file is there, for root" test -r "${found:-/none}"
-	expect "$variant: with mode 0600 and no name" test \
+	expect "$variant: root can read the pool file" test -r "${found:-/none}"
+	expect "$variant: the pool file has mode 0600 and no name" test \
 		"$(stat -L -c '%a %h' "${found:-/none}" 2>&1)" = "600 0"
 	as_nobody cat "/proc/$owner/maps" >"$work/maps" 2>&1
 	as_nobody sh -c "exec 3<>'$found'" 2>"$work/err"
 	status=$?
-	expect "$variant: and not for another user" test "$status" -ne 0
-	expect "$variant: who does not see the mappings either" \
+	expect "$variant: another user cannot open the pool file" test "$status" -ne 0
+	expect "$variant: another user cannot read the mappings" \
 		grep -q 'Permission denied' "$work/maps"
 	exec 9>&-
 	wait

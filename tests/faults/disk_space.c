@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* disk_space.c: another process takes the room on the pool's file system, and gives it
- * back, all the time. eaten eat PATH: that process, until it is killed. eaten ROUNDS:
- * with the library preloaded, one that allocates, forks and frees meanwhile; it ends
- * after so many rounds, and not before it was refused. Prints TAP. */
+/* disk_space.c: a heap while another process fills the pool's file system and empties it
+ * again, all the time. Usage:
+ * disk_space eat PATH: that other process. It runs until it is killed.
+ * disk_space ROUNDS: allocates, forks and frees, with the library preloaded. It ends after
+ * ROUNDS rounds, but not before a call has failed. Prints TAP. */
 #include "config.h"
 
 #include <errno.h>
@@ -66,7 +67,7 @@ change(struct block *block)
 	data = malloc(size);
 	if (data == NULL) {
 		refused++;
-		/* Room for what comes: half of the time. */
+		/* Half of the time this makes room for the next blocks. */
 		if (below(2) == 0) {
 			free(block->data);
 			block->data = NULL;
@@ -106,7 +107,7 @@ fork_once(void)
 		return errno == ENOSPC || errno == ENOMEM;
 	}
 	forks++;
-	/* Both at once, most often. */
+	/* Most often parent and child allocate at the same time. */
 	if (below(3) != 0 && !change_some(50))
 		return 0;
 	if (waitpid(pid, &status, 0) != pid || status != 0)
@@ -126,18 +127,18 @@ live(int rounds)
 		is_good = change_some(100);
 		if (is_good && round % 4 == 0)
 			is_good = fork_once();
-		/* From nothing again, at times. */
+		/* Every 50 rounds the program frees all its blocks. */
 		for (int i = 0; round % 50 == 0 && i < NBLOCKS; i++) {
 			is_good &= is_whole(&blocks[i]);
 			free(blocks[i].data);
 			blocks[i].data = NULL;
 		}
 	}
-	printf("# %d rounds, %u allocations refused, %u forks, %u failed\n",
+	printf("# %d rounds, %u allocations failed, %u forks, %u forks failed\n",
 	    round, refused, forks, failed_forks);
-	blocks_result(is_good && all_are_whole(), "every block is whole");
+	blocks_result(is_good && all_are_whole(), "every block keeps its content");
 	blocks_result(refused + failed_forks > 0,
-	    "and not all that was wanted could be had");
+	    "some allocations or forks have failed");
 }
 
 static int

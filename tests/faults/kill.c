@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kill.c: SIGKILL at random moments leaves nothing behind.
- * killed MOMENTS SEED LIBRARY...: so many programs on pools in $VMMALLOC_POOL_DIR, on a
- * file system of its own, with each of the libraries in turn. Prints TAP. */
+/* kill.c: SIGKILL at random moments leaves nothing behind. Usage:
+ * kill MOMENTS SEED LIBRARY...
+ * Kills MOMENTS programs on pools in $VMMALLOC_POOL_DIR, with each library in turn. The
+ * directory must be on a file system of its own. Prints TAP. */
 #include "config.h"
 
 #include <dirent.h>
@@ -21,12 +22,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Where the program is, and how long it takes; in a page that both have. */
+/* The state of the program, in a page that it shares with the test. */
 enum place { IN_START, IN_MAIN, IN_FORK, PLACES };
 struct page {
 	volatile enum place place;
 	volatile unsigned forks;
-	volatile uint64_t main_ns; /* when it has got to main */
+	volatile uint64_t main_ns; /* when the program reached main */
 	volatile uint64_t fork_ns; /* how long the last fork took */
 };
 
@@ -59,7 +60,7 @@ map_page(int fd)
 }
 
 /*
- * The program: allocates, frees and forks for ever.
+ * The program allocates, frees and forks until it is killed.
  */
 
 #define NBLOCKS 64
@@ -102,7 +103,7 @@ fork_once(void)
 		;
 }
 
-/* The allocator asks the pool for each of these: so the heap returns, in stops. */
+/* jemalloc asks the pool for each of these blocks. So the heap returns, in stops. */
 static void *
 change_large(void *argument)
 {
@@ -145,9 +146,10 @@ static struct {
 	int dir_fd;
 	struct statfs before;
 	unsigned files, blocks, places[PLACES];
-	uint64_t start_ns; /* how long it takes to get to main */
+	uint64_t start_ns; /* how long a program needs to reach main */
 } test;
 
+/* Returns the number of files in the pool directory. */
 static int
 names(void)
 {
@@ -172,7 +174,7 @@ is_as_before(void)
 	    now.f_bavail == test.before.f_bavail;
 }
 
-/* Some file systems free blocks a little later than the last process has gone. */
+/* Some file systems free blocks a little after the last process has ended. */
 static int
 settles(void)
 {
@@ -189,7 +191,7 @@ settles(void)
 static pid_t
 begin(int moment, char *library)
 {
-	/* By moments % 8: not 0, by which parent and child share a heap. */
+	/* Not VMMALLOC_FORK=0, with which parent and child share the heap. */
 	static const char forks[] = "22222113";
 	char fork_kind[2] = { forks[moment % 8], '\0' };
 	char number[16];
@@ -200,12 +202,12 @@ begin(int moment, char *library)
 	pid = fork();
 	if (pid != 0)
 		return pid;
-	/* Should the test be ended itself. */
+	/* The program must not outlive the test. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setenv("VMMALLOC_FORK", fork_kind, 1);
 	setenv("LD_PRELOAD", library, 1);
 	setpgid(0, 0);
-	execl("/proc/self/exe", "killed", "program", number, NULL);
+	execl("/proc/self/exe", "kill", "program", number, NULL);
 	_exit(98);
 }
 
@@ -218,9 +220,9 @@ pass(uint64_t ns)
 		;
 }
 
-/* Goes on when the program is there, or has gone. */
+/* Waits until the program has reached a place and made some forks, or has ended. */
 static void
-until(enum place place, unsigned forks, pid_t pid)
+wait_for(enum place place, unsigned forks, pid_t pid)
 {
 	uint64_t end = now_ns() + (uint64_t)60 * 1000000000;
 	siginfo_t info = { 0 };
@@ -233,22 +235,22 @@ until(enum place place, unsigned forks, pid_t pid)
 	}
 }
 
-/* Half of the moments are in fork(2), an eighth before main. */
+/* Waits for a random moment: half of them lie in fork(2), an eighth before main. */
 static void
-pass_some(int moment, pid_t pid, uint64_t begin_ns)
+wait_for_moment(int moment, pid_t pid, uint64_t begin_ns)
 {
 	if (moment % 8 == 7) {
 		pass(below(1000) * (test.start_ns / 1000));
 		return;
 	}
-	until(IN_MAIN, 1 + below(4), pid);
+	wait_for(IN_MAIN, 1 + below(4), pid);
 	test.start_ns = page->main_ns > begin_ns ? page->main_ns - begin_ns : 0;
 	if (moment % 2 == 0)
-		until(IN_FORK, 0, pid);
+		wait_for(IN_FORK, 0, pid);
 	pass(below(1000) * (page->fork_ns / 1000));
 }
 
-/* Children of the killed one, and the helper of a stop, are this process's now. */
+/* The killed program's children, and the helper of a stop, are now the test's children. */
 static int
 all_end(void)
 {
@@ -276,15 +278,15 @@ kill_one(int moment, char *library)
 	if (pid < 0)
 		exit(99);
 	setpgid(pid, pid);
-	pass_some(moment, pid, begin_ns);
+	wait_for_moment(moment, pid, begin_ns);
 	/*
-	 * All of the group at once; or this one, and its children end soon by themselves, as
-	 * the helper of a stop has to.
+	 * Kills the whole process group, or only the program. In the second case its children
+	 * and the helper of a stop must end by themselves soon.
 	 */
 	kill(moment / 8 % 2 ? pid : -pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
 	    WTERMSIG(status) != SIGKILL) {
-		printf("# moment %d: ended by itself, %#x\n", moment,
+		printf("# moment %d: the program ended by itself, status %#x\n", moment,
 		    (unsigned)status);
 		test.files++;
 	}
@@ -295,10 +297,10 @@ kill_one(int moment, char *library)
 	test.places[page->place]++;
 	left = names();
 	if (left != 0)
-		printf("# moment %d: %d names\n", moment, left);
+		printf("# moment %d: %d files are left\n", moment, left);
 	test.files += left != 0;
 	if (!settles()) {
-		printf("# moment %d: blocks are not free\n", moment);
+		printf("# moment %d: blocks are not freed\n", moment);
 		test.blocks++;
 	}
 }
@@ -315,7 +317,7 @@ set_up(void)
 	close(fd);
 	map_page(PAGE_FD);
 	test.dir_fd = open(test.dir, O_RDONLY | O_CLOEXEC);
-	/* Orphans become this process's. */
+	/* The kernel gives orphans to this process. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
@@ -326,7 +328,7 @@ main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], "program") == 0) {
 		seed = (unsigned)atoi(argv[2]);
-		/* Each kind of fork with and without threads. */
+		/* Every setting of VMMALLOC_FORK runs with a second thread and without. */
 		program(PAGE_FD, seed / 8 % 2);
 	}
 	if (argc < 4)
@@ -334,7 +336,7 @@ main(int argc, char **argv)
 	moments = atoi(argv[1]);
 	seed = (unsigned)atoi(argv[2]);
 	set_up();
-	/* The first makes what a file system keeps (tables of inodes). */
+	/* After the first program the file system has made its tables of inodes. */
 	statfs(test.dir, &test.before);
 	kill_one(1, argv[3]);
 	syncfs(test.dir_fd);
@@ -350,7 +352,7 @@ main(int argc, char **argv)
 	    test.files == 0 ? "" : "not ", moments);
 	printf("%sok 2 - %d moments: no block is left\n",
 	    test.blocks == 0 ? "" : "not ", moments);
-	printf("%sok 3 - a fifth of them in fork\n",
+	printf("%sok 3 - at least a fifth of the moments were in fork\n",
 	    test.places[IN_FORK] >= (unsigned)moments / 5 ? "" : "not ");
 	printf("1..3\n");
 	return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_requests.c: goes on, with its blocks whole, whichever allocation fails; run with
- * tests/faults/page_requests_refused.c's library preloaded. */
+/* page_requests.c: a program that works on when allocations fail, and checks its blocks.
+ * It runs with the library of tests/faults/page_requests_refused.c preloaded. */
 #include "config.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ fail(const char *what)
 	_exit(1);
 }
 
-/* NULL must come with ENOMEM; a block is filled with a byte of its own. */
+/* Checks that errno is ENOMEM if there is no block. Fills the block with `byte`. */
 static void *
 checked(void *block, size_t size, unsigned char byte)
 {
@@ -66,6 +66,22 @@ allocate(unsigned i, size_t size)
 	}
 }
 
+/* Grows the block if it can. Returns the size that the block has then. */
+static size_t
+grow(unsigned char **block, size_t size, unsigned char byte)
+{
+	unsigned char *moved = realloc(*block, 2 * size);
+
+	if (moved == NULL && errno != ENOMEM)
+		fail("realloc without ENOMEM");
+	errno = 0;
+	verify(moved, size, byte);
+	if (moved == NULL)
+		return size;
+	*block = checked(moved, 2 * size, byte);
+	return 2 * size;
+}
+
 static void *
 work(void *argument)
 {
@@ -79,21 +95,10 @@ work(void *argument)
 		    (unsigned char)i);
 	}
 	for (unsigned i = 0; i < NBLOCKS; i++) {
-		size_t size = lengths[i] * 2;
-		unsigned char *moved;
-
 		verify(blocks[i], lengths[i], (unsigned char)i);
-		if (blocks[i] == NULL || i % 3 == 0)
-			continue;
-		moved = realloc(blocks[i], size);
-		if (moved == NULL && errno != ENOMEM)
-			fail("realloc without ENOMEM");
-		errno = 0;
-		verify(moved, lengths[i], (unsigned char)i);
-		if (moved != NULL) {
-			blocks[i] = checked(moved, size, (unsigned char)i);
-			lengths[i] = size;
-		}
+		if (blocks[i] != NULL && i % 3 != 0)
+			lengths[i] = grow(&blocks[i], lengths[i],
+			    (unsigned char)i);
 	}
 	for (unsigned i = 0; i < NBLOCKS; i++) {
 		verify(blocks[i], lengths[i], (unsigned char)i);

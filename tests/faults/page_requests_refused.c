@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_requests_refused.c: in a library made for tests, the pool's refusals: the linker's --wrap
- * puts this before the pool. FAULTY=N refuses the N-th request for a range,
- * FAULTY=N+ that one and all after it; FAULTY_FILE gets the number of requests. */
+/* page_requests_refused.c: in a library for tests, a pool that refuses ranges. The linker's
+ * option --wrap puts this file before the pool. Environment variables: FAULTY=N refuses the
+ * N-th request for a range, FAULTY=N+ also all later requests. The file that FAULTY_FILE
+ * names gets the number of requests. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -27,7 +28,7 @@ __wrap_vmm_pool_allocate(void *wanted, size_t size, size_t alignment, bool *is_z
 	unsigned long number = __atomic_add_fetch(&requests, 1,
 	    __ATOMIC_RELAXED);
 
-	/* The first call comes before there are threads. */
+	/* The process has no other thread when the first call comes. */
 	if (!is_read) {
 		const char *value = vmm_os_getenv("FAULTY");
 

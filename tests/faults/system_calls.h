@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* system_calls.h: what the test of failing system calls and the seam that it puts into the
- * library tell each other, in a page that all of their processes share. */
+/* system_calls.h: the page in which the test, its program and the seam in the library
+ * exchange data. All their processes map it. */
 #ifndef INJECT_H
 #define INJECT_H
 
@@ -16,24 +16,24 @@ enum inject_call {
 };
 #undef INJECT_NUMBER
 
-/* In place of an errno: half of what was asked for is done, and said. */
+/* In place of an errno value: the call transfers half of the bytes, and reports it. */
 #define INJECT_SHORT (-1)
 
 struct inject {
-	/* By the test. */
-	enum inject_call call; /* which is to fail */
-	unsigned nth;          /* which call fails, counted from 1; 0: none */
-	int error;             /* with what errno */
-	bool is_lasting;       /* and all after it */
-	bool has_no_tmpfile;   /* as on a file system without O_TMPFILE */
-	/* By the seam. */
+	/* The test writes these. */
+	enum inject_call call; /* the system call that fails */
+	unsigned nth;          /* the call that fails, counted from 1; 0: none */
+	int error;             /* an errno value, or INJECT_SHORT */
+	bool is_lasting;       /* all later calls fail, too */
+	bool has_no_tmpfile;   /* O_TMPFILE fails, as on some file systems */
+	/* The seam writes these. */
 	unsigned counts[INJECT_COUNT];
 	unsigned injected;
-	pid_t by;              /* the process of the last that has failed */
-	bool was_started;      /* the program was in main by then */
-	/* By the program. */
-	bool is_started;
-	bool is_child_aborted; /* a child was ended by SIGABRT */
+	pid_t by;              /* the process whose call has failed last */
+	bool was_started;      /* is_started at that moment */
+	/* The program writes these. */
+	bool is_started;       /* the program is in main */
+	bool is_child_aborted; /* SIGABRT has ended a child */
 };
 
 #endif

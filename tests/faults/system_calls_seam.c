@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* system_calls_seam.c: preloaded before the library, puts functions that can fail into its table
- * of system calls (os/linux_sys.h). INJECT names a file with a struct inject. */
+/* system_calls_seam.c: preloaded before the library, puts functions that can fail into
+ * the library's table of system calls (os/linux_sys.h). The environment variable INJECT
+ * names a file with a struct inject. */
 #include "config.h"
 
 #include <elf.h>
@@ -16,7 +17,7 @@
 static struct inject *inject;
 static struct vmm_sys original;
 
-/* 0, or what this call is to fail with. */
+/* Counts a call. Returns 0, or the error with which it must fail. */
 static int
 error_for(enum inject_call call)
 {
@@ -32,9 +33,9 @@ error_for(enum inject_call call)
 	return inject->error;
 }
 
-/* A call that is to be made; or, where it is not, errno is set. */
+/* Returns whether the call must be made. If not, sets errno. */
 static bool
-is_made(enum inject_call call)
+may_call(enum inject_call call)
 {
 	int error = error_for(call);
 
@@ -46,19 +47,20 @@ is_made(enum inject_call call)
 #define WRAP(type, name, parameters, arguments) \
 	static type wrap_##name parameters \
 	{ \
-		return is_made(INJECT_##name) ? original.name arguments : (type)-1; \
+		return may_call(INJECT_##name) ? original.name arguments : (type)-1; \
 	}
 VMM_SYS_CALLS(WRAP, WRAP, WRAP)
 
-/* These have done what they were to do, or a part of that. */
+/* A close(2) that fails has closed the descriptor nevertheless. */
 static int
-done_close(int fd)
+failing_close(int fd)
 {
 	int result = original.close(fd);
 
-	return is_made(INJECT_close) ? result : -1;
+	return may_call(INJECT_close) ? result : -1;
 }
 
+/* These may transfer half of the bytes. */
 #define SHORT(name, parameters, arguments) \
 	static ssize_t short_##name parameters \
 	{ \
@@ -92,14 +94,14 @@ replace_all(struct vmm_sys *table)
 	size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
 	char *page = (char *)((uintptr_t)table & -page_size);
 
-	/* The dynamic linker has made it read-only (relro). */
+	/* The dynamic linker has made the table read-only (RELRO). */
 	if (mprotect(page, (size_t)((char *)(table + 1) - page),
 		PROT_READ | PROT_WRITE) != 0)
 		_exit(97);
 	original = *table;
 #define REPLACE(type, name, parameters, arguments) table->name = wrap_##name;
 	VMM_SYS_CALLS(REPLACE, REPLACE, REPLACE)
-	table->close = done_close;
+	table->close = failing_close;
 	table->getrandom = short_getrandom;
 	table->openat = openat_without_tmpfile;
 	table->pread = short_pread;
@@ -108,7 +110,7 @@ replace_all(struct vmm_sys *table)
 	table->write = short_write;
 }
 
-/* The table's address in a library that is not stripped; 0 if it is not found. */
+/* Returns the table's address from the symbols of the library; 0 if it is stripped. */
 static ElfW(Addr)
 table_in(const char *path)
 {
@@ -155,7 +157,7 @@ visit(struct dl_phdr_info *info, size_t size, void *argument)
 	return 1;
 }
 
-/* Linked with -z initfirst: before any other constructor. */
+/* The linker option -z initfirst makes this the first constructor. */
 __attribute__((constructor)) static void
 begin(int argc, char **argv, char **variables)
 {

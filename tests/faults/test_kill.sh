@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_kill.sh: killed at 1,000 random moments, half of them in fork: no file, no
-# mapping and no block is left. CI_FULL: at 1,000 on each file system.
+# test_kill.sh: programs that are killed at 1,000 random moments, half of them in fork,
+# leave no file, no mapping and no block. CI_FULL: 1,000 moments on each file system.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
-# The same moments can be had again.
+# With the same VMM_TEST_SEED the moments are the same.
 : "${VMM_TEST_SEED:=$(date +%s)}"
 libraries=
 for variant in $(variants); do
@@ -20,17 +20,17 @@ fi
 pool_size=48M
 for type in $types; do
 	if ! file_system $type 512M; then
-		skip "killed on $type" "$mounted_not"
+		skip "$type: killed programs leave nothing" "$mounted_not"
 		continue
 	fi
-	# What it has for itself alone: no other process's files come and go.
+	# No other process uses this directory, or this file system.
 	mkdir "$mounted/pools"
 	# shellcheck disable=SC2086 # files
 	VMMALLOC_POOL_DIR=$mounted/pools VMMALLOC_POOL_SIZE=$pool_size \
 		"$programs/faults/kill" $moments "$VMM_TEST_SEED" $libraries \
 		>"$work/tap" 2>&1
 	tap "$work/tap" "$type"
-	# A file that is still open or mapped somewhere keeps it busy.
-	expect "$type: nobody has anything of it" take_down
+	# A file that is still open or mapped would keep the file system busy.
+	expect "$type: no process has a file or mapping of it" take_down
 done
 plan

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_page_requests.sh: a program survives when any one of the requests for pages fails,
-# and when all do from then on.
+# test_page_requests.sh: a program works on if the pool refuses a request for a range, and if
+# it refuses all later requests as well.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
-# faulty N [FILE]: the program, with that fault; its output in $work/out.
+# faulty N [FILE]: runs the program with FAULTY=N. Its output is in $work/out.
 faulty() {
 	env VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=256M FAULTY="$1" \
 		FAULTY_FILE="${2-}" LD_PRELOAD="$programs/faults/.libs/page_requests_refused.so" \
@@ -13,7 +13,7 @@ faulty() {
 
 faulty 0 "$work/requests"
 requests=$(cat "$work/requests")
-expect "without a fault, $requests requests" \
+expect "no request is refused, $requests requests" \
 	test "$?" -eq 0 -a "$requests" -gt 50
 for lasting in "" +; do
 	bad=
@@ -22,7 +22,7 @@ for lasting in "" +; do
 		faulty "$n$lasting" || bad="$bad $n($?: $(head -n 1 "$work/out"))"
 		n=$((n + 1))
 	done
-	expect "each of $requests requests fails${lasting:+, and all after it}" \
+	expect "each of $requests requests is refused${lasting:+, and all after it}" \
 		sh -c "echo '$bad'; test -z '$bad'"
 done
 plan

@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_system_calls.sh: each system call of the library fails, with each errno. By default a
-# choice of times; CI_FULL: each of the first 200 where a heap leaves its file and returns,
-# and a choice in all variants of fork; lasting faults, a file system whose blocks are
-# shared, all without O_TMPFILE.
+# test_system_calls.sh: each system call of the library fails with each errno value. By
+# default a choice of calls fails. CI_FULL: each of the first 200 with VMMALLOC_FORK=1, a
+# choice with the other values; also lasting errors, a file system on which parent and child
+# share blocks, and all calls without O_TMPFILE.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
-# What the library takes from libc: system calls by syscall(2), clone(2) and setresuid(2)
-# alone (os_linux_sys.h). The last are jemalloc's, for heap profiles and threads of its own.
+# Functions that the library takes from libc. Of these only syscall(2), clone(2) and
+# setresuid(2) make the system calls of its table (os/linux_sys.c). The last two lines are
+# jemalloc's, for its heap profiles and background threads.
 known='syscall clone setresuid
 	_dl_find_object _exit abort environ exp getauxval log memchr memcmp memcpy memmove
 	memset pthread_.* round sigfillset stpcpy str.* sysconf dlsym fprintf _IO_list_.*
@@ -19,12 +20,12 @@ printf '%s\n' $known >"$work/known"
 for variant in $(variants); do
 	nm -D --undefined-only "$(library "$variant")" |
 		sed 's/.* //; s/@.*//' | grep -vxf "$work/known" >"$work/unknown"
-	expect "$variant: every system call is in the table of those that are made to fail" \
+	expect "$variant: the library makes system calls only through its table" \
 		test ! -s "$work/unknown"
 	comment "$work/unknown"
 done
 
-# A file system for each variant: what is left there was left by it.
+# Each variant has a file system of its own, which shows what the variant leaves behind.
 for variant in $(variants); do
 	option=size=200M
 	[ "$variant" = release ] || option=size=201M
@@ -40,7 +41,7 @@ for variant in $(variants); do
 	eval "place_$variant=\$mounted/pools"
 done
 
-# inject WHAT FORK [OPTION...]: in both variants at once.
+# inject WHAT FORK [OPTION...]: runs the program in both variants at the same time.
 inject() {
 	what=$1 fork=$2
 	shift 2
@@ -49,7 +50,8 @@ inject() {
 		{
 			# shellcheck disable=SC2086 # a word, or none
 			VMMALLOC_POOL_DIR=$dir VMMALLOC_POOL_SIZE=16M \
-				INJECT="$work/page.$variant" VMMALLOC_FORK=$fork "$programs/faults/system_calls" $own "$@" \
+				INJECT="$work/page.$variant" VMMALLOC_FORK=$fork \
+				"$programs/faults/system_calls" $own "$@" \
 				"$programs/faults/.libs/system_calls_seam.so $(library "$variant")" \
 				>"$work/tap.$variant" 2>&1
 			echo $? >"$work/status.$variant"
@@ -58,29 +60,29 @@ inject() {
 	wait
 	for variant in $(variants); do
 		(exit "$(cat "$work/status.$variant")")
-		tap "$work/tap.$variant" "$what, fork $fork, $variant"
+		tap "$work/tap.$variant" "$what, VMMALLOC_FORK=$fork, $variant"
 	done
 }
 
 if [ -z "${CI_FULL-}" ]; then
 	for fork in 1 2; do
-		inject once $fork
+		inject "a call fails" $fork
 	done
-	# What differs without it is at the file's first name.
-	inject "no O_TMPFILE" 2 -t -c unlinkat
-	inject "from then on" 1 -l
+	# Without O_TMPFILE the library creates the file with a name, and removes the name.
+	inject "a call fails, no O_TMPFILE" 2 -t -c unlinkat
+	inject "all calls from one on fail" 1 -l
 else
 	for fork in 0 1 2 3; do
-		inject once $fork
-		inject "from then on" $fork -l
+		inject "a call fails" $fork
+		inject "all calls from one on fail" $fork -l
 	done
-	inject once 1 -a
-	inject "no O_TMPFILE" 2 -t
+	inject "a call fails" 1 -a
+	inject "a call fails, no O_TMPFILE" 2 -t
 	ln -s log "$work/link"
 	mkdir "$work/log"
 	export VMMALLOC_LOG_LEVEL=2 VMMALLOC_LOG_FILE="$work/link/log"
-	inject "with a trace" 1
-	inject "with a trace" 2
+	inject "a call fails, with a trace" 1
+	inject "a call fails, with a trace" 2
 	unset VMMALLOC_LOG_LEVEL VMMALLOC_LOG_FILE
 	if file_system xfs 600M; then
 		own=
@@ -89,8 +91,8 @@ else
 			mkdir "$mounted/$variant"
 			eval "place_$variant=\$mounted/\$variant"
 		done
-		inject "shared blocks" 2 -a
-		inject "shared blocks, from then on" 2 -l
+		inject "a call fails, shared blocks" 2 -a
+		inject "all calls from one on fail, shared blocks" 2 -l
 	else
 		skip "shared blocks" "$mounted_not"
 	fi

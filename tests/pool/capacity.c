@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capacity.c: how much of a pool a program can have, and what happens when it is
- * full; run with the library preloaded. Prints TAP. */
+/* capacity.c: how much of a pool a program can allocate, and a full pool. The program runs
+ * with the library preloaded and prints TAP. Usage: capacity POOL_SIZE [GUARD_SIZE] */
 #include "config.h"
 
 #include <errno.h>
@@ -39,7 +39,7 @@ fill(struct block **chain, size_t size)
 		*chain = block;
 		blocks++;
 	}
-	/* No plan, then: whoever reads this counts that as a failure. */
+	/* Without a plan the test script reports a failure. */
 	if (errno != ENOMEM) {
 		printf("# NULL with errno %d\n", errno);
 		exit(1);
@@ -47,7 +47,7 @@ fill(struct block **chain, size_t size)
 	return blocks * size;
 }
 
-/* Frees the chain; returns whether each block was as it had been left. */
+/* Frees the chain. Returns whether each block has kept its content. */
 static int
 drain(struct block **chain, size_t size)
 {
@@ -63,11 +63,11 @@ drain(struct block **chain, size_t size)
 	return is_whole;
 }
 
-/* What is to be reached, in percent of the pool. */
+/* The least share of the pool that blocks of a size must fill, in percent. */
 static const struct {
 	size_t size;
 	double large_pool;
-	double least_pool;
+	double smallest_pool;
 } bars[] = {
 	{ 16, 98, 95 },
 	{ 100, 87, 85 },
@@ -80,12 +80,12 @@ static const struct {
 #define SECOND_THREAD_BAR 80.0
 
 static double pool_size;
-static int is_least;
+static int is_smallest;
 
-/* What a block has in addition to its size: the debug variant's guard. */
+/* The size of the debug variant's guard behind each block. */
 static size_t guard_size;
 
-/* The size class of `size`: there are four for each doubling (jemalloc(3)). */
+/* Returns the size class of `size`. Each doubling has four classes: jemalloc(3). */
 static size_t
 class_of(size_t size)
 {
@@ -96,7 +96,7 @@ class_of(size_t size)
 	return (size + step - 1) / step * step;
 }
 
-/* A bar for blocks without a guard, as it is for those that have one. */
+/* Converts a bar for blocks without a guard to one for blocks that have a guard. */
 static double
 guarded(double bar, size_t size)
 {
@@ -117,8 +117,8 @@ second_thread(void *argument)
 		int is_whole = drain(&chain, bars[i].size);
 
 		snprintf(what, sizeof(what),
-		    "second thread, %zu bytes after %zu", bars[i].size, first);
-		result(is_whole && (is_least || percent >=
+		    "a second thread allocates %zu bytes after %zu", bars[i].size, first);
+		result(is_whole && (is_smallest || percent >=
 			guarded(SECOND_THREAD_BAR, bars[i].size)), what, percent);
 	}
 	return NULL;
@@ -130,20 +130,20 @@ one_thread_and_a_second(size_t row)
 	struct block *chain = NULL;
 	size_t size = bars[row].size;
 	double percent = 100 * (double)fill(&chain, size) / pool_size;
-	double bar = is_least ? bars[row].least_pool : bars[row].large_pool;
+	double bar = is_smallest ? bars[row].smallest_pool : bars[row].large_pool;
 	int is_whole = drain(&chain, size);
 	pthread_t thread;
 	char what[100];
 
-	snprintf(what, sizeof(what), "one thread, %zu bytes", size);
+	snprintf(what, sizeof(what), "one thread allocates %zu bytes", size);
 	result(is_whole && percent >= guarded(bar, size), what, percent);
-	/* The first thread lives on, with what it caches. */
+	/* The first thread still has its cache meanwhile. */
 	if (pthread_create(&thread, NULL, second_thread, &size) != 0 ||
 	    pthread_join(thread, NULL) != 0)
-		result(0, "a second thread", 0);
+		result(0, "a second thread starts", 0);
 }
 
-/* What smaller blocks leave behind them joins, and larger ones have it. */
+/* The ranges of freed small blocks merge, and large blocks fit into them. */
 static void
 large_after_small(size_t small)
 {
@@ -157,7 +157,7 @@ large_after_small(size_t small)
 	is_whole = drain(&chain, small);
 	percent = 100 * (double)fill(&chain, large) / pool_size;
 	is_whole &= drain(&chain, large);
-	snprintf(what, sizeof(what), "one thread, %zu bytes after %zu", large, small);
+	snprintf(what, sizeof(what), "one thread allocates %zu bytes after %zu", large, small);
 	result(is_whole && percent >= guarded(SECOND_THREAD_BAR, large), what, percent);
 }
 
@@ -178,7 +178,7 @@ descending_series(void)
 		is_good &= blocks[n] != NULL && *(char *)blocks[n] == n;
 		free(blocks[n]);
 	}
-	result(is_good, "4 MiB, 2 MiB, ... 8 bytes at once", 100);
+	result(is_good, "blocks of 4 MiB, 2 MiB, ... 8 bytes exist at the same time", 100);
 }
 
 static void
@@ -189,14 +189,14 @@ every_alignment(void)
 		void *block = NULL;
 		char what[60];
 
-		snprintf(what, sizeof(what), "alignment %zu", alignment);
+		snprintf(what, sizeof(what), "a block has the alignment %zu", alignment);
 		result(posix_memalign(&block, alignment, alignment) == 0 &&
 			(uintptr_t)block % alignment == 0, what, 100);
 		free(block);
 	}
 }
 
-/* Threads at the limit: each fills, checks and drains, again and again. */
+/* Threads fill the pool, check their blocks and free them, again and again. */
 #define NTHREADS 8
 #define NROUNDS 30
 
@@ -236,16 +236,16 @@ eight_threads(void)
 		pthread_join(threads[all], &wrong);
 		is_good &= wrong == NULL;
 	}
-	result(is_good, "eight threads at the limit", 100);
+	result(is_good, "eight threads fill the pool and keep their blocks whole", 100);
 	percent = 100 * (double)fill(&chain, 4096) / pool_size;
 	drain(&chain, 4096);
-	result(percent >= guarded(80, 4096), "one thread, 4096 bytes after them",
+	result(percent >= guarded(80, 4096), "one thread allocates 4096 bytes after them",
 	    percent);
 }
 
-/* A thread that begins while there is nothing left. */
+/* A thread that starts when the pool is full. */
 static void *
-nothing_left(void *argument)
+allocate_if_possible(void *argument)
 {
 	void *block = malloc(100);
 
@@ -257,7 +257,7 @@ nothing_left(void *argument)
 }
 
 static void *
-waits(void *argument)
+allocate_and_wait(void *argument)
 {
 	free(malloc(10));
 	pthread_barrier_wait(argument);
@@ -266,7 +266,7 @@ waits(void *argument)
 
 #define NMANY 50
 
-/* Starts that many at once, so that none takes over what another leaves. */
+/* Starts many threads at once, so that none reuses the memory of another. */
 static int
 start_many(pthread_t *threads, void *(*start)(void *), void *argument)
 {
@@ -274,7 +274,7 @@ start_many(pthread_t *threads, void *(*start)(void *), void *argument)
 	int n = 0;
 
 	pthread_attr_init(&attr);
-	/* libc keeps stacks for later, 40 MiB of them: these are to be among those. */
+	/* libc keeps up to 40 MiB of stacks for later threads. These stacks fit in. */
 	pthread_attr_setstacksize(&attr, 256 << 10);
 	while (n < NMANY && pthread_create(&threads[n], &attr, start, argument) == 0)
 		n++;
@@ -297,9 +297,9 @@ join_many(pthread_t *threads, int n)
 }
 
 /*
- * What a thread needs of the heap before it begins, it takes over from one that has
- * ended. Their first malloc comes at the same time, and not each gets a cache: of some
- * three thousand rounds one has found a race.
+ * A new thread reuses the memory that an ended thread needed for its start. Then the first
+ * malloc of all threads comes at the same time, and not every thread gets a cache. One of
+ * about three thousand rounds has found a race.
  */
 static int
 round_at_a_full_pool(void)
@@ -312,12 +312,12 @@ round_at_a_full_pool(void)
 	void *block;
 
 	pthread_barrier_init(&barrier, NULL, NMANY);
-	is_good = start_many(threads, waits, &barrier) == NMANY &&
+	is_good = start_many(threads, allocate_and_wait, &barrier) == NMANY &&
 	    join_many(threads, NMANY);
 	pthread_barrier_destroy(&barrier);
 	for (int i = 0; i < 3; i++)
 		fill(&chain, sizes[i]);
-	n = start_many(threads, nothing_left, NULL);
+	n = start_many(threads, allocate_if_possible, NULL);
 	is_good &= n > NMANY / 2 && join_many(threads, n);
 	while (chain != NULL) {
 		struct block *before = chain->before;
@@ -334,13 +334,13 @@ round_at_a_full_pool(void)
 static void
 threads_at_a_full_pool(void)
 {
-	/* A large pool takes longer to fill. */
-	int rounds = is_least ? 1000 : 3;
+	/* Filling a large pool takes longer. */
+	int rounds = is_smallest ? 1000 : 3;
 	int good = 0;
 
 	for (int i = 0; i < rounds; i++)
 		good += round_at_a_full_pool();
-	result(good == rounds, "50 threads begin at a full pool",
+	result(good == rounds, "50 threads start when the pool is full",
 	    100.0 * good / rounds);
 }
 
@@ -351,11 +351,11 @@ main(int argc, char **argv)
 		return 99;
 	pool_size = strtod(argv[1], NULL);
 	guard_size = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
-	is_least = pool_size < 16 << 20;
+	is_smallest = pool_size < 16 << 20;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	/* First, in a heap in which nothing has happened yet. */
+	/* This must come first, in an unused heap. */
 	large_after_small(100);
-	if (is_least) {
+	if (is_smallest) {
 		descending_series();
 		every_alignment();
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* core_dump.c: aborts with 20 MiB of the letter Q in its heap. dies looks: and a child, which
- * has the pool's file as well (VMMALLOC_FORK=0), says how many KiB of it there are
- * before, and after the core dump. */
+/* core_dump.c: aborts with 20 MiB of the letter Q in its heap. Usage: core_dump [looks]
+ * With `looks` it prints how many KiB the pool file has, and a child prints that again after
+ * the core dump. The child needs VMMALLOC_FORK=0 to have the same pool file. */
 #include "config.h"
 
 #include <stdio.h>
@@ -14,11 +14,11 @@
 
 #define NBLOCKS 20
 
-/* For gdb, which looks for what each block begins with. */
-char *dies_blocks[NBLOCKS];
+/* gdb prints the text at the start of a block. */
+char *core_dump_blocks[NBLOCKS];
 
 static void
-say(const char *when, int fd)
+print_size(const char *when, int fd)
 {
 	char text[80];
 	struct stat stat;
@@ -32,9 +32,9 @@ say(const char *when, int fd)
 		_exit(1);
 }
 
-/* The end of a pipe is closed when the core has been written. */
+/* The kernel closes the parent's end of the pipe after it has written the core. */
 static void
-have_child_look(void)
+start_child(void)
 {
 	int fd = disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR"));
 	int ends[2];
@@ -42,12 +42,12 @@ have_child_look(void)
 
 	if (fd < 0 || pipe(ends) != 0)
 		exit(1);
-	say("before", fd);
+	print_size("before", fd);
 	if (fork() != 0)
 		return;
 	close(ends[1]);
 	if (read(ends[0], &byte, 1) == 0)
-		say("after", fd);
+		print_size("after", fd);
 	_exit(0);
 }
 
@@ -61,9 +61,9 @@ main(int argc, char **argv)
 			return 1;
 		memset(block, 'Q', 1 << 20);
 		snprintf(block, 20, "block number %d", i);
-		dies_blocks[i] = block;
+		core_dump_blocks[i] = block;
 	}
 	if (argc == 2 && strcmp(argv[1], "looks") == 0)
-		have_child_look();
+		start_child();
 	abort();
 }

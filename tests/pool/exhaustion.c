@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* exhaustion.c: threads at the limit of a pool for a time, each byte of each block
- * verified, and what can be had afterwards; run with the library preloaded.
- * exhaustion SECONDS PERCENT BYTES... [trim]: how much is to be there again of what a
- * process that had only just begun could have, of each size, or after malloc_trim(3);
- * `exhaustion 0` prints that. Prints TAP. */
+/* exhaustion.c: threads fill a pool for a time, and check each byte of each block. The
+ * program runs with the library preloaded. Usage:
+ * exhaustion 0: prints how many bytes a new process can allocate in blocks of each size.
+ * exhaustion SECONDS PERCENT BYTES... [trim]: prints TAP. Afterwards PERCENT of these BYTES
+ * must be available again, with `trim` after malloc_trim(3). */
 #include "config.h"
 
 #include <malloc.h>
@@ -17,13 +17,13 @@
 
 #define NTHREADS 8
 #define NSIZES 4
-#define MOST ((size_t)1 << 40) /* more than there is of anything */
+#define ALL ((size_t)1 << 40) /* more blocks than a pool can have */
 
 static const size_t sizes[NSIZES] = { 32, 4096, 100000, 1000000 };
 static time_t until;
 static int count;
 
-/* What each thread has done. */
+/* The results of each thread. */
 static struct worker {
 	pthread_t thread;
 	uint64_t random;
@@ -38,9 +38,8 @@ result(int is_good, const char *what)
 }
 
 /*
- * All the blocks of a size that there are. Then half of them go and blocks of another
- * size come in their place, so that what is free is in pieces; then those, and the
- * rest.
+ * Fills the pool with blocks of one size. Frees half of them and fills the pool again with
+ * blocks of another size, which leaves the free memory in pieces. Then frees all.
  */
 static void
 fill_and_drain(struct worker *worker)
@@ -53,15 +52,15 @@ fill_and_drain(struct worker *worker)
 		first.size = 4000 + (random >> 24) % 2000000;
 	if (random >> 58 == 1)
 		second.size = 4000 + (random >> 24) % 200000;
-	worker->is_wrong |= !shadow_fill(&first, MOST);
+	worker->is_wrong |= !shadow_fill(&first, ALL);
 	worker->blocks += first.count;
 	shadow_drain(&first, first.count / 2);
-	worker->is_wrong |= !shadow_fill(&second, MOST);
+	worker->is_wrong |= !shadow_fill(&second, ALL);
 	worker->blocks += second.count;
 	worker->limits += 2;
 	worker->is_wrong |= !shadow_chain_is_whole(&first, "at the limit");
-	shadow_drain(&second, MOST);
-	shadow_drain(&first, MOST);
+	shadow_drain(&second, ALL);
+	shadow_drain(&first, ALL);
 }
 
 static void *
@@ -87,18 +86,18 @@ eight_threads(void)
 			&workers[all]) != 0)
 			break;
 	}
-	result(all == NTHREADS, "eight threads begin");
+	result(all == NTHREADS, "eight threads start");
 	while (all-- > 0) {
 		is_good &= pthread_join(workers[all].thread, NULL) == 0 &&
 		    !workers[all].is_wrong;
 		blocks += workers[all].blocks;
 		limits += workers[all].limits;
 	}
-	snprintf(what, sizeof(what), "%lu blocks, the limit reached %lu times",
+	snprintf(what, sizeof(what), "%lu blocks filled the pool %lu times",
 	    blocks, limits);
 	result(is_good && limits >= NTHREADS, what);
-	result(shadow_counts->faults == 0, "each byte was as it had been left");
-	result(shadow_counts->bytes_checked > 0, "and was looked at");
+	result(shadow_counts->faults == 0, "each byte has kept its content");
+	result(shadow_counts->bytes_checked > 0, "bytes were checked");
 }
 
 static size_t
@@ -107,22 +106,22 @@ capacity(size_t size)
 	struct shadow_chain chain = { .size = size };
 	size_t bytes;
 
-	if (!shadow_fill(&chain, MOST))
+	if (!shadow_fill(&chain, ALL))
 		return 0;
 	bytes = chain.count * size;
-	shadow_drain(&chain, MOST);
+	shadow_drain(&chain, ALL);
 	return bytes;
 }
 
-/* As much as that, or one block less. */
+/* One block less than before is good enough, too. */
 static void
 compare(size_t size, size_t before, size_t percent)
 {
 	size_t after = capacity(size);
 	char what[200];
 
-	snprintf(what, sizeof(what), "afterwards %zu bytes in blocks of %zu: "
-	    "%.1f %% of what a new process can have", after, size,
+	snprintf(what, sizeof(what), "afterwards %zu bytes fit in blocks of %zu: "
+	    "%.1f %% of the bytes in a new process", after, size,
 	    100.0 * (double)after / (double)before);
 	result(after + size >= before ||
 		after >= before / 100 * percent, what);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* metadata.c: ordinary memory beside a heap of 700 MiB in blocks of 64 bytes;
- * run with the library preloaded. Prints the share of the heap, in percent. */
+/* metadata.c: prints how much ordinary memory a heap of 700 MiB in blocks of 64 bytes
+ * needs, in percent of the heap. The program runs with the library preloaded. */
 #include "config.h"
 
 #include <stdio.h>

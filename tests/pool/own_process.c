@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* own_process.c: what a process on a pool looks like from inside: threads, descriptors. */
+/* own_process.c: prints threads, descriptors and the pool file of its own process. */
 #include "config.h"
 
 #include <dirent.h>
@@ -37,13 +37,13 @@ main(void)
 	free(malloc(1000000));
 	if (pool_dir == NULL || lstat(pool_dir, &dir) != 0)
 		return 1;
-	/* A file without a name on the pool directory's file system is the pool. */
+	/* The pool file has no name and is on the file system of the pool directory. */
 	for (int fd = 0; fd < 4096; fd++) {
 		if (fstat(fd, &stat) != 0 || stat.st_dev != dir.st_dev ||
 		    stat.st_nlink != 0)
 			continue;
 		found++;
-		/* Out of the way of what programs use, close and pass on. */
+		/* Programs rarely use, close or pass on such high descriptors. */
 		high += fd >= 1000 || fd >= limit - 8;
 		cloexec += (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0;
 		mode = stat.st_mode & 07777;

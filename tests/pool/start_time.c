@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* start_time.c: how long /bin/true takes to start and end on pools of two sizes.
- * start LIBRARY DIR ROUNDS: prints both medians, in microseconds, and their ratio. */
+/* start_time.c: measures how long /bin/true runs on pools of two sizes. Prints both medians
+ * in microseconds, and their ratio. Usage: start_time LIBRARY DIR ROUNDS */
 #include "config.h"
 
 #include <spawn.h>
@@ -29,7 +29,7 @@ run_us(char **environment)
 	if (posix_spawn(&pid, "/bin/true", NULL, NULL, arguments,
 		environment) != 0 ||
 	    waitpid(pid, &status, 0) != pid || status != 0) {
-		fputs("start: /bin/true failed\n", stderr);
+		fputs("start_time: /bin/true failed\n", stderr);
 		exit(1);
 	}
 	return now_us() - start;
@@ -63,7 +63,7 @@ main(int argc, char **argv)
 	times[1] = calloc(rounds, sizeof(double));
 	if (rounds == 0 || times[0] == NULL || times[1] == NULL)
 		return 2;
-	/* In turns, so that what disturbs one disturbs the other. */
+	/* Runs alternate, so that a busy machine disturbs both alike. */
 	for (size_t i = 0; i < rounds; i++) {
 		times[0][i] = run_us(with_small);
 		times[1][i] = run_us(with_large);

@@ -1,27 +1,27 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_core_dump.sh: a core dump holds the heap, and not the rest of the pool.
+# test_core_dump.sh: a core dump contains the heap, but not the unused part of the pool.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 pattern=$(cat /proc/sys/kernel/core_pattern)
 case $pattern in
 core | core.%p | core-%p) ;;
 *)
-	skip "core dumps" "they go elsewhere here ($pattern)"
+	skip "core dumps" "core_pattern sends them elsewhere ($pattern)"
 	plan
 	exit
 	;;
 esac
 # shellcheck disable=SC3045 # dash and bash know this one
 if [ "$(ulimit -H -c)" != unlimited ]; then
-	skip "core dumps" "their size is limited here (ulimit -c)"
+	skip "core dumps" "their size is limited (ulimit -c)"
 	plan
 	exit
 fi
 
-# dies VARIANT [ARGUMENT]: has it leave its core in $work/dump; to the end of all that
-# it writes, a child's words included.
-dies() {
+# dump VARIANT [ARGUMENT]: runs the program, which leaves its core in $work/dump. `cat`
+# waits for the end of the output, which includes that of the child.
+dump() {
 	rm -rf "$work/dump"
 	mkdir "$work/dump"
 	# shellcheck disable=SC3045 # dash and bash know this one
@@ -33,30 +33,30 @@ dies() {
 }
 
 for variant in $(variants); do
-	what="$variant: a core of the order of the heap, with the heap in it"
-	if ! dies "$variant"; then
-		skip "$what" "no core dump is to be had here"
+	what="$variant: the core contains the heap and is not much larger"
+	if ! dump "$variant"; then
+		skip "$what" "the kernel has written no core"
 		continue
 	fi
 	bytes=$(wc -c <"$core")
 	letters=$(tr -cd Q <"$core" | wc -c)
 	echo "# $bytes bytes, $letters of them from the heap"
-	# Each block begins with something else.
+	# Each block begins with a text instead of the letter Q.
 	expect "$what" test "$bytes" -lt 100000000 -a "$letters" -ge 20971120
 
-	what="$variant: gdb reads a block's content from it"
+	what="$variant: gdb reads the content of a block from the core"
 	if command -v gdb >/dev/null 2>&1; then
-		gdb -nx -batch -ex 'x/s ((char **)&dies_blocks)[17]' \
+		gdb -nx -batch -ex 'x/s ((char **)&core_dump_blocks)[17]' \
 			"$programs/pool/core_dump" "$core" >"$work/gdb" 2>&1
 		expect "$what" grep -q '"block number 17"' "$work/gdb"
 	else
-		skip "$what" "no gdb here"
+		skip "$what" "needs gdb"
 	fi
 
-	# A hole that is read, for the dump, is one no more on tmpfs.
+	# On tmpfs a hole that the kernel reads for the dump becomes a page.
 	what="$variant: the dump does not fill a sparse tmpfs"
 	if file_system tmpfs 1100M; then
-		VMMALLOC_POOL_DIR=$mounted VMMALLOC_FORK=0 dies "$variant" looks
+		VMMALLOC_POOL_DIR=$mounted VMMALLOC_FORK=0 dump "$variant" looks
 		comment "$work/out"
 		after=$(sed -n 's/^after \(.*\) KiB$/\1/p' "$work/out")
 		expect "$what" test "$after" -ge 20480 -a "$after" -lt 40960

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* trim.c: what malloc_trim gives back is no longer the file's. */
+/* trim.c: checks that malloc_trim(3) releases pages of the pool. Prints its result, and the
+ * pool's resident KiB before and after it. */
 #include "config.h"
 
 #include <malloc.h>
@@ -26,7 +27,7 @@ main(void)
 	if (!in_pool_look(&after))
 		return 2;
 	printf("%d %lu %lu\n", trimmed, before.pool_rss_kb, after.pool_rss_kb);
-	/* All of it in whole pieces of 2 MiB, of which there are at least 8. */
+	/* The pool releases whole chunks. The block contains at least 8 of them. */
 	return !(trimmed == 1 &&
 	    after.pool_rss_kb + (16 << 10) <= before.pool_rss_kb);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* blocks.c: for tests, a heap whose content is known, and what a test prints. */
+/* blocks.c: for tests, blocks of known content, and lines of TAP. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* blocks.h: for tests, a heap whose content is known, and what a test prints. */
+/* blocks.h: for tests, blocks of known content, and lines of TAP. Only blocks_fork_fails
+ * and blocks_ends_good are thread-safe. */
 #ifndef BLOCKS_H
 #define BLOCKS_H
 
@@ -8,26 +9,32 @@
 
 #define BLOCKS_MAX 500
 
-/* So many blocks, of so many bytes each; none is there yet. */
+/* Sets the number and the size of the blocks. Allocates nothing. */
 void blocks_set(int count, size_t bytes);
 
-/* Fills all of them, allocating those that are not there: 0 if one cannot be had. */
+/*
+ * Fills all blocks, and first allocates those that are missing. Returns 0 if there is no
+ * memory for a block. Each block gets different content.
+ */
 int blocks_write(char value);
 
-/* Whether all of them are as blocks_write(value) has left them. */
+/* Whether all blocks have the content that blocks_write(value) has written. */
 int blocks_are(char value);
 
-/* Gives all of them back. */
+/* Frees all blocks. */
 void blocks_free(void);
 
-/* A line of TAP, and the last line; of one process. */
+/*
+ * Print a line of TAP, and the last line, the plan. Only one process may call them.
+ * blocks_plan returns 0.
+ */
 void blocks_result(int is_good, const char *what);
 int blocks_plan(void);
 
-/* Ten times: whether fork(2) fails with that errno. What it makes otherwise ends at once. */
+/* Forks ten times. Returns whether each fork fails with that errno value. */
 int blocks_fork_fails(int expected);
 
-/* Waits for a child; whether there was one, which ended with status 0. */
+/* Waits for a child. Returns whether it has ended with status 0. pid may be -1. */
 int blocks_ends_good(pid_t pid);
 
 #endif

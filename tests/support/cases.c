@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cases.c: for tests, cases with a name, each run in a process of its own. */
+/* cases.c: for tests, cases with names. Each case runs in a process of its own. */
 #include "config.h"
 
 #include <errno.h>
@@ -19,14 +19,14 @@
 #include "cases.h"
 #include "self.h"
 
-#define INSIDE "inside" /* stands before the name in a process that runs one case */
-#define LOOK_MS 50      /* a case that crashed may leave children that keep the pipe */
+#define INSIDE "inside" /* precedes the name if the process runs one case */
+#define LOOK_MS 50      /* between two looks at a case: its children may keep the pipe */
 
 extern char **environ;
 
 /*
- * Inside a case: standard output is a pipe to the runner. The first character of a line
- * says what it is. Neither function below allocates.
+ * In a case standard output is a pipe to the runner. The first character of a line tells
+ * its kind.
  */
 static void
 print(char kind, const char *format, va_list arguments)
@@ -87,15 +87,15 @@ cases_end(void)
 	_exit(0);
 }
 
-/* The runner: what it knows of the case that runs now. */
+/* The state of the case that runs now, in the runner. */
 struct run {
 	const struct test_case *test;
 	pid_t pid;
-	int from;        /* the other end of its standard output */
-	int has_ended;   /* by cases_end() */
-	int status;      /* of waitpid(2), once it is gone */
+	int from;        /* the pipe from its standard output */
+	int has_ended;   /* it has called cases_end() */
+	int status;      /* from waitpid(2), after its end */
 	int is_late;
-	char stage[128]; /* the last that it reported */
+	char stage[128]; /* the last stage that it noted */
 	char line[600];
 	size_t length;
 };
@@ -110,7 +110,7 @@ result(const struct run *run, int is_good, const char *what)
 }
 
 static void
-take_line(struct run *run)
+handle_line(struct run *run)
 {
 	const char *text = run->line + 1;
 
@@ -132,9 +132,9 @@ take_line(struct run *run)
 	fflush(stdout);
 }
 
-/* Returns 0 at the end of the pipe. */
+/* Reads from the pipe. Returns 0 at its end. */
 static int
-take(struct run *run)
+read_some(struct run *run)
 {
 	char data[1024];
 	ssize_t got = read(run->from, data, sizeof(data));
@@ -143,7 +143,7 @@ take(struct run *run)
 		if (data[i] == '\n') {
 			run->line[run->length] = '\0';
 			if (run->length > 0)
-				take_line(run);
+				handle_line(run);
 			run->length = 0;
 		} else if (run->length < sizeof(run->line) - 1) {
 			run->line[run->length++] = data[i];
@@ -152,7 +152,7 @@ take(struct run *run)
 	return got > 0 || (got < 0 && errno == EINTR);
 }
 
-/* TEST_PATIENCE: how many times as long as usual things may take, in an emulator. */
+/* In an emulator, TEST_PATIENCE is the factor by which everything may take longer. */
 static int
 limit_s(const struct test_case *test)
 {
@@ -161,7 +161,7 @@ limit_s(const struct test_case *test)
 	return test->limit_s * (patience != NULL ? atoi(patience) : 1);
 }
 
-/* Reads what the case prints until it has ended, or has taken too long. */
+/* Reads the output of the case until it has ended, or has taken too long. */
 static void
 watch(struct run *run)
 {
@@ -170,16 +170,16 @@ watch(struct run *run)
 	int is_gone = 0, is_open = 1;
 
 	while (!run->has_ended && !is_gone && !run->is_late) {
-		/* Looks before it reads: what was printed before the end counts. */
+		/* This comes before the read, so that the last lines are read, too. */
 		is_gone = waitpid(run->pid, &run->status, WNOHANG) == run->pid;
 		if (is_open && poll(&pipe, 1, is_gone ? 0 : LOOK_MS) > 0)
-			is_open = take(run);
+			is_open = read_some(run);
 		else if (!is_open)
 			poll(NULL, 0, LOOK_MS);
 		run->is_late = self_now_us() > end_us;
 	}
 	while (is_gone && is_open && poll(&pipe, 1, 0) > 0)
-		is_open = take(run);
+		is_open = read_some(run);
 	if (is_gone)
 		return;
 	if (run->is_late)
@@ -187,9 +187,9 @@ watch(struct run *run)
 	waitpid(run->pid, &run->status, 0);
 }
 
-/* Processes that the case has left behind are children of the runner by now. */
+/* Processes that the case has left behind are now children of the runner. */
 static void
-end_the_rest(void)
+kill_children(void)
 {
 	char path[64], list[512];
 
@@ -242,11 +242,11 @@ run_one(const struct test_case *test, char **argv, int first)
 	start(&run, argv, first);
 	watch(&run);
 	close(run.from);
-	end_the_rest();
+	kill_children();
 	if (run.has_ended && run.status == 0)
 		return;
 	if (run.is_late)
-		snprintf(text, sizeof(text), "ended after %d s, at: %s",
+		snprintf(text, sizeof(text), "killed after %d s, at: %s",
 		    limit_s(test), run.stage);
 	else if (WIFSIGNALED(run.status))
 		snprintf(text, sizeof(text), "signal %d, at: %s",
@@ -264,7 +264,7 @@ find(const struct test_case *cases, size_t count, const char *name)
 		if (strcmp(cases[i].name, name) == 0)
 			return &cases[i];
 	}
-	fprintf(stderr, "there is no case %s\n", name);
+	fprintf(stderr, "no case is named %s\n", name);
 	exit(2);
 }
 

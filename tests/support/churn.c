@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* churn.c: one thread allocating and freeing small blocks, a quarter of the calls
- * calloc and realloc; what instructions are counted on. churn [OPERATIONS] */
+/* churn.c: one thread allocates and frees small blocks. A quarter of the calls are calloc
+ * and realloc. Tests count its instructions. Usage: churn [OPERATIONS] */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define SLOTS 4096
 
-/* Sizes as programs ask for them: mostly small, now and then a page or more. */
+/* Sizes as in real programs: mostly small, sometimes a page or more. */
 static size_t
 next_size(uint64_t random)
 {
@@ -50,7 +50,7 @@ main(int argc, char **argv)
 	for (unsigned long i = 0; i < operations; i++) {
 		uint64_t random = next_random(&state);
 		void **slot = &slots[random % SLOTS];
-		/* 8 kinds: one realloc, one calloc, six malloc. */
+		/* Of 8 kinds one is realloc, one is calloc, and six are malloc. */
 		unsigned kind = (unsigned)(random >> 60) & 7;
 
 		*slot = next_block(*slot, next_size(random >> 12), kind);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* disk.c: for tests, the pool's file as its file system sees it. */
+/* disk.c: for tests, the pool file, and files that fill a file system. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -51,7 +51,7 @@ disk_eat(const char *path)
 	off_t end = 0;
 	static char page[4096];
 
-	/* By halves, and then what fallocate would not give. */
+	/* Ever smaller steps, and then single pages that fallocate has refused. */
 	for (off_t step = (off_t)1 << 30; fd >= 0 && step >= 4096; step /= 2) {
 		while (posix_fallocate(fd, end, step) == 0)
 			end += step;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* heap_probe.c: preloaded beside the library, writes at exit where the heap was. */
+/* heap_probe.c: preloaded beside the library, reports at exit where the heap was. */
 #include "config.h"
 
 #include <errno.h>
@@ -12,8 +12,8 @@
 #include "in_pool.h"
 
 /*
- * Kept from the start: in the end some programs have no environment (php), and others
- * have written over the name that they were called by (perl, at $0).
+ * These are copied at the start. At the end some programs have no environment (php), and
+ * others have overwritten their name (perl, by $0).
  */
 static char path[4096];
 static char name[64];
@@ -29,7 +29,7 @@ keep_names(void)
 }
 
 /*
- * Appends to the file that PROBE_FILE names, for this process:
+ * Appends a line for this process to the file that PROBE_FILE names:
  *   NAME in=yes|no pool=KB pool-rss=KB brk-rss=KB other-rss=KB
  */
 static void __attribute__((destructor))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* heap_return.c: for tests, has the heap leave its file, and gives it reasons to return. */
+/* heap_return.c: for tests, makes the heap leave its file and return. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "in_pool.h"
 #include "self.h"
 
-/* A look costs more than an allocation. */
+/* heap_is_returned costs more than an allocation. */
 #define ALLOCATIONS_PER_LOOK 4
 
 int

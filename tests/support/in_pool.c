@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* in_pool.c: for tests, where the pool lies, as the kernel sees it. */
+/* in_pool.c: for tests, where the pool lies, as the kernel reports it in /proc. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 
 #include "in_pool.h"
 
-/* A file read by lines, in a buffer of its own. */
+/* Reads a file line by line. */
 struct lines {
 	int fd;
 	size_t length, at;
@@ -73,7 +73,7 @@ read_number(const char *text)
 	return value;
 }
 
-/* "from-to rw-s ..." gives the range; any other line is none. */
+/* Whether the line begins a mapping: "from-to rw-s ...". */
 static bool
 is_mapping(const char *line, uintptr_t *from, uintptr_t *to)
 {
@@ -87,7 +87,7 @@ is_mapping(const char *line, uintptr_t *from, uintptr_t *to)
 	return *at == ' ';
 }
 
-/* By the end of its name or a version: a directory by chance may be vmmalloc.soABCD. */
+/* The dots matter: a directory's name may be vmmalloc.soABCD by chance. */
 static bool
 is_library_line(const char *line)
 {
@@ -112,7 +112,7 @@ is_in_pool(const void *address)
 	while (!is_in && next_line(&lines)) {
 		if (!is_mapping(lines.line, &from, &to))
 			continue;
-		/* What follows the file without a gap is its anonymous rest. */
+		/* Anonymous memory next to the file has replaced a part of it. */
 		is_pool = is_pool_line(lines.line) ||
 		    (is_pool && from == previous_to &&
 			strstr(lines.line, "/") == NULL);
@@ -124,7 +124,7 @@ is_in_pool(const void *address)
 	return is_in;
 }
 
-/* The place in the address space that is kept for the pool's growth. */
+/* Whether the line is for addresses that the library keeps for the pool's growth. */
 static bool
 is_place_line(const char *line)
 {
@@ -143,7 +143,7 @@ in_pool_span(uintptr_t *first, uintptr_t *end)
 			continue;
 		if (*end == 0 && is_pool_line(lines.line))
 			*first = *end = from;
-		/* What lies behind it with a gap is somebody else's. */
+		/* A mapping behind a gap is not the pool's. */
 		if (*end != 0 && from == *end &&
 		    (is_pool_line(lines.line) || is_place_line(lines.line)))
 			*end = to;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* in_pool.h: for tests, where the pool lies, as the kernel sees it. */
+/* in_pool.h: for tests, where the pool lies, as the kernel reports it in /proc. */
 #ifndef IN_POOL_H
 #define IN_POOL_H
 
@@ -8,28 +8,33 @@
 #include <stdint.h>
 
 /*
- * The memory of this process, by /proc/self/smaps: sizes in KiB. All functions
- * read with system calls alone, so that looking does not allocate.
+ * The memory of this process, from /proc/self/smaps. All sizes are in KiB. The functions
+ * only make system calls and do not allocate, so they do not change what they report. They
+ * are thread-safe.
  */
 struct in_pool_figures {
-	unsigned long pool_kb;      /* of the pool, what is mapped */
-	unsigned long place_kb;     /* and the place in the address space behind it */
-	unsigned long pool_rss_kb;  /* of it, in RAM */
-	unsigned long shared_kb;    /* of it, mapped shared: the file itself */
-	unsigned long own_rss_kb;   /* of it, in private pages: copies of the file's */
-	unsigned long brk_rss_kb;   /* the ordinary heap below brk(2) */
-	unsigned long other_rss_kb; /* anonymous memory elsewhere, without stacks */
+	unsigned long pool_kb;      /* mappings of the pool */
+	unsigned long place_kb;     /* addresses behind them, kept for the pool's growth */
+	unsigned long pool_rss_kb;  /* pages of the pool in memory */
+	unsigned long shared_kb;    /* mappings of the pool that are shared */
+	unsigned long own_rss_kb;   /* private pages of the pool: copies of the file's */
+	unsigned long brk_rss_kb;   /* the ordinary heap, from brk(2) */
+	unsigned long other_rss_kb; /* other anonymous memory, without stacks */
 };
 
-/* Whether `address` lies in the mapping of an unlinked file, or in memory that
- * took its place after fork(2), next to it. */
+/*
+ * Whether `address` lies in a mapping of an unlinked file, or in memory next to it that
+ * has replaced a part of it after fork(2).
+ */
 bool is_in_pool(const void *address);
 
-/* From where to where the pool's mappings and the place kept for its growth reach;
- * false if there are none. */
+/*
+ * Sets the bounds of the pool's mappings and of the addresses kept for its growth. Returns
+ * false if there is no pool.
+ */
 bool in_pool_span(uintptr_t *from, uintptr_t *to);
 
-/* Reads the figures; false where there is no /proc/self/smaps. */
+/* Reads the figures. Returns false if there is no /proc/self/smaps. */
 bool in_pool_look(struct in_pool_figures *figures);
 
 #endif

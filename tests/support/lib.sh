@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# lib.sh: what test scripts have in common: TAP, the built library, clean-up.
-# Sourced by each tests/*/test_*.sh, which ends with `plan`.
+# lib.sh: functions for test scripts: TAP, the built library, clean-up. Each
+# tests/*/test_*.sh sources this file first and calls `plan` last.
 
 set -u
 LC_ALL=C
 export LC_ALL
-# A test starts from its own settings, not from those of whoever runs it.
+# A test has its own settings, not those of the user who runs it.
 unset LD_PRELOAD MALLOC_CONF VMMALLOC_POOL_DIR VMMALLOC_POOL_SIZE \
 	VMMALLOC_FORK VMMALLOC_RESERVE VMMALLOC_CONF VMMALLOC_STOP_THREADS VMMALLOC_LOG_LEVEL \
 	VMMALLOC_LOG_FILE VMMALLOC_LOG_STATS \
 	MAKEFLAGS MFLAGS MAKELEVEL 2>/dev/null || :
-# But for what all of them are to be run with.
+# TEST_CONF is VMMALLOC_CONF for all tests.
 [ -z "${TEST_CONF-}" ] || export VMMALLOC_CONF="$TEST_CONF"
 
 : "${top_builddir:=.}" "${top_srcdir:=..}"
@@ -19,21 +19,21 @@ top_srcdir=$(cd "$top_srcdir" && pwd)
 programs=$top_builddir/tests
 probe=$programs/support/.libs/heap_probe.so
 
-# sources_in ROOM...: the C files of rooms of lib/. The names of functions that level 3 of
-# the trace reports are made by the Makefile alone.
+# sources_in FOLDER...: prints the C files of folders of lib/. It leaves out
+# trace/functions.c, which needs a file that only the Makefile generates.
 sources_in() {
 	for room; do
 		ls "$top_srcdir/lib/$room"/*.c
 	done | grep -v '/trace/functions\.c$'
 }
 
-# What does not need jemalloc, for tests that build it by themselves.
+# below_jemalloc: prints the sources that do not need jemalloc. Some tests compile them.
 below_jemalloc() {
 	sources_in base os trace pool
 	echo "$top_srcdir/lib/heap/fork.c"
 }
 
-# The rest of what lies below the entry points.
+# above_pool: prints the other sources below the entry points.
 above_pool() {
 	sources_in heap jemalloc | grep -v '/heap/fork\.c$'
 }
@@ -65,12 +65,12 @@ skip() {
 	echo "ok $count - $1 # SKIP $2"
 }
 
-# Prints a file, or standard input, as TAP comments.
+# comment [FILE...]: prints up to 40 lines of files or of standard input as TAP comments.
 comment() {
 	sed -e 's/^/# /' "$@" | head -40
 }
 
-# expect WHAT COMMAND...: the command succeeds; what it printed is shown if not.
+# expect WHAT COMMAND...: reports whether the command succeeds. If not, shows its output.
 expect() {
 	expect_what=$1
 	shift
@@ -82,25 +82,25 @@ expect() {
 	fi
 }
 
-# measures WHAT: whether times count. Where others have the processors they do not, and
-# who runs the test says so by TEST_TIMES=no.
+# measures WHAT: whether the test may measure times. On a busy machine the user sets
+# TEST_TIMES=no, and the test skips WHAT.
 measures() {
 	[ "${TEST_TIMES-}" != no ] || skip "$1" "left out by TEST_TIMES"
 	[ "${TEST_TIMES-}" != no ]
 }
 
-# plan: the last line of a test script.
+# plan: prints the TAP plan. It is the last command of a test script.
 plan() {
 	echo "1..$count"
 }
 
-# Every variant that was built, as words.
+# variants: prints the variants that were built, a line each.
 variants() {
 	echo release
 	[ ! -e "$top_builddir/lib/debug/.libs/libvmmalloc.so.1" ] || echo debug
 }
 
-# library VARIANT: the file to preload.
+# library VARIANT: prints the file to preload.
 library() {
 	case $1 in
 	release) echo "$top_builddir/lib/.libs/libvmmalloc.so.1" ;;
@@ -108,12 +108,12 @@ library() {
 	esac
 }
 
-# free_kb DIR: room on its file system.
+# free_kb DIR: prints the free space of its file system in KiB.
 free_kb() {
 	df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'
 }
 
-# Mounts are taken down before their images are removed, whatever happened.
+# clean_up unmounts all that the test has mounted before it removes the images.
 mounts=
 clean_up() {
 	for mount in $mounts; do
@@ -121,7 +121,7 @@ clean_up() {
 	done
 	[ -z "$huge_pages_before" ] ||
 		echo "$huge_pages_before" >/proc/sys/vm/nr_hugepages
-	# Should a mount have stayed, what is in it is not ours to remove.
+	# If a mount could not be removed, its files must stay.
 	rm -rf --one-file-system "$work" "$pool_dir"
 }
 
@@ -133,8 +133,8 @@ fi
 trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 
-# on_pool VARIANT COMMAND...: runs it preloaded, on a pool of $pool_size; by what
-# $on_pool_by says, which is not.
+# on_pool VARIANT COMMAND...: runs the command with the library preloaded, on a pool of
+# $pool_size. $on_pool_by is a command, without the library, that runs it (timeout...).
 pool_size=64M
 on_pool_by=
 on_pool() {
@@ -146,8 +146,8 @@ on_pool() {
 		LD_PRELOAD="$on_pool_library" "$@"
 }
 
-# huge_pages SIZE: has the kernel keep as many; the number is put back at the end. One
-# test at a time, of all that run on the machine, has them.
+# huge_pages SIZE: makes the kernel reserve huge pages. clean_up restores their number. A
+# lock lets only one test on the machine have them at a time.
 huge_pages_before=
 huge_pages() {
 	exec 8</proc/sys/vm/nr_hugepages && flock -w 900 8 || return 1
@@ -161,9 +161,9 @@ huge_pages() {
 		"$huge_pages_want" ]
 }
 
-# file_system TYPE SIZE [OPTION]: makes one, of disk file systems in a file, and
-# mounts it at $mounted; or says in $mounted_not why it cannot. TEST_FILE_SYSTEMS: of
-# these types alone.
+# file_system TYPE SIZE [OPTION]: makes a file system and mounts it at $mounted. A disk file
+# system lies in an image file. If that is not possible, $mounted_not has the reason.
+# TEST_FILE_SYSTEMS lists the only types that tests may use.
 file_system() {
 	mounted=$work/$1${3:+.$3}
 	mounted_not=
@@ -184,7 +184,7 @@ file_system() {
 	elif ! command -v "mkfs.$1" >/dev/null 2>&1; then
 		mounted_not="needs mkfs.$1"
 	else
-		# In memory where there is enough: the disk may be slow, and shared.
+		# $pool_dir is in memory if that is large enough. A disk may be slow.
 		truncate -s "$2" "$pool_dir/$1.img"
 		"mkfs.$1" -q "$pool_dir/$1.img" >"$work/mkfs" 2>&1 &&
 			mount -o loop "$pool_dir/$1.img" "$mounted" \
@@ -195,16 +195,16 @@ file_system() {
 	mounts="$mounted $mounts"
 }
 
-# take_down: unmounts what file_system has mounted last, and removes it.
+# take_down: unmounts the last file system of file_system and removes its image.
 take_down() {
 	umount -R "$mounted" || return 1
 	mounts=${mounts#"$mounted "}
 	rm -f "$pool_dir/${mounted##*/}.img"
 }
 
-# full_on TYPE VARIANT PROGRAM...: a program that fills the file system up, on_pool;
-# its TAP is in $work/tap. A store into a page of a full btrfs can wait in the kernel
-# for room that nobody will ever give back: that is ended, and skipped from then on.
+# full_on TYPE VARIANT PROGRAM...: runs on_pool a program that fills the file system. Its
+# TAP is in $work/tap. On a full btrfs a store can wait in the kernel for ever for space.
+# Then the program is killed, and further programs on btrfs are skipped.
 full_on_stalled=
 full_on() {
 	full_on_type=$1
@@ -227,13 +227,14 @@ full_on() {
  btrfs, without an end in a minute" >"$work/tap"
 }
 
-# The archive that this machine installs from; nothing where there is none.
+# debian_archive: prints the address of the Debian archive of this machine, if it has one.
 debian_archive() {
 	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
 		2>/dev/null | grep -m 1 '/debian/\{0,1\}$'
 }
 
-# jemalloc_release VERSION: upstream's, from that archive, as $jemalloc_tarball.
+# jemalloc_release VERSION: downloads upstream's release from that archive, as
+# $jemalloc_tarball.
 jemalloc_release() {
 	jemalloc_from=$(debian_archive)
 	jemalloc_suffix=gz
@@ -244,8 +245,8 @@ jemalloc_release() {
 		"$jemalloc_tarball" >"$work/fetch" 2>&1
 }
 
-# jemalloc_source VERSION: the same, unpacked, as $work/jemalloc-VERSION. What Debian has
-# of 5.3.1 lacks what upstream's own release of it has: configure and the file VERSION.
+# jemalloc_source VERSION: downloads and unpacks a release to $work/jemalloc-VERSION.
+# Debian's tarball of 5.3.1 lacks two files of upstream's release, configure and VERSION.
 jemalloc_source() {
 	jemalloc_source=$work/jemalloc-$1
 	jemalloc_release "$1" && mkdir "$jemalloc_source" &&
@@ -258,9 +259,9 @@ jemalloc_source() {
 		fi >>"$work/fetch" 2>&1
 }
 
-# fresh_system SUITE NAME: a fresh Debian, of the base alone, in $root; or says in
-# $fresh_not why there is none. What debootstrap has made is kept for a week, in
-# $VMM_TEST_CACHE, for the next run.
+# fresh_system SUITE NAME: installs a minimal Debian in $root. If that is not possible,
+# $fresh_not has the reason. The result of debootstrap is kept in $VMM_TEST_CACHE for a
+# week.
 fresh_not=
 fresh_system() {
 	root=$work/$2
@@ -274,7 +275,7 @@ fresh_system() {
 		fresh_not="knows no Debian archive"
 	fi
 	[ -z "$fresh_not" ] || return 1
-	# An older debootstrap knows no newer release by name; all are made as sid is.
+	# An old debootstrap does not know new releases. The script for sid works for all.
 	fresh_script=/usr/share/debootstrap/scripts/$1
 	[ -e "$fresh_script" ] || fresh_script=${fresh_script%/*}/sid
 	mkdir -p "$root" "${fresh_kept%/*}"
@@ -282,7 +283,7 @@ fresh_system() {
 		tar -C "$root" -xpf "$fresh_kept"
 	elif debootstrap --variant=minbase --include=ca-certificates "$1" "$root" \
 		"$fresh_mirror" "$fresh_script" >"$work/log" 2>&1; then
-		# Of a testing release an archive's copy may be older than it should be.
+		# A mirror of a testing release may be out of date.
 		echo 'Acquire::Check-Valid-Until "false";' \
 			>"$root/etc/apt/apt.conf.d/99copy"
 		tar -C "$root" --one-file-system -cpf "$fresh_kept.$$" . &&
@@ -297,12 +298,12 @@ fresh_system() {
 			mount --make-rslave "$root/$place" &&
 			mounts="$root/$place $mounts"
 	done
-	# No server that a package brings is to start.
+	# Servers in packages must not start.
 	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 	chmod +x "$root/usr/sbin/policy-rc.d"
 }
 
-# inside COMMAND...: in $root, in $inside_dir, as its superuser would.
+# inside COMMAND...: runs the command in $root as root, in the directory $inside_dir.
 inside_dir=/root
 inside() {
 	chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
@@ -310,8 +311,9 @@ inside() {
 		sh -c 'cd "$0" && exec "$@"' "$inside_dir" "$@" </dev/null
 }
 
-# tap FILE WHAT: right behind the program that wrote FILE, passes its TAP on, numbered
-# anew. A program that printed less than its plan, or did not end well, has failed.
+# tap FILE WHAT: reports the results in FILE, with new numbers, each after WHAT. It must be
+# called right after the program that wrote FILE, since it reads $?. Also fails if the
+# program's status is not 0, or if it has printed fewer results than its plan.
 tap() {
 	tap_status=$?
 	[ $tap_status -eq 0 ] || not_ok "$2: status $tap_status"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* seccomp_filter.c: runs a command under a seccomp(2) filter which kills the process that
- * calls ptrace(2). It sets no_new_privs, too. confined COMMAND [ARGUMENT...] */
+/* seccomp_filter.c: runs a command under a seccomp(2) filter that kills a process which
+ * calls ptrace(2). It also sets no_new_privs. Usage:
+ * seccomp_filter COMMAND [ARGUMENT...] */
 #include "config.h"
 
 #include <linux/audit.h>
@@ -29,7 +30,7 @@ forbid_ptrace(void)
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 		    offsetof(struct seccomp_data, arch)),
-		/* Another ABI has other numbers: none of its calls is looked at. */
+		/* The numbers differ in another ABI, so all its calls are allowed. */
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 		    offsetof(struct seccomp_data, nr)),
@@ -45,7 +46,7 @@ forbid_ptrace(void)
 static int
 forbid_ptrace(void)
 {
-	fputs("confined: not for this architecture\n", stderr);
+	fputs("seccomp_filter: not for this architecture\n", stderr);
 	return -1;
 }
 #endif
@@ -56,7 +57,7 @@ main(int argc, char **argv)
 	if (argc < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return 99;
 	if (forbid_ptrace() != 0) {
-		perror("confined");
+		perror("seccomp_filter");
 		return 77;
 	}
 	execvp(argv[1], argv + 1);

@@ -17,7 +17,7 @@
 
 #define SLEEP_LIMIT_US 10000000
 
-/* Reads a file line by line. The buffers are the caller's, on its stack. */
+/* Reads a file line by line. The caller has the buffers on its stack. */
 struct reader {
 	int fd;
 	size_t length, at;
@@ -35,7 +35,7 @@ fill(struct reader *reader)
 	return got > 0;
 }
 
-/* Cuts long lines off. */
+/* Cuts off long lines. Returns 0 at the end of the file. */
 static int
 next_line(struct reader *reader)
 {
@@ -64,7 +64,7 @@ open_reader(struct reader *reader, const char *path)
 	reader->line[0] = '\0';
 }
 
-/* Whether the line begins a mapping, and if so whether that contains the address. */
+/* Whether the line begins a mapping. Sets whether that contains the address. */
 static int
 is_mapping(const char *line, const void *address, int *contains)
 {

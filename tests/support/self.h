@@ -8,16 +8,16 @@
 #define SELF_TEXT 256
 
 /*
- * None of these functions allocates memory, so that a look does not change what it
- * looks at. All are thread-safe.
+ * None of these functions allocates, so they do not change what they report. All are
+ * thread-safe.
  */
 
-/* Number of mappings (lines of /proc/self/maps); -1 without that file. */
+/* Returns the number of lines in /proc/self/maps; -1 without that file. */
 int self_mappings(void);
 
 /*
- * Whether the mapping that contains `address` has this flag, two letters of the line
- * VmFlags in /proc/self/smaps. -1 if nothing is mapped there.
+ * Whether the mapping that contains `address` has this flag: two letters of the line
+ * VmFlags in /proc/self/smaps. Returns -1 if nothing is mapped there.
  */
 int self_has_flag(const void *address, const char *flag);
 
@@ -27,24 +27,24 @@ int self_has_flag(const void *address, const char *flag);
  */
 int self_mapping(const void *address, char text[SELF_TEXT]);
 
-/* A size of /proc/self/status in KiB, such as "VmLck"; -1 if it is not there. */
+/* Returns a size of /proc/self/status in KiB, such as "VmLck"; -1 without that line. */
 long self_status_kb(const char *field);
 
-/* State of a thread of this process, as in proc(5): 'S' sleeps; 0 if it has ended. */
+/* Returns a thread's state as in proc(5), such as 'S' for sleeping; 0 after its end. */
 char self_thread_state(pid_t thread);
 
-/* The calling thread's ID. */
+/* Returns the calling thread's ID. */
 pid_t self_thread(void);
 
-/* Waits until the thread sleeps; 0 if it does not within 10 s. */
+/* Waits until the thread sleeps. Returns 0 if it does not within 10 s. */
 int self_sleeps(pid_t thread);
 
-/* CLOCK_MONOTONIC in microseconds. */
+/* Returns the time of CLOCK_MONOTONIC in microseconds. */
 long long self_now_us(void);
 
 /*
- * With TEST_NOT_DUMPABLE in the environment, makes this process not dumpable; execve(2)
- * takes that back, so each test program has to do it.
+ * Makes this process not dumpable if TEST_NOT_DUMPABLE is in the environment. execve(2)
+ * undoes that, so each test program must call this function.
  */
 void self_prepare(void);
 

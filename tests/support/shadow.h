@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shadow.h: for tests, blocks of which each byte is known, by every entry point. */
+/* shadow.h: for tests, blocks of known content, allocated by every entry point. */
 #ifndef SHADOW_H
 #define SHADOW_H
 
@@ -7,78 +7,81 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A block, and what it has to be like. Whoever has the record owns the block. */
+/* The record of a block. The thread that has the record owns the block. */
 struct shadow_block {
-	unsigned char *data; /* NULL: there is none */
-	size_t size;         /* as it was asked for */
-	size_t alignment;    /* as it was asked for, 0 for none */
-	uint64_t mark;       /* what its content follows from */
+	unsigned char *data; /* NULL: there is no block */
+	size_t size;         /* as the test asked for it */
+	size_t alignment;    /* as the test asked for it; 0: none */
+	uint64_t mark;       /* the content follows from it */
 };
 
-enum { SHADOW_WAYS = 32 };
+enum { SHADOW_FUNCTIONS = 32 };
 
-/* What was done, by all threads; in memory that processes share, if they are to. */
+/* Counts of all threads. Tests put them into shared memory to count in all processes. */
 struct shadow_counts {
-	unsigned long calls[SHADOW_WAYS]; /* of each entry point */
-	unsigned long refused;            /* of them, NULL with ENOMEM */
+	unsigned long calls[SHADOW_FUNCTIONS]; /* of each entry point */
+	unsigned long refused; /* calls that returned NULL with ENOMEM */
 	unsigned long bytes_checked;
 	unsigned long faults;
 };
 
 extern struct shadow_counts *shadow_counts;
 
-/* Whether a fault ends the process at once, with abort(3). */
+/* Whether a fault ends the process at once with abort(3). */
 extern bool shadow_aborts;
 
 /*
- * Once, before the others: looks for what libc does not have, and, with `has_pool`,
- * for where the pool lies, so that every block is looked at whether it lies there.
+ * Call this first, once. It looks for the functions that libc does not have. With
+ * `has_pool` it also looks for the pool, and each block is then checked to lie in it.
  */
 void shadow_start(bool has_pool);
 
-/* The names of entry points, NULL behind the last: what `calls` counts. */
+/* The names of the entry points in `calls`. NULL follows the last. */
 extern const char *const shadow_names[];
 
 /*
- * Each takes which entry point, alignment and content it is to be from `random`, and
- * checks what can be checked: content, alignment, errno, zeroes, usable size. What is
- * not as it should be is said on stderr, and counted. A block is always whole for who
- * looks at it by shadow_is_whole, but while one of these has it.
+ * The next three functions derive entry point, alignment and content from `random`. They
+ * check content, alignment, errno, zeroed bytes and usable size. They print and count
+ * each fault. They are thread-safe for different records. While none of them works on a
+ * record, shadow_is_whole is true for it.
  */
 
-/* A new block; none, and false, where there is no memory. */
+/* Allocates a block. Returns false without memory; the record then has no block. */
 bool shadow_get(struct shadow_block *block, size_t size, uint64_t random);
 
-/* Changes the size, or leaves all as it was: false then. */
+/* Changes the size. Returns false if the block has kept its size. */
 bool shadow_resize(struct shadow_block *block, size_t size, uint64_t random);
 
-/* Gives the block back; nothing where there is none. */
+/* Frees the block, if there is one. */
 void shadow_give(struct shadow_block *block, uint64_t random);
 
-/* Looks at each byte. `when` is for the message. */
+/* Checks each byte. `when` is for the message. */
 bool shadow_is_whole(const struct shadow_block *block, const char *when);
 
-/*
- * All that there is: blocks of `size`, at least 32, up to the limit or `most` of
- * them, in a chain of which each link is known as well.
- */
+/* A chain of blocks of `size` bytes, at least 32. The links are checked, too. */
 struct shadow_chain {
 	void *last;
 	size_t size;
 	size_t count;
 };
 
-/* Adds blocks until NULL; false if that is not for want of memory, or at `most`. */
+/*
+ * Allocates blocks until malloc returns NULL. Returns false if errno is then not ENOMEM,
+ * or if it has allocated `most` blocks before.
+ */
 bool shadow_fill(struct shadow_chain *chain, size_t most);
 
-/* Looks at each; and frees up to `most` of them. */
+/* Checks each block. */
 bool shadow_chain_is_whole(const struct shadow_chain *chain, const char *when);
+
+/* Checks and frees up to `most` blocks. */
 void shadow_drain(struct shadow_chain *chain, size_t most);
 
+/* Counts a fault. Prints the first 50 on stderr. */
 void shadow_fault(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
-/* Marsaglia's xorshift; *state is not 0. */
+/* Marsaglia's xorshift. *state must not be 0. */
 static inline uint64_t
 shadow_random(uint64_t *state)
 {
@@ -88,7 +91,11 @@ shadow_random(uint64_t *state)
 	return *state;
 }
 
-/* operator new, the nothrow or the throwing form, and delete; 0: not aligned. */
+/*
+ * Call operator new, in its throwing or nothrow form, and operator delete. `alignment` 0
+ * calls a form without alignment. `form` chooses the form of delete. shadow_new returns
+ * NULL without memory.
+ */
 void *shadow_new(size_t size, size_t alignment, bool throws);
 void shadow_delete(void *block, size_t size, size_t alignment, unsigned form);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// shadow_new.cc: for shadow.c, the C++ operators.
+// shadow_new.cc: the operators new and delete for shadow_calls.c.
 #include <new>
 
 extern "C" {
@@ -7,7 +7,7 @@ extern "C" {
 }
 
 static void *
-get(std::size_t size, std::size_t alignment)
+new_or_null(std::size_t size, std::size_t alignment)
 {
 	std::align_val_t aligned = std::align_val_t(alignment);
 
@@ -23,7 +23,7 @@ extern "C" void *
 shadow_new(std::size_t size, std::size_t alignment, bool throws)
 {
 	if (throws)
-		return get(size, alignment);
+		return new_or_null(size, alignment);
 	return alignment == 0 ? ::operator new[](size, std::nothrow)
 			      : ::operator new(size, std::align_val_t(alignment),
 				    std::nothrow);

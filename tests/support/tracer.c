@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tracer.c: runs a command under ptrace(2), as strace and debuggers do, with all threads
- * and children that it makes. Nobody else can stop a thread that is traced already.
- * traced COMMAND [ARGUMENT...] */
+/* tracer.c: runs a command under ptrace(2), as strace and debuggers do, with all its
+ * threads and children. No other process can stop a thread that is traced already. Usage:
+ * tracer COMMAND [ARGUMENT...] */
 #include "config.h"
 
 #include <errno.h>
@@ -18,19 +18,19 @@
 
 static pid_t command;
 
-/* Makes a thread that has stopped go on. */
+/* Lets a stopped thread run again. */
 static void
-go_on(pid_t thread, int status)
+resume(pid_t thread, int status)
 {
 	int signal_number = WSTOPSIG(status);
 	int event = status >> 16;
 
-	/* The command as a whole is stopped (SIGSTOP); it stays so until SIGCONT. */
+	/* SIGSTOP has stopped the whole command. It must stay stopped until SIGCONT. */
 	if (event == PTRACE_EVENT_STOP && signal_number != SIGTRAP) {
 		ptrace(PTRACE_LISTEN, thread, NULL, NULL);
 		return;
 	}
-	/* An event is the tracer's; any other stop is a signal on its way. */
+	/* An event is only for the tracer. Any other stop delivers a signal. */
 	if (event != 0)
 		signal_number = 0;
 	ptrace(PTRACE_CONT, thread, NULL, (void *)(long)signal_number);
@@ -42,7 +42,7 @@ status_of(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Until no thread is left: children of the command may end after it. */
+/* Traces until no thread is left, since children may end after the command. */
 static int
 follow(void)
 {
@@ -51,7 +51,7 @@ follow(void)
 
 	while ((thread = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
 		if (thread > 0 && WIFSTOPPED(status))
-			go_on(thread, status);
+			resume(thread, status);
 		else if (thread == command)
 			result = status_of(status);
 	}
@@ -77,7 +77,7 @@ main(int argc, char **argv)
 	}
 	close(ends[0]);
 	if (ptrace(PTRACE_SEIZE, command, NULL, (void *)(long)OPTIONS) != 0) {
-		perror("traced: PTRACE_SEIZE");
+		perror("tracer: PTRACE_SEIZE");
 		kill(command, SIGKILL);
 		return 99;
 	}

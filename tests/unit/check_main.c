@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_main.c: runs a Check suite and prints TAP, for automake's driver. */
+/* check_main.c: runs a Check suite and prints TAP for automake's driver. */
 #include "config.h"
 
 #include "check_main.h"
@@ -12,6 +12,6 @@ main(void)
 	srunner_set_tap(runner, "-");
 	srunner_run_all(runner, CK_SILENT);
 	srunner_free(runner);
-	/* Failures are in the TAP; a status of its own would count them twice. */
+	/* The TAP reports the failures. A status other than 0 would count them twice. */
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_ranges.c: the page-range allocator, by hand and against a simple model. */
+/* check_ranges.c: tests of the page-range allocator, some against a simple model. */
 #include "config.h"
 
 #include <stdint.h>
@@ -21,7 +21,7 @@ set_up(void)
 	vmm_ranges_init(&ranges, records, NPAGES, 0);
 }
 
-START_TEST(test_take_all)
+START_TEST(test_allocate_all)
 {
 	size_t first = 1;
 
@@ -34,7 +34,7 @@ START_TEST(test_take_all)
 }
 END_TEST
 
-START_TEST(test_take_too_much)
+START_TEST(test_allocate_too_much)
 {
 	size_t first;
 
@@ -44,7 +44,7 @@ START_TEST(test_take_too_much)
 }
 END_TEST
 
-START_TEST(test_take_lowest)
+START_TEST(test_allocate_lowest)
 {
 	size_t first;
 
@@ -60,25 +60,25 @@ START_TEST(test_take_lowest)
 }
 END_TEST
 
-START_TEST(test_take_aligned)
+START_TEST(test_allocate_aligned)
 {
 	size_t first;
 
 	ck_assert(vmm_ranges_allocate(&ranges, 1, 1, &first));
 	ck_assert(vmm_ranges_allocate(&ranges, 3, 64, &first));
 	ck_assert_uint_eq(first, 64);
-	/* What lies between is still there. */
+	/* The pages in between are still free. */
 	ck_assert(vmm_ranges_allocate(&ranges, 63, 1, &first));
 	ck_assert_uint_eq(first, 1);
 	ck_assert(!vmm_ranges_allocate(&ranges, 1, NPAGES, &first));
 }
 END_TEST
 
-START_TEST(test_take_aligned_from_origin)
+START_TEST(test_allocate_aligned_from_origin)
 {
 	size_t first;
 
-	/* Page 0 lies at 3: so multiples of 8 are pages 5, 13, ... */
+	/* Page 0 lies 3 pages above a multiple of 8, so pages 5, 13, ... are aligned. */
 	memset(records, 0, sizeof(records));
 	vmm_ranges_init(&ranges, records, NPAGES, 3);
 	ck_assert(vmm_ranges_allocate(&ranges, 2, 8, &first));
@@ -88,8 +88,11 @@ START_TEST(test_take_aligned_from_origin)
 }
 END_TEST
 
-/* More misfits than a search looks at: the long range behind them is found. */
-START_TEST(test_take_aligned_among_misfits)
+/*
+ * A search gives up after some ranges that are long enough only without alignment. It then
+ * finds the longer range behind them.
+ */
+START_TEST(test_allocate_aligned_among_misfits)
 {
 	size_t first;
 
@@ -99,7 +102,7 @@ START_TEST(test_take_aligned_among_misfits)
 	vmm_ranges_free(&ranges, 402, 11);
 	ck_assert(vmm_ranges_allocate(&ranges, 2, 4, &first));
 	ck_assert_uint_eq(first, 404);
-	/* And where only a tight one is left, that one. */
+	/* If only a range without a page to spare is left, the search finds it. */
 	vmm_ranges_free(&ranges, 500, 2);
 	ck_assert(vmm_ranges_allocate(&ranges, 2, 4, &first));
 	ck_assert_uint_eq(first, 408);
@@ -109,7 +112,7 @@ START_TEST(test_take_aligned_among_misfits)
 }
 END_TEST
 
-START_TEST(test_take_at)
+START_TEST(test_allocate_at)
 {
 	size_t first;
 
@@ -139,7 +142,7 @@ START_TEST(test_around)
 }
 END_TEST
 
-START_TEST(test_give_merges_both_sides)
+START_TEST(test_free_merges_both_sides)
 {
 	size_t first;
 
@@ -154,9 +157,9 @@ START_TEST(test_give_merges_both_sides)
 }
 END_TEST
 
-/* The model: a byte a page, searched from the left. */
+/* The model has a byte for each page, and searches from the left. */
 
-static unsigned char taken[NPAGES];
+static unsigned char in_use[NPAGES];
 
 static size_t
 model_find(size_t npages, size_t alignment, size_t origin)
@@ -164,7 +167,7 @@ model_find(size_t npages, size_t alignment, size_t origin)
 	size_t run = 0;
 
 	for (size_t end = 1; end <= NPAGES; end++) {
-		run = taken[end - 1] ? 0 : run + 1;
+		run = in_use[end - 1] ? 0 : run + 1;
 		/* The lowest aligned place whose last page is this one. */
 		if (run >= npages && (end - npages + origin) % alignment == 0)
 			return end - npages;
@@ -178,16 +181,19 @@ model_longest(void)
 	size_t run = 0, longest = 0;
 
 	for (size_t page = 0; page < NPAGES; page++) {
-		run = taken[page] ? 0 : run + 1;
+		run = in_use[page] ? 0 : run + 1;
 		if (run > longest)
 			longest = run;
 	}
 	return longest;
 }
 
-/* Lowest fit is promised for alignment 1; others have to find a place if there is one. */
+/*
+ * Without alignment the allocator must find the lowest range that fits. With alignment it
+ * must find some range if there is one.
+ */
 static void
-step_take(size_t origin)
+step_allocate(size_t origin)
 {
 	size_t npages = 1 + (size_t)rand() % (rand() % 4 ? 4 : 64);
 	size_t alignment = (size_t)1 << (rand() % 4 ? 0 : rand() % 7);
@@ -202,40 +208,40 @@ step_take(size_t origin)
 		ck_assert_uint_eq(first, expected);
 	ck_assert_uint_eq((first + origin) % alignment, 0);
 	for (size_t page = first; page < first + npages; page++) {
-		ck_assert(!taken[page]);
-		taken[page] = 1;
+		ck_assert(!in_use[page]);
+		in_use[page] = 1;
 	}
 }
 
 static void
-step_give(void)
+step_free(void)
 {
 	size_t first = (size_t)rand() % NPAGES;
 	size_t npages = 0;
 	size_t most = 1 + (size_t)rand() % 32;
 
-	/* Any part of what is taken, across the borders of what was asked for. */
-	while (npages < most && first + npages < NPAGES && taken[first + npages])
-		taken[first + npages++] = 0;
+	/* Frees any pages in use, across the borders of the ranges that were allocated. */
+	while (npages < most && first + npages < NPAGES && in_use[first + npages])
+		in_use[first + npages++] = 0;
 	if (npages > 0)
 		vmm_ranges_free(&ranges, first, npages);
 }
 
 static void
-step_take_at(void)
+step_allocate_at(void)
 {
 	size_t first = (size_t)rand() % NPAGES;
 	size_t npages = 1 + (size_t)rand() % 8;
-	bool fits = !taken[first] && (first == 0 || taken[first - 1]);
+	bool fits = !in_use[first] && (first == 0 || in_use[first - 1]);
 
 	for (size_t page = first; page < first + npages; page++)
-		fits = fits && page < NPAGES && !taken[page];
+		fits = fits && page < NPAGES && !in_use[page];
 	ck_assert_int_eq(vmm_ranges_allocate_at(&ranges, first, npages), fits);
 	if (fits)
-		memset(taken + first, 1, npages);
+		memset(in_use + first, 1, npages);
 }
 
-/* What is in use from any page on, up to the next free one. */
+/* Compares the first range in use at or behind a random page. */
 static void
 step_next_used(void)
 {
@@ -244,10 +250,10 @@ step_next_used(void)
 	size_t expected_end;
 	size_t first, npages;
 
-	while (expected < NPAGES && !taken[expected])
+	while (expected < NPAGES && !in_use[expected])
 		expected++;
 	for (expected_end = expected; expected_end < NPAGES &&
-	     taken[expected_end]; expected_end++)
+	     in_use[expected_end]; expected_end++)
 		;
 	ck_assert_int_eq(vmm_ranges_next_used(&ranges, page, &first, &npages),
 	    expected < NPAGES);
@@ -262,7 +268,7 @@ START_TEST(test_against_model)
 	size_t origin = (size_t)_i * 3;
 
 	srand((unsigned)_i);
-	memset(taken, 0, sizeof(taken));
+	memset(in_use, 0, sizeof(in_use));
 	memset(records, 0, sizeof(records));
 	vmm_ranges_init(&ranges, records, NPAGES, origin);
 	for (int step = 0; step < 20000; step++) {
@@ -271,20 +277,20 @@ START_TEST(test_against_model)
 		step_next_used();
 		switch (rand() % 4) {
 		case 0:
-			step_take(origin);
+			step_allocate(origin);
 			break;
 		case 1:
-			step_take_at();
+			step_allocate_at();
 			break;
 		default:
-			step_give();
-			/* Phases in which the pool fills up. */
+			step_free();
+			/* In every second phase the pool fills up. */
 			if (step / 2000 % 2)
-				step_take(origin);
+				step_allocate(origin);
 			break;
 		}
 		for (size_t page = 0; page < NPAGES; page++)
-			free_npages += !taken[page];
+			free_npages += !in_use[page];
 		ck_assert_uint_eq(ranges.free_npages, free_npages);
 		ck_assert_uint_eq(vmm_ranges_longest(&ranges), model_longest());
 	}
@@ -299,15 +305,15 @@ make_suite(void)
 
 	tcase_add_checked_fixture(tcase, set_up, NULL);
 	tcase_set_timeout(tcase, 60);
-	tcase_add_test(tcase, test_take_all);
-	tcase_add_test(tcase, test_take_too_much);
-	tcase_add_test(tcase, test_take_lowest);
-	tcase_add_test(tcase, test_take_aligned);
-	tcase_add_test(tcase, test_take_aligned_from_origin);
-	tcase_add_test(tcase, test_take_aligned_among_misfits);
-	tcase_add_test(tcase, test_take_at);
+	tcase_add_test(tcase, test_allocate_all);
+	tcase_add_test(tcase, test_allocate_too_much);
+	tcase_add_test(tcase, test_allocate_lowest);
+	tcase_add_test(tcase, test_allocate_aligned);
+	tcase_add_test(tcase, test_allocate_aligned_from_origin);
+	tcase_add_test(tcase, test_allocate_aligned_among_misfits);
+	tcase_add_test(tcase, test_allocate_at);
 	tcase_add_test(tcase, test_around);
-	tcase_add_test(tcase, test_give_merges_both_sides);
+	tcase_add_test(tcase, test_free_merges_both_sides);
 	tcase_add_loop_test(tcase, test_against_model, 0, 8);
 	suite_add_tcase(suite, tcase);
 	return suite;

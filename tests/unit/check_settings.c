@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_settings.c: the table of environment variables. */
+/* check_settings.c: tests of the table of environment variables. */
 #include "config.h"
 
 #include <stdint.h>
@@ -8,7 +8,7 @@
 #include "base/settings.h"
 #include "check_main.h"
 
-/* The environment of the test: pairs of name and value. */
+/* The environment of a test: pairs of name and value. */
 static const char *environment[16];
 
 static const char *
@@ -24,7 +24,7 @@ get(const char *name)
 static struct vmm_settings settings;
 static struct vmm_text error;
 
-/* Reads `name`=`value` beside what is required. */
+/* Reads the settings from `name`=`value` and the two required variables. */
 static bool
 read_with(const char *name, const char *value)
 {
@@ -40,9 +40,9 @@ read_with(const char *name, const char *value)
 	return vmm_settings_read(&settings, get, &error);
 }
 
-/* The same; it must be refused, `first` being the first line. */
+/* The same, but the library must refuse the value with `first` as the first line. */
 static void
-refuses(const char *name, const char *value, const char *first)
+check_refused(const char *name, const char *value, const char *first)
 {
 	const char *second;
 
@@ -52,7 +52,7 @@ refuses(const char *name, const char *value, const char *first)
 	ck_assert_uint_eq((size_t)(second - error.data), strlen(first));
 	ck_assert(memcmp(error.data, first, strlen(first)) == 0);
 	ck_assert(strncmp(second + 1, "libvmmalloc: ", 13) == 0);
-	/* Two lines, and the value is in the second. */
+	/* There are two lines, and one of them shows the value. */
 	ck_assert_ptr_eq(strchr(second + 1, '\n'),
 	    error.data + error.length - 1);
 	ck_assert_ptr_nonnull(strstr(error.data, value));
@@ -124,31 +124,31 @@ START_TEST(test_size_refused)
 	    "Error (libvmmalloc): incorrect VMMALLOC_POOL_SIZE value (");
 	vmm_text_str(&line, no_sizes[_i]);
 	vmm_text_str(&line, ")");
-	refuses("VMMALLOC_POOL_SIZE", no_sizes[_i], line.data);
+	check_refused("VMMALLOC_POOL_SIZE", no_sizes[_i], line.data);
 }
 END_TEST
 
 START_TEST(test_size_too_small)
 {
-	refuses("VMMALLOC_POOL_SIZE", "1048576", "Error (libvmmalloc): "
+	check_refused("VMMALLOC_POOL_SIZE", "1048576", "Error (libvmmalloc): "
 	    "VMMALLOC_POOL_SIZE value is less than minimum "
 	    "(1048576 < 14680064)");
-	refuses("VMMALLOC_POOL_SIZE", "1M", "Error (libvmmalloc): "
+	check_refused("VMMALLOC_POOL_SIZE", "1M", "Error (libvmmalloc): "
 	    "VMMALLOC_POOL_SIZE value is less than minimum "
 	    "(1048576 < 14680064)");
-	refuses("VMMALLOC_POOL_SIZE", "14680063", "Error (libvmmalloc): "
+	check_refused("VMMALLOC_POOL_SIZE", "14680063", "Error (libvmmalloc): "
 	    "VMMALLOC_POOL_SIZE value is less than minimum "
 	    "(14680063 < 14680064)");
-	refuses("VMMALLOC_POOL_SIZE", "0", "Error (libvmmalloc): "
+	check_refused("VMMALLOC_POOL_SIZE", "0", "Error (libvmmalloc): "
 	    "VMMALLOC_POOL_SIZE value is less than minimum (0 < 14680064)");
 }
 END_TEST
 
 START_TEST(test_size_negative)
 {
-	refuses("VMMALLOC_POOL_SIZE", "-1",
+	check_refused("VMMALLOC_POOL_SIZE", "-1",
 	    "Error (libvmmalloc): negative VMMALLOC_POOL_SIZE");
-	refuses("VMMALLOC_POOL_SIZE", "-64M",
+	check_refused("VMMALLOC_POOL_SIZE", "-64M",
 	    "Error (libvmmalloc): negative VMMALLOC_POOL_SIZE");
 }
 END_TEST
@@ -163,15 +163,15 @@ START_TEST(test_fork)
 	ck_assert_int_eq(settings.fork, VMM_FORK_COPY);
 	ck_assert(read_with("VMMALLOC_FORK", "3"));
 	ck_assert_int_eq(settings.fork, VMM_FORK_ANY);
-	refuses("VMMALLOC_FORK", "4",
+	check_refused("VMMALLOC_FORK", "4",
 	    "Error (libvmmalloc): incorrect VMMALLOC_FORK value (4)");
-	refuses("VMMALLOC_FORK", "",
+	check_refused("VMMALLOC_FORK", "",
 	    "Error (libvmmalloc): incorrect VMMALLOC_FORK value ()");
-	refuses("VMMALLOC_FORK", "1x",
+	check_refused("VMMALLOC_FORK", "1x",
 	    "Error (libvmmalloc): incorrect VMMALLOC_FORK value (1x)");
-	refuses("VMMALLOC_FORK", "-1",
+	check_refused("VMMALLOC_FORK", "-1",
 	    "Error (libvmmalloc): incorrect VMMALLOC_FORK value (-1)");
-	refuses("VMMALLOC_FORK", "18446744073709551617", "Error (libvmmalloc): "
+	check_refused("VMMALLOC_FORK", "18446744073709551617", "Error (libvmmalloc): "
 	    "incorrect VMMALLOC_FORK value (18446744073709551617)");
 }
 END_TEST
@@ -182,9 +182,9 @@ START_TEST(test_reserve)
 	ck_assert_int_eq(settings.reserve, VMM_RESERVE_GROW);
 	ck_assert(read_with("VMMALLOC_RESERVE", "full"));
 	ck_assert_int_eq(settings.reserve, VMM_RESERVE_FULL);
-	refuses("VMMALLOC_RESERVE", "Full",
+	check_refused("VMMALLOC_RESERVE", "Full",
 	    "Error (libvmmalloc): incorrect VMMALLOC_RESERVE value (Full)");
-	refuses("VMMALLOC_RESERVE", "",
+	check_refused("VMMALLOC_RESERVE", "",
 	    "Error (libvmmalloc): incorrect VMMALLOC_RESERVE value ()");
 }
 END_TEST
@@ -202,9 +202,9 @@ START_TEST(test_log)
 		ck_assert(read_with("VMMALLOC_LOG_LEVEL", level));
 		ck_assert_int_eq(settings.log_level, level[0] - '0');
 	}
-	refuses("VMMALLOC_LOG_LEVEL", "5",
+	check_refused("VMMALLOC_LOG_LEVEL", "5",
 	    "Error (libvmmalloc): incorrect VMMALLOC_LOG_LEVEL value (5)");
-	refuses("VMMALLOC_LOG_LEVEL", "x",
+	check_refused("VMMALLOC_LOG_LEVEL", "x",
 	    "Error (libvmmalloc): incorrect VMMALLOC_LOG_LEVEL value (x)");
 	ck_assert_str_eq(settings.log_file, "");
 	ck_assert(read_with("VMMALLOC_LOG_FILE", "/a/b-"));
@@ -212,13 +212,12 @@ START_TEST(test_log)
 	ck_assert(!settings.log_stats);
 	ck_assert(read_with("VMMALLOC_LOG_STATS", "1"));
 	ck_assert(settings.log_stats);
-	refuses("VMMALLOC_LOG_STATS", "2",
+	check_refused("VMMALLOC_LOG_STATS", "2",
 	    "Error (libvmmalloc): incorrect VMMALLOC_LOG_STATS value (2)");
 }
 END_TEST
 
-/* A message that quotes a path of any length ends, and does not run over. */
-/* What a value has in it stays on its own line. */
+/* A control character in a value must not begin a line or reach the terminal. */
 START_TEST(test_control_characters)
 {
 	ck_assert(!read_with("VMMALLOC_FORK", "9\nError (libvmmalloc): \033[2J\177"));
@@ -231,6 +230,7 @@ START_TEST(test_control_characters)
 }
 END_TEST
 
+/* A message must end properly, however long the value is that it quotes. */
 START_TEST(test_long_value)
 {
 	static char value[8192];
@@ -262,7 +262,7 @@ make_suite(void)
 	tcase_add_test(tcase, test_conf);
 	tcase_add_test(tcase, test_control_characters);
 	tcase_add_test(tcase, test_long_value);
-	/* A setting of the debug variant's table alone. */
+	/* Only the debug variant's table has this setting. */
 	for (size_t i = 0; i < vmm_settings_count; i++) {
 		if (strcmp(vmm_settings_table[i].name, "VMMALLOC_LOG_LEVEL") == 0)
 			tcase_add_test(tcase, test_log);

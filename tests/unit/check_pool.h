@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check_pool.h: declarations for the files of check_pool. */
+#ifndef CHECK_POOL_H
+#define CHECK_POOL_H
+
+#include "check_main.h"
+#include "pool/pool.h"
+
+#define MIB ((size_t)1 << 20)
+#define POOL_SIZE (16 * MIB)
+
+/* Each test runs once for every one of these page sizes. 0 is the system's. */
+#define NPAGE_SIZES 3
+extern const size_t page_sizes[NPAGE_SIZES];
+
+/* The size of the pages of the open pool. Every range is aligned to it. */
+extern size_t page_size;
+
+/* The last figures that a test has read. */
+extern struct vmm_pool_figures figures;
+
+/* A directory for pools. */
+const char *pool_dir(void);
+
+/* Opens the pool with pages of page_sizes[number]. */
+void open_pool(const char *dir, enum vmm_reserve reserve, int number);
+
+/*
+ * Whether an emulator of one process (qemu-user) runs this program. It has threads besides
+ * those of the process, so the pool does not see that the process has one thread only. It
+ * also ignores MADV_REMOVE.
+ */
+bool is_emulated(void);
+
+/* Each function adds the tests of one file. */
+void add_open_tests(TCase *tcase);
+void add_space_tests(TCase *tcase);
+void add_fork_tests(TCase *tcase);
+
+#endif

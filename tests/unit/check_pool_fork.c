@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check_pool_fork.c: the pool's part of fork(2), without the rest of the library. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check_pool.h"
+
+static struct vmm_pool_fork forking;
+
+/* Forks with the calls that the library's handlers make to the pool. */
+static pid_t
+fork_pool(enum vmm_fork kind)
+{
+	pid_t pid;
+
+	vmm_pool_lock();
+	vmm_pool_fork_prepare(&forking, kind);
+	pid = fork();
+	if (pid == 0) {
+		vmm_pool_fork_child(&forking);
+		vmm_pool_fork_settle(&forking);
+	} else {
+		vmm_pool_unlock();
+		ck_assert_int_eq(vmm_pool_fork_await(&forking, pid), 0);
+		vmm_pool_fork_end(&forking, true);
+	}
+	return pid;
+}
+
+/* In the child: it has the parent's content, can write to it, and can allocate. */
+static _Noreturn void
+child(char *range)
+{
+	bool is_zero = true;
+	int is_good = range[0] == 1 && range[12 * MIB - 1] == 1;
+
+	memset(range, 2, 4 * MIB);
+	is_good &= vmm_pool_allocate(NULL, 4 * MIB, page_size, &is_zero) ==
+	    range + 4 * MIB;
+	is_good &= range[4 * MIB] == 0;
+	memset(range + 4 * MIB, 2, 4 * MIB);
+	_exit(!is_good);
+}
+
+/* After the child has ended: the heap returns, and keeps what the parent has written. */
+static void
+return_and_allocate(char *range)
+{
+	bool is_zero = true;
+
+	ck_assert(vmm_pool_return());
+	for (int i = 0; i < 4; i++)
+		ck_assert(!vmm_pool_return());
+	ck_assert_ptr_eq(vmm_pool_allocate(NULL, 4 * MIB, page_size, &is_zero),
+	    range + 4 * MIB);
+	vmm_pool_read_figures(&figures);
+	ck_assert(!figures.is_private);
+	ck_assert(figures.private_chunks == 0 || is_emulated());
+	ck_assert_int_eq(range[0], 3);
+	ck_assert_int_eq(range[8 * MIB], 1);
+	ck_assert_int_eq(range[9 * MIB + page_size + 100], 3);
+	memset(range + 4 * MIB, 3, 4 * MIB);
+	/* The next range was never used before. */
+	is_zero = false;
+	range = vmm_pool_allocate(NULL, 4 * MIB, page_size, &is_zero);
+	ck_assert_ptr_nonnull(range);
+	ck_assert(is_zero);
+	memset(range, 3, 4 * MIB);
+}
+
+/* The heap has a hole between ranges in use. */
+static void
+fork_and_write(enum vmm_fork kind, int number)
+{
+	bool is_zero = false;
+	char *range;
+	int status;
+	pid_t pid;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW, number);
+	range = vmm_pool_allocate(NULL, 12 * MIB, page_size, &is_zero);
+	memset(range, 1, 12 * MIB);
+	vmm_pool_free(range + 4 * MIB, 4 * MIB);
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, kind), 0);
+	pid = fork_pool(kind);
+	if (pid == 0)
+		child(range);
+	vmm_pool_read_figures(&figures);
+	ck_assert(figures.is_private);
+	memset(range, 3, 4 * MIB);
+	range[9 * MIB + page_size + 100] = 3;
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(range[0], 3);
+	ck_assert_int_eq(range[8 * MIB], 1);
+	return_and_allocate(range);
+}
+
+START_TEST(test_fork_private)
+{
+	fork_and_write(VMM_FORK_PRIVATE, _i);
+}
+END_TEST
+
+START_TEST(test_fork_copy)
+{
+	fork_and_write(VMM_FORK_COPY, _i);
+}
+END_TEST
+
+START_TEST(test_fork_any)
+{
+	fork_and_write(VMM_FORK_ANY, _i);
+}
+END_TEST
+
+/* Two forks have begun. The child that gets a file copies it from private memory. */
+START_TEST(test_fork_two)
+{
+	static struct vmm_pool_fork other;
+	bool is_zero = false;
+	char *range;
+	int status;
+	pid_t pid;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	range = vmm_pool_allocate(NULL, 4 * MIB, page_size, &is_zero);
+	memset(range, 1, 4 * MIB);
+	ck_assert_int_eq(vmm_pool_fork_begin(&other, VMM_FORK_PRIVATE), 0);
+	memset(range, 2, 2 * MIB);
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_COPY), 0);
+	pid = fork_pool(VMM_FORK_COPY);
+	if (pid == 0) {
+		vmm_pool_read_figures(&figures);
+		_exit(!(range[0] == 2 && range[3 * MIB] == 1 &&
+		    !figures.is_private && figures.private_chunks == 0));
+	}
+	/* The heap must not return while another fork is under way. */
+	ck_assert(!vmm_pool_return());
+	vmm_pool_fork_end(&other, true);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert(vmm_pool_return());
+	ck_assert_int_eq(range[0], 2);
+}
+END_TEST
+
+/* A signal handler cannot fork if the signal has interrupted the pool. */
+START_TEST(test_fork_within)
+{
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	vmm_pool_lock();
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_PRIVATE), EAGAIN);
+	vmm_pool_unlock();
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_PRIVATE), 0);
+	vmm_pool_fork_end(&forking, false);
+}
+END_TEST
+
+void
+add_fork_tests(TCase *tcase)
+{
+	tcase_add_loop_test(tcase, test_fork_private, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_fork_copy, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_fork_any, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_fork_two, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_fork_within, 0, NPAGE_SIZES);
+}
