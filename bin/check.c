@@ -18,7 +18,7 @@
 struct place {
 	const char *dir;
 	struct vmm_os_file file; /* a pool file, as the library makes it */
-	struct vmm_os_room room;
+	struct vmm_os_limits room;
 	int reserve_error; /* errno value; 0: the file system reserves blocks */
 	bool shares_blocks;
 	char huge[64]; /* the tmpfs mount option huge=: always, never, ... */
@@ -96,7 +96,7 @@ examine(struct place *place)
 {
 	size_t size = 2 * MIB;
 
-	vmm_os_file_room(&place->file, &place->room);
+	vmm_os_file_limits(&place->file, &place->room);
 	if (place->file.fs.maps_reserve)
 		place->room.free_bytes = meminfo("HugePages_Free:") *
 		    place->file.fs.page_size;

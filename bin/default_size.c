@@ -46,7 +46,7 @@ most_bytes(uint64_t limit_bytes)
 
 /* Returns the number of parts. Sets room->free_bytes where statfs(2) cannot tell it. */
 static uint64_t
-count_parts(const struct vmm_os_fs *fs, struct vmm_os_room *room)
+count_parts(const struct vmm_os_fs *fs, struct vmm_os_limits *room)
 {
 	const char *reserve = getenv("VMMALLOC_RESERVE");
 
@@ -67,13 +67,13 @@ default_size(const char *dir)
 	static char text[32];
 	char free_text[16];
 	struct vmm_os_file file;
-	struct vmm_os_room room;
+	struct vmm_os_limits room;
 	uint64_t parts, size;
 	int error = vmm_os_file_create(dir, &file);
 
 	if (error != 0)
 		fail(STATUS_OURS, "pool directory %s: %s", dir, strerror(error));
-	vmm_os_file_room(&file, &room);
+	vmm_os_file_limits(&file, &room);
 	parts = count_parts(&file.fs, &room);
 	size = room.free_bytes / parts;
 	if (size > most_bytes(room.limit_bytes))

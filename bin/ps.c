@@ -36,7 +36,7 @@ status_field(const char *pid, const char *name, int base)
 
 /* Whether a process was started with VMMALLOC_STOP_THREADS=never. */
 static bool
-never_stops(const char *pid)
+never_stop_threads(const char *pid)
 {
 	FILE *variables = open_proc(pid, "environ");
 	bool never = false;
@@ -79,7 +79,7 @@ can_stop(const char *pid)
 	    1ULL << CAP_SYS_PTRACE) != 0;
 
 	snprintf(path, sizeof(path), "/proc/%s", pid);
-	if (never_stops(pid))
+	if (never_stop_threads(pid))
 		return "never";
 	if (status_field(pid, "TracerPid:", 10) != 0)
 		return "traced";

@@ -233,7 +233,7 @@ parse_stop_threads(const struct vmm_setting *setting, const char *value,
 {
 	if (strcmp(value, "auto") != 0 && strcmp(value, "never") != 0)
 		return refuse(setting, value, "not supported", error);
-	settings->never_stops = value[0] == 'n';
+	settings->never_stop_threads = value[0] == 'n';
 	return true;
 }
 
@@ -342,7 +342,7 @@ vmm_settings_read(struct vmm_settings *settings,
 	for (size_t i = 0; i < vmm_settings_count; i++) {
 		values[i] = get(vmm_settings_table[i].name);
 		if (values[i] == NULL)
-			values[i] = vmm_settings_table[i].fallback;
+			values[i] = vmm_settings_table[i].default_value;
 		if (values[i] == NULL)
 			return refuse_missing(&vmm_settings_table[i], error);
 	}

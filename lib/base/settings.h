@@ -46,7 +46,7 @@ struct vmm_settings {
 	enum vmm_fork fork;
 	enum vmm_reserve reserve;
 	const char *conf; /* VMMALLOC_CONF, "" if not set */
-	bool never_stops; /* VMMALLOC_STOP_THREADS=never */
+	bool never_stop_threads; /* VMMALLOC_STOP_THREADS=never */
 
 	/* The unit of page ranges: 0 for the system's page size. Tests set larger ones. */
 	size_t page_size_bytes;
@@ -60,7 +60,7 @@ struct vmm_settings {
 /* One environment variable: a row of the table. */
 struct vmm_setting {
 	const char *name;
-	const char *fallback; /* the default as text; NULL: required */
+	const char *default_value; /* the default as text; NULL: required */
 	const char *accepted; /* the accepted values, for messages */
 	const char *help;     /* the meaning, for messages */
 	/* Stores `value`. Returns false on failure, with the message in `error`. */

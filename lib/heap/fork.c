@@ -58,7 +58,7 @@ before_fork(void)
 		vmm_fatal_abort("a signal handler calls daemon(3), or another"
 		    " function that forks inside libc, while its thread is in"
 		    " fork(2) or in the pool");
-	vmm_os_files_lock();
+	vmm_os_stdio_lock();
 	is_locking = true;
 	is_locked = jemalloc.prepare();
 	vmm_pool_lock();
@@ -81,7 +81,7 @@ in_parent(void)
 		current.call->error = EAGAIN;
 	vmm_pool_unlock();
 	jemalloc.parent();
-	vmm_os_files_unlock();
+	vmm_os_stdio_unlock();
 	vmm_os_signals_restore(&saved);
 	vmm_pool_fork_wake();
 }
@@ -101,7 +101,7 @@ in_child(void)
 		vmm_os_exit(0);
 	vmm_pool_fork_child(current.call);
 	was_interrupted = jemalloc.child();
-	vmm_os_files_reset();
+	vmm_os_stdio_reset();
 	/*
 	 * Purge the arenas first: their free ranges need not be copied. If a signal has
 	 * interrupted malloc, the arenas are not consistent and must not be purged.

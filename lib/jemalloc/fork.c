@@ -25,16 +25,12 @@ static struct {
  * and in the child. Other threads may wait for these locks while they hold the rest, and
  * so may never release it: then the fork must fail.
  */
-#define LOCKS_MAX 64
-struct locks {
-	pthread_mutex_t *list[LOCKS_MAX];
-	size_t count;
-};
-
+#define HELD_MAX 64
 static __thread struct {
-	struct locks held;    /* this thread holds them: a signal interrupted it */
-	struct locks missing; /* this thread goes on without them */
-	bool is_hopeless;     /* one of the missing may be held by this thread itself */
+	pthread_mutex_t *held[HELD_MAX]; /* locks of what a signal interrupted */
+	size_t nheld;
+	size_t nmissing;      /* locks that other threads hold; this thread goes on without */
+	bool is_hopeless;     /* one of those may be held by this thread itself */
 	uint64_t begin_us;
 	uint64_t patience_us; /* after that, locks of other threads are missing */
 } forking __attribute__((tls_model("initial-exec")));
@@ -44,28 +40,28 @@ static __thread struct {
 #define PATIENCE_US 200000
 
 static void
-add_lock(struct locks *locks, pthread_mutex_t *mutex)
+add_held(pthread_mutex_t *mutex)
 {
-	if (locks->count == LOCKS_MAX)
+	/* jemalloc holds at most a few locks at a time. */
+	if (forking.nheld == HELD_MAX)
 		vmm_fatal_abort("fork(2) finds too many locks taken");
-	locks->list[locks->count++] = mutex;
+	forking.held[forking.nheld++] = mutex;
 }
 
 static bool
-has_lock(const struct locks *locks, const pthread_mutex_t *mutex)
+is_held(const pthread_mutex_t *mutex)
 {
-	for (size_t i = 0; i < locks->count; i++) {
-		if (locks->list[i] == mutex)
+	for (size_t i = 0; i < forking.nheld; i++) {
+		if (forking.held[i] == mutex)
 			return true;
 	}
 	return false;
 }
 
-/* Takes a lock for fork(2), or adds it to `held` or `missing`. */
+/* Takes a lock for fork(2), unless this thread holds it already, or has to do without. */
 static void
 take_lock(pthread_mutex_t *mutex)
 {
-#ifdef __GLIBC__
 	const volatile int *owner = &mutex->__data.__owner;
 	uint64_t begin_us = vmm_os_now_us();
 
@@ -77,7 +73,7 @@ take_lock(pthread_mutex_t *mutex)
 		if (is_single && pthread_mutex_trylock(mutex) == 0)
 			return;
 		if (is_single || *owner == vmm_os_thread()) {
-			add_lock(&forking.held, mutex);
+			add_held(mutex);
 			return;
 		}
 		/*
@@ -88,14 +84,11 @@ take_lock(pthread_mutex_t *mutex)
 			forking.is_hopeless = true;
 		if (forking.is_hopeless ||
 		    (*owner != 0 && now_us - forking.begin_us > forking.patience_us)) {
-			add_lock(&forking.missing, mutex);
+			forking.nmissing++;
 			return;
 		}
 		vmm_os_pause();
 	}
-#else
-	pthread_mutex_lock(mutex);
-#endif
 }
 
 int
@@ -110,7 +103,10 @@ vmm_jehost_mutex_lock(pthread_mutex_t *mutex)
 int
 vmm_jehost_mutex_unlock(pthread_mutex_t *mutex)
 {
-	if (has_lock(&forking.held, mutex) || has_lock(&forking.missing, mutex))
+	if (is_held(mutex))
+		return 0;
+	/* Of the others, not those that it goes without. */
+	if (forking.nmissing > 0 && mutex->__data.__owner != vmm_os_thread())
 		return 0;
 	return pthread_mutex_unlock(mutex);
 }
@@ -123,13 +119,13 @@ lock_allocator(void)
 	vmm_jehost_tcache_begin();
 	forking.is_hopeless = false;
 	for (forking.patience_us = PATIENCE_US;; forking.patience_us *= 2) {
-		forking.held.count = forking.missing.count = 0;
+		forking.nheld = forking.nmissing = 0;
 		forking.begin_us = vmm_os_now_us();
 		take_lock(&vmm_jehost_tcache_lock);
 		handlers.prepare();
-		if (forking.missing.count == 0)
+		if (forking.nmissing == 0)
 			return true;
-		if (forking.held.count > 0 || forking.is_hopeless)
+		if (forking.nheld > 0 || forking.is_hopeless)
 			return false;
 		/* No allocation was interrupted, so the other threads only need more time. */
 		handlers.parent();
@@ -142,22 +138,22 @@ unlock_in_parent(void)
 {
 	handlers.parent();
 	vmm_jehost_mutex_unlock(&vmm_jehost_tcache_lock);
-	forking.held.count = forking.missing.count = 0;
+	forking.nheld = forking.nmissing = 0;
 }
 
 static bool
 unlock_in_child(void)
 {
-	bool was_interrupted = forking.held.count > 0;
+	bool was_interrupted = forking.nheld > 0;
 
 	/* jemalloc's handler initialises its locks anew; those held must be taken again. */
 	handlers.child();
 	vmm_jehost_mutex_unlock(&vmm_jehost_tcache_lock);
-	for (size_t i = 0; i < forking.held.count; i++) {
-		if (forking.held.list[i] != &vmm_jehost_tcache_lock)
-			pthread_mutex_lock(forking.held.list[i]);
+	for (size_t i = 0; i < forking.nheld; i++) {
+		if (forking.held[i] != &vmm_jehost_tcache_lock)
+			pthread_mutex_lock(forking.held[i]);
 	}
-	forking.held.count = forking.missing.count = 0;
+	forking.nheld = forking.nmissing = 0;
 	return was_interrupted;
 }
 

@@ -27,7 +27,7 @@ struct vmm_os_file {
 };
 
 /* The limits of a new file's size; UINT64_MAX: no limit, or not known. */
-struct vmm_os_room {
+struct vmm_os_limits {
 	uint64_t free_bytes;  /* of the file system, or the size of the device */
 	uint64_t limit_bytes; /* RLIMIT_FSIZE */
 };
@@ -62,7 +62,7 @@ int vmm_os_path_absolute(const char *path, char *absolute, size_t size);
 const char *vmm_os_fs_name(const char *path);
 
 /* Whether the descriptor still is the file. The program may have closed it. */
-bool vmm_os_file_is_own(const struct vmm_os_file *file);
+bool vmm_os_file_is_open(const struct vmm_os_file *file);
 
 /* Closes the file, if the program has not, and unmaps `address` unless it is NULL. */
 void vmm_os_file_close(struct vmm_os_file *file, void *address, size_t size);
@@ -71,7 +71,7 @@ void vmm_os_file_close(struct vmm_os_file *file, void *address, size_t size);
 void vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by);
 
 /* Reports how large the new file may become. */
-void vmm_os_file_room(const struct vmm_os_file *file, struct vmm_os_room *room);
+void vmm_os_file_limits(const struct vmm_os_file *file, struct vmm_os_limits *room);
 
 /* Whether RLIMIT_FSIZE allows a file of `end` bytes. A larger file raises SIGXFSZ. */
 bool vmm_os_file_may_reach(size_t end);
@@ -101,7 +101,7 @@ int vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
  * thereby what was reserved (madvise(2), MADV_REMOVE). The bytes read as 0 afterwards.
  * Needs no descriptor. EOPNOTSUPP, EINVAL.
  */
-int vmm_os_file_remove(void *address, size_t length);
+int vmm_os_file_release(void *address, size_t length);
 
 /* Writes all of `data` into the file (pwrite(2)). ENOSPC, EDQUOT, EIO. */
 int vmm_os_file_write(const struct vmm_os_file *file, size_t offset,

@@ -154,7 +154,7 @@ vmm_os_file_create(const char *dir, struct vmm_os_file *file)
 }
 
 bool
-vmm_os_file_is_own(const struct vmm_os_file *file)
+vmm_os_file_is_open(const struct vmm_os_file *file)
 {
 	struct stat stat;
 
@@ -169,19 +169,19 @@ vmm_os_file_blocks(const struct vmm_os_file *file, uint64_t *bytes)
 
 	if (file->fs.device_bytes != 0)
 		return EOPNOTSUPP;
-	if (!vmm_os_file_is_own(file) || vmm_sys.fstat(file->fd, &stat) != 0)
+	if (!vmm_os_file_is_open(file) || vmm_sys.fstat(file->fd, &stat) != 0)
 		return EBADF;
 	*bytes = (uint64_t)stat.st_blocks * 512;
 	return 0;
 }
 
 void
-vmm_os_file_room(const struct vmm_os_file *file, struct vmm_os_room *room)
+vmm_os_file_limits(const struct vmm_os_file *file, struct vmm_os_limits *room)
 {
 	struct rlimit limit;
 	struct statfs stat;
 
-	*room = (struct vmm_os_room){ UINT64_MAX, UINT64_MAX };
+	*room = (struct vmm_os_limits){ UINT64_MAX, UINT64_MAX };
 	if (file->fs.device_bytes != 0) {
 		room->free_bytes = file->fs.device_bytes;
 		return;
@@ -207,7 +207,7 @@ vmm_os_file_can_be_private(const struct vmm_os_file *file)
 {
 	if (file->fs.maps_reserve || file->fs.device_bytes != 0)
 		return EOPNOTSUPP;
-	return vmm_os_file_is_own(file) ? 0 : EBADF;
+	return vmm_os_file_is_open(file) ? 0 : EBADF;
 }
 
 int
@@ -286,7 +286,7 @@ void
 vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by)
 {
 	int number = file->fd;
-	bool is_own = vmm_os_file_is_own(file);
+	bool is_own = vmm_os_file_is_open(file);
 
 	*file = *by;
 	/* Otherwise the number would change with each generation of children. */
@@ -301,7 +301,7 @@ vmm_os_file_close(struct vmm_os_file *file, void *address, size_t size)
 {
 	if (address != NULL)
 		vmm_sys.munmap(address, size);
-	if (vmm_os_file_is_own(file))
+	if (vmm_os_file_is_open(file))
 		vmm_sys.close(file->fd);
 	file->fd = -1;
 }

@@ -132,7 +132,7 @@ is_filtered(void *argument, const char *name)
 }
 
 int
-vmm_os_futex_all_again(void)
+vmm_os_futex_restart_all(void)
 {
 	int saved_errno = errno;
 	int error = 0;
@@ -162,7 +162,7 @@ vmm_os_futex_wake_file(const struct vmm_os_file *file, size_t offset)
 }
 
 void
-vmm_os_word_set(unsigned *word, unsigned value)
+vmm_os_child_report(unsigned *word, unsigned value)
 {
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 	vmm_sys.futex(word, FUTEX_WAKE, INT_MAX, NULL);
@@ -179,7 +179,7 @@ has_ended(pid_t child)
 }
 
 unsigned
-vmm_os_word_await(const unsigned *word, pid_t child)
+vmm_os_child_await(const unsigned *word, pid_t child)
 {
 	const struct timespec pause = { 0, CHECK_NS };
 	bool is_over = false;

@@ -74,7 +74,7 @@ vmm_os_lock_hold(struct vmm_os_lock *lock, bool *is_alone)
 	int fd;
 
 	/* Other processes may still hold a lost lock: a new lock must not replace it. */
-	if (!vmm_os_file_is_own(&lock->file))
+	if (!vmm_os_file_is_open(&lock->file))
 		error = lock->mark != NULL ? EBADF : make_lock_file(&lock->file);
 	if (error != 0)
 		return error;

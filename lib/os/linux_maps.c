@@ -68,7 +68,7 @@ part_of(const struct mapping *mapping, uintptr_t base, uintptr_t begin, uintptr_
 		    (perms[2] == 'x' ? PROT_EXEC : 0),
 		.is_shared = is_shared,
 		.has_file = mapping->inode != 0,
-		.is_own = mapping->inode == 0 ? !is_shared
+		.is_pool = mapping->inode == 0 ? !is_shared
 		    : mapping->begin - mapping->offset == base,
 	};
 }
@@ -103,7 +103,7 @@ vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part)
 static bool
 is_split(const struct vmm_os_part *one, const struct vmm_os_part *next)
 {
-	return one->end == next->begin && one->is_own && next->is_own &&
+	return one->end == next->begin && one->is_pool && next->is_pool &&
 	    one->is_shared == next->is_shared && one->has_file == next->has_file &&
 	    one->protection == next->protection;
 }
@@ -209,7 +209,7 @@ static int
 read_parts(struct vmm_os_lines *lines, uintptr_t base, uintptr_t begin, uintptr_t end,
     struct vmm_os_parts *parts, bool *is_any_split)
 {
-	struct vmm_os_part part, whole, before = { .is_own = false };
+	struct vmm_os_part part, whole, before = { .is_pool = false };
 	struct mapping mapping;
 	bool is_inside = false;
 	char *line;
@@ -231,7 +231,7 @@ read_parts(struct vmm_os_lines *lines, uintptr_t base, uintptr_t begin, uintptr_
 		if (!is_inside)
 			continue;
 		part = part_of(&mapping, base, begin, end);
-		parts->has_settings |= !part.is_own ||
+		parts->has_settings |= !part.is_pool ||
 		    part.protection != (PROT_READ | PROT_WRITE);
 		error = vmm_os_parts_add(parts, &part);
 	}

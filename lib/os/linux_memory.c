@@ -48,7 +48,7 @@ vmm_os_map_plain(size_t size, void **address)
 }
 
 int
-vmm_os_common_map(size_t size, void **address)
+vmm_os_map_shared(size_t size, void **address)
 {
 	void *map = vmm_sys.mmap(NULL, size, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -138,7 +138,7 @@ vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
 	int flags = backing == VMM_OS_SHARED ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
 	void *place, *map;
 
-	if (backing == VMM_OS_SHARED && !vmm_os_file_is_own(file))
+	if (backing == VMM_OS_SHARED && !vmm_os_file_is_open(file))
 		return offset == 0
 		    ? EBADF : map_again((char *)address + offset, length, window);
 	if (!has_file)

@@ -61,9 +61,9 @@ vmm_os_fd_write(const struct vmm_os_file *file, int fd, const char *data, size_t
 {
 	struct vmm_os_file same = *file;
 
-	if (!vmm_os_file_is_own(file))
+	if (!vmm_os_file_is_open(file))
 		same.fd = fd;
-	if (file->fd >= 0 && vmm_os_file_is_own(&same))
+	if (file->fd >= 0 && vmm_os_file_is_open(&same))
 		write_all(same.fd, data, length);
 }
 

@@ -134,7 +134,7 @@ vmm_os_pause(void)
 }
 
 int
-vmm_os_own_make(volatile unsigned char **own)
+vmm_os_process_mark_make(volatile unsigned char **own)
 {
 	size_t size = vmm_os_page_size();
 	void *page = NULL;
@@ -201,21 +201,21 @@ extern void _IO_list_unlock(void) __attribute__((weak));
 extern void _IO_list_resetlock(void) __attribute__((weak));
 
 void
-vmm_os_files_lock(void)
+vmm_os_stdio_lock(void)
 {
 	if (_IO_list_lock != NULL)
 		_IO_list_lock();
 }
 
 void
-vmm_os_files_unlock(void)
+vmm_os_stdio_unlock(void)
 {
 	if (_IO_list_unlock != NULL)
 		_IO_list_unlock();
 }
 
 void
-vmm_os_files_reset(void)
+vmm_os_stdio_reset(void)
 {
 	if (_IO_list_resetlock != NULL)
 		_IO_list_resetlock();

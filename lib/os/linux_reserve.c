@@ -83,7 +83,7 @@ reserve_mapped(char *address, size_t length)
 static int
 reserve_step(const struct vmm_os_file *file, char *address, size_t offset, size_t *length)
 {
-	if (!vmm_os_file_is_own(file))
+	if (!vmm_os_file_is_open(file))
 		return address == NULL ? EBADF : reserve_mapped(address + offset, *length);
 	while (vmm_sys.fallocate(file->fd, 0, (off_t)offset, (off_t)*length) != 0) {
 		if (errno != EINTR)
@@ -134,7 +134,7 @@ vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
 }
 
 int
-vmm_os_file_remove(void *address, size_t length)
+vmm_os_file_release(void *address, size_t length)
 {
 	return vmm_sys.madvise(address, length, MADV_REMOVE) == 0 ? 0 : errno;
 }

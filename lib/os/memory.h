@@ -18,7 +18,7 @@ int vmm_os_mprotect(void *address, size_t size, int protection);
 int vmm_os_map_plain(size_t size, void **address);
 
 /* Maps zeroed memory that this process shares with its children of fork(2). ENOMEM. */
-int vmm_os_common_map(size_t size, void **address);
+int vmm_os_map_shared(size_t size, void **address);
 
 /* Unmaps memory (munmap(2)). */
 void vmm_os_unmap(void *address, size_t length);
@@ -95,7 +95,7 @@ struct vmm_os_part {
 	int protection;    /* as in mmap(2) */
 	bool is_shared;
 	bool has_file;
-	bool is_own;       /* false: the program has mapped something else there */
+	bool is_pool;       /* false: the program has mapped something else there */
 	bool is_locked;    /* mlock(2) */
 	bool is_locked_on_fault; /* mlock2(2), MLOCK_ONFAULT */
 	bool is_dontfork;  /* madvise(2), MADV_DONTFORK: children do not get it */

@@ -113,15 +113,15 @@ void vmm_os_futex_wake_file(const struct vmm_os_file *file, size_t offset);
  * takes locks, so no lock of the allocator may be held. Does nothing, and returns 0, if a
  * thread has a seccomp filter or there is no /proc. Keeps errno.
  */
-int vmm_os_futex_all_again(void);
+int vmm_os_futex_restart_all(void);
 
 /*
  * A word in memory that parent and child share, 0 at first. The child sets it, and wakes
  * the parent. The parent waits until the word is not 0 or the child has ended, and returns
  * the word. The child's exit status is left for the program's wait(2).
  */
-void vmm_os_word_set(unsigned *word, unsigned value);
-unsigned vmm_os_word_await(const unsigned *word, pid_t child);
+void vmm_os_child_report(unsigned *word, unsigned value);
+unsigned vmm_os_child_await(const unsigned *word, pid_t child);
 
 /*
  * Maps a byte that is 1 in this process. The byte is 0 in every copy of the process,
@@ -129,7 +129,7 @@ unsigned vmm_os_word_await(const unsigned *word, pid_t child);
  * 4.14). A child of vfork(2) shares memory and sees 1. On older kernels the byte is
  * always 1. ENOMEM.
  */
-int vmm_os_own_make(volatile unsigned char **own);
+int vmm_os_process_mark_make(volatile unsigned char **own);
 
 /*
  * The "next" function below is that of libc, or of another library that comes after this
@@ -155,9 +155,9 @@ pid_t vmm_os_fork(void);
  * all handlers have run. A thread may take it more than once. A child inherits the lock
  * taken, so it resets the lock.
  */
-void vmm_os_files_lock(void);
-void vmm_os_files_unlock(void);
-void vmm_os_files_reset(void);
+void vmm_os_stdio_lock(void);
+void vmm_os_stdio_unlock(void);
+void vmm_os_stdio_reset(void);
 
 /* Waits until the child has ended, and discards its exit status (waitpid(2)). */
 void vmm_os_reap(pid_t child);

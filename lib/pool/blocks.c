@@ -291,7 +291,7 @@ release_chunk(size_t begin)
 		if (vmm_pool.releases_chunks && vmm_pool.release_pauses == 0)
 			vmm_os_discard(vmm_pool.base + begin, VMM_CHUNK_SIZE);
 	} else if (vmm_pool.releases_chunks && vmm_pool.release_pauses == 0 &&
-	    vmm_os_file_remove(vmm_pool.base + begin, VMM_CHUNK_SIZE) == 0) {
+	    vmm_os_file_release(vmm_pool.base + begin, VMM_CHUNK_SIZE) == 0) {
 		vmm_pool_chunks_add(begin, end, VMM_CHUNK_HOLE);
 		VMM_PROBE(give_back, begin, VMM_CHUNK_SIZE);
 	}

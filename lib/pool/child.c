@@ -42,7 +42,7 @@ needed_bytes(void)
 
 /* Makes an empty file of the pool's size. */
 static int
-make_file(struct vmm_os_file *file, struct vmm_os_room *room)
+make_file(struct vmm_os_file *file, struct vmm_os_limits *room)
 {
 	int error;
 
@@ -55,7 +55,7 @@ make_file(struct vmm_os_file *file, struct vmm_os_room *room)
 	error = vmm_os_file_create(vmm_pool.dir, file);
 	if (error != 0)
 		return error;
-	vmm_os_file_room(file, room);
+	vmm_os_file_limits(file, room);
 	if (vmm_pool.size > room->limit_bytes)
 		error = EFBIG;
 	/* The path may lead to another directory by now. */
@@ -72,7 +72,7 @@ int
 vmm_pool_child_file_check(void)
 {
 	struct vmm_os_file file;
-	struct vmm_os_room room;
+	struct vmm_os_limits room;
 	int error = make_file(&file, &room);
 
 	if (error != 0)
@@ -88,11 +88,11 @@ vmm_pool_child_file_check(void)
 
 /* Returns whether sharing blocks with the parent's file is possible and fast. */
 static bool
-wants_clone(const struct vmm_os_room *room)
+wants_clone(const struct vmm_os_limits *room)
 {
 	size_t used = used_bytes();
 
-	return !vmm_pool.cannot_clone && vmm_os_file_is_own(&vmm_pool.parent_file) &&
+	return !vmm_pool.cannot_clone && vmm_os_file_is_open(&vmm_pool.parent_file) &&
 	    !needs_all_blocks() && vmm_pool.file.fs.has_page_cache &&
 	    room->free_bytes / ROOM_TO_SHARE >= used &&
 	    vmm_os_file_unwritten(&vmm_pool.parent_file, vmm_pool.reserved) <=
@@ -146,7 +146,7 @@ reserve_blocks(void)
 
 /* Shares blocks with the parent's file. Returns false, with an empty file, if not. */
 static bool
-share_blocks(const struct vmm_os_room *room)
+share_blocks(const struct vmm_os_limits *room)
 {
 	int error;
 
@@ -229,7 +229,7 @@ int
 vmm_pool_child_file_make(bool may_stay_private, bool *is_cloned)
 {
 	struct vmm_os_file file;
-	struct vmm_os_room room;
+	struct vmm_os_limits room;
 	size_t done = 0;
 	int error = make_file(&file, &room);
 

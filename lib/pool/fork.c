@@ -25,7 +25,7 @@ allocate_reply(unsigned **reply)
 {
 	size_t size = vmm_os_page_size();
 	void *shared;
-	int error = replies == NULL ? vmm_os_common_map(size, &shared) : 0;
+	int error = replies == NULL ? vmm_os_map_shared(size, &shared) : 0;
 	int i;
 
 	if (error != 0)
@@ -138,7 +138,7 @@ static void
 tell_parent(const struct vmm_pool_fork *fork, int error)
 {
 	if (fork->reply != NULL)
-		vmm_os_word_set(fork->reply, (unsigned)error + 1);
+		vmm_os_child_report(fork->reply, (unsigned)error + 1);
 }
 
 void
@@ -173,7 +173,7 @@ vmm_pool_fork_await(struct vmm_pool_fork *fork, pid_t child)
 
 	if (fork->reply == NULL || fork->process != vmm_os_process())
 		return 0;
-	reply = vmm_os_word_await(fork->reply, child);
+	reply = vmm_os_child_await(fork->reply, child);
 	/* A child that died without a reply is one that the program waits for. */
 	return reply == 0 || fork->may_stay_private ? 0 : (int)reply - 1;
 }

@@ -35,7 +35,7 @@ vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *before,
 		if (!part->has_file && part->begin < vmm_pool.anonymous_from &&
 		    (vmm_pool.chunks[part->begin /
 			VMM_CHUNK_SIZE] & VMM_CHUNK_ANONYMOUS) == 0) {
-			part->is_own = false;
+			part->is_pool = false;
 			parts->has_settings = true;
 		}
 	}
@@ -50,7 +50,7 @@ vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *before,
 			.begin = begin, .end = end_of_run(begin, end),
 			.protection = PROT_READ | PROT_WRITE,
 			.is_shared = !vmm_pool_chunk_is_private(begin),
-			.has_file = true, .is_own = true,
+			.has_file = true, .is_pool = true,
 		};
 
 		error = vmm_os_parts_add(parts, &part);
@@ -129,7 +129,7 @@ vmm_pool_fork_wake(void)
 
 	if (!__atomic_exchange_n(&vmm_pool.wake_pending, false, __ATOMIC_RELAXED))
 		return;
-	error = vmm_os_futex_all_again();
+	error = vmm_os_futex_restart_all();
 	if (error != 0)
 		VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "threads not woken: "),
 		    vmm_text_errno(line, error));
@@ -164,7 +164,7 @@ map_privately(const struct vmm_os_parts *parts)
 	for (size_t i = 0; error == 0 && i < parts->count; i++) {
 		const struct vmm_os_part *part = &parts->list[i];
 
-		if (!part->is_own || !part->is_shared)
+		if (!part->is_pool || !part->is_shared)
 			continue;
 		if (part->is_dontfork) {
 			vmm_pool.has_dontfork = true;

@@ -203,7 +203,7 @@ copy_range(size_t begin, size_t end, size_t *copied_end)
 static bool
 must_move(const struct vmm_os_part *part)
 {
-	return part->is_own && part->is_shared == (move.to == VMM_POOL_TO_ANONYMOUS);
+	return part->is_pool && part->is_shared == (move.to == VMM_POOL_TO_ANONYMOUS);
 }
 
 static int
@@ -312,7 +312,7 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
 	move.window = window;
 	move.is_second = false;
 	move.has_deadline = false;
-	move.can_ask_parent_file = vmm_os_file_is_own(&vmm_pool.parent_file);
+	move.can_ask_parent_file = vmm_os_file_is_open(&vmm_pool.parent_file);
 	move.data_begin = move.data_end = 0;
 	move.parts_before = (struct vmm_os_parts){ .list = NULL };
 	move.error = 0;

@@ -13,7 +13,7 @@
 #define ALIGNMENT_LARGE ((size_t)2 << 20)
 
 static void
-append_room(int errnum, const struct vmm_os_room *room, struct vmm_text *error)
+append_room(int errnum, const struct vmm_os_limits *room, struct vmm_text *error)
 {
 	vmm_text_str(error, ": ");
 	vmm_text_uint(error, vmm_pool.size);
@@ -31,7 +31,7 @@ append_room(int errnum, const struct vmm_os_room *room, struct vmm_text *error)
 
 static bool
 refuse(const struct vmm_settings *settings, int errnum,
-    const struct vmm_os_room *room, struct vmm_text *error)
+    const struct vmm_os_limits *room, struct vmm_text *error)
 {
 	vmm_text_str(error, "Error (libvmmalloc): vmem pool creation failed: ");
 	vmm_text_errno(error, errnum);
@@ -106,9 +106,9 @@ set_up_ranges(void)
 
 /* Sets the new file's size. EFBIG or ENOSPC if it would have no room. */
 static int
-size_file(struct vmm_os_room *room)
+size_file(struct vmm_os_limits *room)
 {
-	vmm_os_file_room(&vmm_pool.file, room);
+	vmm_os_file_limits(&vmm_pool.file, room);
 	if (vmm_pool.size > room->limit_bytes)
 		return EFBIG;
 	if (vmm_pool.size > room->free_bytes)
@@ -120,14 +120,14 @@ static int
 set_up_fork(const struct vmm_settings *settings)
 {
 	vmm_pool.reserve = settings->reserve;
-	if (settings->never_stops)
+	if (settings->never_stop_threads)
 		vmm_pool.others = VMM_OS_SPARE_OTHERS;
 	vmm_pool.owner = vmm_os_process();
 	/* Only a child's file needs the path: a failure is reported by child.c. */
 	if (vmm_os_path_absolute(settings->pool_dir, vmm_pool.dir,
 		sizeof(vmm_pool.dir)) != 0)
 		vmm_pool.dir[0] = '\0';
-	return settings->fork == VMM_FORK_NONE ? 0 : vmm_os_own_make(&vmm_pool.fork_mark);
+	return settings->fork == VMM_FORK_NONE ? 0 : vmm_os_process_mark_make(&vmm_pool.fork_mark);
 }
 
 static void
@@ -151,7 +151,7 @@ log_opened(void)
 bool
 vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
 {
-	struct vmm_os_room room;
+	struct vmm_os_limits room;
 	int errnum = vmm_os_file_create(settings->pool_dir, &vmm_pool.file);
 
 	vmm_text_clear(error);

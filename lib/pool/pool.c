@@ -244,7 +244,7 @@ vmm_pool_read_figures(struct vmm_pool_figures *figures)
 		.peak = vmm_pool.peak,
 		.high_water = vmm_pool.high_water,
 		.reserved = vmm_pool.reserved,
-		.returned = vmm_pool.hole_count * VMM_CHUNK_SIZE,
+		.in_holes = vmm_pool.hole_count * VMM_CHUNK_SIZE,
 		.free_ranges = vmm_ranges_count(&vmm_pool.ranges),
 		.longest_free = vmm_ranges_longest(&vmm_pool.ranges) *
 		    vmm_pool.page_size,

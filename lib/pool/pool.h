@@ -35,7 +35,7 @@ struct vmm_pool_figures {
 	size_t peak;        /* the maximum of in_use */
 	size_t high_water;  /* end of the highest range that was ever allocated */
 	size_t reserved;    /* the file's blocks up to here were reserved */
-	size_t returned;    /* the part of `reserved` that is in holes */
+	size_t in_holes;    /* the part of `reserved` that is in holes */
 	size_t free_ranges; /* number of free ranges */
 	size_t longest_free;
 	bool has_blocks;    /* `blocks` is valid */

@@ -53,7 +53,7 @@ vmm_pool_return_schedule(void)
 	vmm_pool.return_at_us = 0;
 	vmm_pool.return_steps = 0;
 	vmm_pool.return_next = 0;
-	set_pending(vmm_os_file_is_own(&vmm_pool.file) &&
+	set_pending(vmm_os_file_is_open(&vmm_pool.file) &&
 	    (!vmm_pool.is_private || vmm_pool.is_copied ||
 		vmm_pool.users_lock.mark != NULL));
 }
@@ -105,7 +105,7 @@ begin_return(void)
 {
 	bool is_alone = vmm_pool.is_copied;
 
-	if (!vmm_os_file_is_own(&vmm_pool.file) || (!is_alone &&
+	if (!vmm_os_file_is_open(&vmm_pool.file) || (!is_alone &&
 		(vmm_pool.users_lock.mark == NULL ||
 		    vmm_os_lock_hold(&vmm_pool.users_lock, &is_alone) != 0)) ||
 	    !is_alone)
@@ -149,7 +149,7 @@ release_holes(size_t begin, size_t end)
 {
 	for (; vmm_pool.releases_chunks && begin < end; begin += VMM_CHUNK_SIZE) {
 		if ((vmm_pool.chunks[begin / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) != 0)
-			vmm_os_file_remove(vmm_pool.base + begin,
+			vmm_os_file_release(vmm_pool.base + begin,
 			    vmm_smaller(VMM_CHUNK_SIZE, end - begin));
 	}
 }

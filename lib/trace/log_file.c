@@ -81,7 +81,7 @@ open_file(void)
 static bool
 ensure_open(void)
 {
-	bool is_own = vmm_os_file_is_own(&target.file);
+	bool is_own = vmm_os_file_is_open(&target.file);
 
 	if (is_own && (!target.has_process || target.process == vmm_os_process()))
 		return true;
@@ -136,7 +136,7 @@ write_file(const char *data, size_t length)
 	}
 	/* A signal handler that forks has interrupted this thread, which holds the lock. */
 	if (is_writing) {
-		if (vmm_os_file_is_own(&target.file))
+		if (vmm_os_file_is_open(&target.file))
 			vmm_os_log_write(&target.file, data, length);
 		return;
 	}

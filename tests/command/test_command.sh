@@ -106,7 +106,7 @@ if file_system tmpfs 128M; then
 	head -c 120M /dev/zero >"$mounted/filler"
 	fails 125 "too little space" "pool directory $mounted: only 8M is free, the default size is at least 16M" \
 		"$vmmalloc" -d "$mounted" true
-	take_down
+	unmount_last
 else
 	skip "the default is a quarter of the free space" "$mounted_not"
 fi
@@ -119,7 +119,7 @@ if file_system hugetlbfs 256M; then
 	runs "$vmmalloc" -d "$mounted" \
 		sh -c 'sh -c "sh -c \"sh -c \\\"sh -c true; :\\\"; :\"; :"; :'
 	expect "huge pages: five nested programs" test "$status $(cat "$work/err")" = "0 "
-	take_down
+	unmount_last
 else
 	skip "huge pages: five nested programs" "$mounted_not"
 fi

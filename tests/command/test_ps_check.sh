@@ -125,7 +125,7 @@ place() {
 	if file_system "$1" "$2" "$3"; then
 		shift 4
 		checked "$place_what" "$place_status" "$@"
-		take_down
+		unmount_last
 	else
 		skip "check $place_what" "$mounted_not"
 	fi

@@ -127,15 +127,15 @@ int
 main(int argc, char **argv)
 {
 	dir = argc > 1 ? argv[1] : ".";
-	blocks_result(exchange_with("plugin.so", RTLD_NOW),
+	tap_result(exchange_with("plugin.so", RTLD_NOW),
 	    "plug-in and program free each other's blocks");
-	blocks_result(exchange_with("plugin.so", RTLD_NOW | RTLD_DEEPBIND),
+	tap_result(exchange_with("plugin.so", RTLD_NOW | RTLD_DEEPBIND),
 	    "the same with RTLD_DEEPBIND");
-	blocks_result(exchange_with("plugin.so", RTLD_LAZY | RTLD_GLOBAL |
+	tap_result(exchange_with("plugin.so", RTLD_LAZY | RTLD_GLOBAL |
 	    RTLD_DEEPBIND), "the same with RTLD_GLOBAL and RTLD_DEEPBIND");
-	blocks_result(blocks_outlive_plugin(), "blocks outlive the plug-in that allocated them");
-	blocks_result(finds_by_run_path(), "a plug-in opens a library in its own run path");
-	blocks_result(exchange_with("tls.so", RTLD_NOW),
+	tap_result(blocks_outlive_plugin(), "blocks outlive the plug-in that allocated them");
+	tap_result(finds_by_run_path(), "a plug-in opens a library in its own run path");
+	tap_result(exchange_with("tls.so", RTLD_NOW),
 	    "a plug-in with 1 KiB of static thread-local data can be opened");
-	return blocks_plan();
+	return tap_plan();
 }

@@ -326,9 +326,9 @@ main(int argc, char **argv)
 {
 	if (argc > 1)
 		return exit_now();
-	blocks_result(test_signals(), "signals interrupt threads that allocate");
-	blocks_result(test_cancellation(), "cancelled threads leave no block");
-	blocks_result(test_destructors(), "destructors of threads allocate and free");
-	blocks_result(test_exit(argv[0]), "a process exits while its threads allocate");
-	return blocks_plan();
+	tap_result(test_signals(), "signals interrupt threads that allocate");
+	tap_result(test_cancellation(), "cancelled threads leave no block");
+	tap_result(test_destructors(), "destructors of threads allocate and free");
+	tap_result(test_exit(argv[0]), "a process exits while its threads allocate");
+	return tap_plan();
 }

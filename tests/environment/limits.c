@@ -44,7 +44,7 @@ child_works(void)
 	pid = fork();
 	if (pid == 0)
 		_exit(!(blocks_are(3) && blocks_write(4) && blocks_are(4)));
-	return blocks_ends_good(pid) && blocks_are(3);
+	return child_succeeds(pid) && blocks_are(3);
 }
 
 void
@@ -54,7 +54,7 @@ check_heap(int fork_error, const char *when)
 	pid_t pid;
 
 	snprintf(text, sizeof(text), "%s: the heap grows and keeps its content", when);
-	blocks_result(blocks_write(1) && heap_grows() && blocks_are(1), text);
+	tap_result(blocks_write(1) && heap_grows() && blocks_are(1), text);
 	errno = 0;
 	pid = fork_setting == 0 ? 0 : fork();
 	if (pid == 0 && fork_setting != 0)
@@ -62,13 +62,13 @@ check_heap(int fork_error, const char *when)
 	if (fork_error != 0 && fork_setting == 2) {
 		snprintf(text, sizeof(text), "%s: fork fails: %s", when,
 		    strerror(fork_error));
-		blocks_result(pid == -1 && errno == fork_error, text);
+		tap_result(pid == -1 && errno == fork_error, text);
 	} else if (fork_setting != 0) {
 		snprintf(text, sizeof(text), "%s: a child has the heap", when);
-		blocks_result(blocks_ends_good(pid), text);
+		tap_result(child_succeeds(pid), text);
 	}
 	snprintf(text, sizeof(text), "%s: the heap works afterwards", when);
-	blocks_result(blocks_are(1) && blocks_write(2) && heap_grows() &&
+	tap_result(blocks_are(1) && blocks_write(2) && heap_grows() &&
 	    blocks_are(2) && blocks_write(1), text);
 }
 
@@ -76,7 +76,7 @@ static void
 check_as_is(const char *pool_dir, const char *when)
 {
 	/* The library has read the environment before the program lost it. */
-	blocks_result(disk_pool_descriptor(pool_dir) >= 0, "the process has a pool");
+	tap_result(disk_pool_descriptor(pool_dir) >= 0, "the process has a pool");
 	check_heap(0, when);
 }
 
@@ -118,7 +118,7 @@ run_mode(const char *name, const char *argument)
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (strcmp(modes[i].name, name) == 0) {
 			modes[i].run(argument);
-			return blocks_plan();
+			return tap_plan();
 		}
 	}
 	return 99;

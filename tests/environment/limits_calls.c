@@ -79,11 +79,11 @@ without_fallocate(const char *error_name)
 	int is_full;
 	pid_t pid;
 
-	blocks_result(blocks_write(1), "the blocks are allocated");
+	tap_result(blocks_write(1), "the blocks are allocated");
 	if (!forbid("fallocate", error))
 		exit(99);
 	is_full = !heap_grows() && errno == ENOMEM;
-	blocks_result(is_full && blocks_are(1) && blocks_write(2) &&
+	tap_result(is_full && blocks_are(1) && blocks_write(2) &&
 	    blocks_are(2) && blocks_write(1),
 	    "without fallocate: malloc returns NULL with ENOMEM");
 	errno = 0;
@@ -91,12 +91,12 @@ without_fallocate(const char *error_name)
 	if (pid == 0)
 		_exit(!(blocks_are(1) && blocks_write(3) && blocks_are(3)));
 	if (fork_setting == 2)
-		blocks_result(pid == -1 && errno == error,
+		tap_result(pid == -1 && errno == error,
 		    "without fallocate: fork fails");
 	else if (fork_setting != 0)
-		blocks_result(blocks_ends_good(pid),
+		tap_result(child_succeeds(pid),
 		    "without fallocate: a child has a private heap");
-	blocks_result(blocks_are(1), "without fallocate: the content is kept");
+	tap_result(blocks_are(1), "without fallocate: the content is kept");
 }
 
 /* Forks ten times. Each fork must fail with EAGAIN, and the heap must work. */
@@ -136,12 +136,12 @@ without_clone(const char *unused)
 	int before, is_good;
 
 	(void)unused;
-	blocks_result(blocks_write(1), "the blocks are allocated");
+	tap_result(blocks_write(1), "the blocks are allocated");
 	before = descriptors();
 	if (!forbid("clone", EAGAIN))
 		exit(99);
 	is_good = forks_fail();
-	blocks_result(is_good, "without clone: fork fails with EAGAIN");
-	blocks_result(descriptors() == before,
+	tap_result(is_good, "without clone: fork fails with EAGAIN");
+	tap_result(descriptors() == before,
 	    "without clone: no descriptor is left open");
 }

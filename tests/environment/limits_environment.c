@@ -87,7 +87,7 @@ keep_closed(const char *closed)
 		if (pid == 0)
 			_exit(!(are_closed(closed) && child_works() &&
 			    are_closed(closed)));
-		is_good &= blocks_ends_good(pid) && are_closed(closed) &&
+		is_good &= child_succeeds(pid) && are_closed(closed) &&
 		    heap_grows() && blocks_are(1);
 	}
 	return !is_good;
@@ -110,11 +110,11 @@ close_all(const char *unused)
 	check_heap(0, "all descriptors are the program's");
 	for (int fd = 3; fd <= last; fd++) {
 		if (fcntl(fd, F_GETFD) < 0) {
-			blocks_result(0, "the library has closed a descriptor");
+			tap_result(0, "the library has closed a descriptor");
 			return;
 		}
 	}
-	blocks_result(1, "the library has closed no descriptor of the program");
-	blocks_result(daemon(0, 1) == 0, "daemon");
+	tap_result(1, "the library has closed no descriptor of the program");
+	tap_result(daemon(0, 1) == 0, "daemon");
 	check_heap(0, "a daemon");
 }

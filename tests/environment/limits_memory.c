@@ -30,7 +30,7 @@ static void
 note_fork(pid_t pid, const char *limit)
 {
 	int error = errno;
-	int is_child_good = pid > 0 && blocks_ends_good(pid);
+	int is_child_good = pid > 0 && child_succeeds(pid);
 
 	outcome.failed_forks += pid < 0;
 	if (pid > 0 ? is_child_good : fork_setting == 0 || error == ENOMEM)
@@ -94,7 +94,7 @@ without_mappings(const char *how)
 
 	if (place == MAP_FAILED)
 		exit(77);
-	blocks_result(blocks_write(1), "the blocks are allocated");
+	tap_result(blocks_write(1), "the blocks are allocated");
 	close_pool_if(how);
 	count = split_mappings(place, page, most);
 	outcome.is_good = 1;
@@ -106,7 +106,7 @@ without_mappings(const char *how)
 			break;
 	}
 	printf("# %d of 24 forks failed\n", outcome.failed_forks);
-	blocks_result(outcome.is_good, "few mappings: malloc and fork work or fail "
+	tap_result(outcome.is_good, "few mappings: malloc and fork work or fail "
 	    "with ENOMEM");
 	munmap(place, 2 * most * page);
 	check_heap(0, "many mappings again");
@@ -181,7 +181,7 @@ limit_memory(int resource, const char *name, const char *how)
 		130, 200, 400 };
 	struct rlimit before, limit;
 
-	blocks_result(blocks_write(1), "the blocks are allocated");
+	tap_result(blocks_write(1), "the blocks are allocated");
 	close_pool_if(how);
 	outcome.is_good = 1;
 	getrlimit(resource, &before);
@@ -194,7 +194,7 @@ limit_memory(int resource, const char *name, const char *how)
 		setrlimit(resource, &before);
 	}
 	printf("# %s: %d forks failed\n", name, outcome.failed_forks);
-	blocks_result(outcome.is_good, "little memory: malloc and fork work or fail "
+	tap_result(outcome.is_good, "little memory: malloc and fork work or fail "
 	    "with ENOMEM");
 	check_heap(0, "without a limit");
 }

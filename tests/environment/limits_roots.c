@@ -72,6 +72,6 @@ lose_proc(const char *unused)
 void
 lose_directory(const char *dir)
 {
-	blocks_result(rmdir(dir) == 0, "the pool's directory is removed");
+	tap_result(rmdir(dir) == 0, "the pool's directory is removed");
 	check_heap(ENOENT, "directory removed");
 }

@@ -147,7 +147,7 @@ directory() {
 	VMMALLOC_POOL_DIR=$mounted on_pool "$1" /bin/true 2>"$work/err"
 	status=$?
 	expect "$1: the library refuses a read-only mount" refused "Read-only file system"
-	take_down
+	unmount_last
 }
 
 # forbidden VARIANT CALL ERRNO: runs the program with a call that fails from the start on.

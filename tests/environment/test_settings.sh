@@ -99,7 +99,7 @@ for variant in $(variants); do
 			"$E vmem pool creation failed: Operation not supported" \
 			"VMMALLOC_POOL_DIR is $mounted.*cannot reserve blocks" \
 			run VMMALLOC_POOL_DIR="$mounted" /bin/true
-		take_down
+		unmount_last
 	else
 		skip "the file system cannot reserve blocks" "$mounted_not"
 	fi

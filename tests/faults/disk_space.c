@@ -136,8 +136,8 @@ live(int rounds)
 	}
 	printf("# %d rounds, %u allocations failed, %u forks, %u forks failed\n",
 	    round, refused, forks, failed_forks);
-	blocks_result(is_good && all_are_whole(), "every block keeps its content");
-	blocks_result(refused + failed_forks > 0,
+	tap_result(is_good && all_are_whole(), "every block keeps its content");
+	tap_result(refused + failed_forks > 0,
 	    "some allocations or forks have failed");
 }
 
@@ -146,7 +146,7 @@ eat(const char *path)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
-		int fd = disk_eat(path);
+		int fd = disk_fill(path);
 
 		if (fd < 0)
 			return 1;
@@ -164,5 +164,5 @@ main(int argc, char **argv)
 		return 99;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	live(atoi(argv[1]));
-	return blocks_plan();
+	return tap_plan();
 }

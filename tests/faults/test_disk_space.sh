@@ -87,6 +87,6 @@ for type in tmpfs ext4 xfs; do
 	eater end
 	unset VMMALLOC_POOL_DIR
 	expect "$type: no file is left" test -z "$(ls -A "$mounted/pools")"
-	take_down
+	unmount_last
 done
 plan

@@ -31,6 +31,6 @@ for type in $types; do
 		>"$work/tap" 2>&1
 	tap "$work/tap" "$type"
 	# A file that is still open or mapped would keep the file system busy.
-	expect "$type: no process has a file or mapping of it" take_down
+	expect "$type: no process has a file or mapping of it" unmount_last
 done
 plan

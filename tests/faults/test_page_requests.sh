@@ -12,9 +12,10 @@ faulty() {
 }
 
 faulty 0 "$work/requests"
+status=$?
 requests=$(cat "$work/requests")
 expect "no request is refused, $requests requests" \
-	test "$?" -eq 0 -a "$requests" -gt 50
+	test $status -eq 0 -a "$requests" -gt 50
 for lasting in "" +; do
 	bad=
 	n=1

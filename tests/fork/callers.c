@@ -69,7 +69,7 @@ ends_alone(void)
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	alarm(0);
-	blocks_result(!had_to_kill, "no process is left behind");
+	tap_result(!had_to_kill, "no process is left behind");
 }
 
 int
@@ -88,7 +88,7 @@ main(int argc, char **argv)
 		} else if (strcmp(name, cases[i].name) == 0) {
 			cases[i].run();
 			ends_alone();
-			return blocks_plan();
+			return tap_plan();
 		}
 	}
 	return is_list ? 0 : 99;

@@ -44,11 +44,11 @@ case_daemon(void)
 	pid = fork();
 	if (pid == 0)
 		as_daemon(report[1], parent_gone[0]);
-	blocks_result(blocks_ends_good(pid) && callers_hear(report[0]),
+	tap_result(child_succeeds(pid) && callers_hear(report[0]),
 	    "a daemon has its parent's heap and can allocate");
-	blocks_result(callers_tell(parent_gone[1]) && callers_hear(report[0]) &&
+	tap_result(callers_tell(parent_gone[1]) && callers_hear(report[0]) &&
 	    blocks_are(1), "a daemon can change its heap after its parent has ended");
-	blocks_result(callers_allocate(1) && blocks_write(3) && blocks_are(3),
+	tap_result(callers_allocate(1) && blocks_write(3) && blocks_are(3),
 	    "the process that started the daemon can change its own heap");
 }
 
@@ -71,7 +71,7 @@ case_forkpty(void)
 	pid_t pid;
 
 	if (terminal < 0) {
-		blocks_result(1, "forkpty # SKIP this system has no pseudoterminals");
+		tap_result(1, "forkpty # SKIP this system has no pseudoterminals");
 		return;
 	}
 	close(terminal);
@@ -84,9 +84,9 @@ case_forkpty(void)
 		if (read(terminal, &said[i], 1) != 1)
 			break;
 	}
-	blocks_result(strcmp(said, expected) == 0 && blocks_ends_good(pid),
+	tap_result(strcmp(said, expected) == 0 && child_succeeds(pid),
 	    "a child of forkpty can change its heap and print");
-	blocks_result(blocks_are(1) && callers_allocate(1),
+	tap_result(blocks_are(1) && callers_allocate(1),
 	    "the parent's heap is unchanged after forkpty");
 	close(terminal);
 }
@@ -116,13 +116,13 @@ case_vfork_spawn(void)
 		pid_t pid = -1;
 
 		is_good &= posix_spawnp(&pid, "true", NULL, NULL, arguments,
-		    environ) == 0 && blocks_ends_good(pid);
+		    environ) == 0 && child_succeeds(pid);
 	}
-	blocks_result(is_good, "posix_spawn works beside threads that allocate");
+	tap_result(is_good, "posix_spawn works beside threads that allocate");
 	is_good = 1;
 	for (int i = 0; i < 10; i++)
-		is_good &= blocks_ends_good(vfork_true());
-	blocks_result(is_good, "vfork and exec work beside threads that allocate");
-	blocks_result(callers_churn_stop() && blocks_are(1),
+		is_good &= child_succeeds(vfork_true());
+	tap_result(is_good, "vfork and exec work beside threads that allocate");
+	tap_result(callers_churn_stop() && blocks_are(1),
 	    "the blocks of these threads keep their content");
 }

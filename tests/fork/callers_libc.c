@@ -91,9 +91,9 @@ case_keys(void)
 
 		if (pid == 0)
 			child_of_keys((enum action)action);
-		is_good &= blocks_ends_good(pid);
+		is_good &= child_succeeds(pid);
 	}
-	blocks_result(is_good && has_values(1),
+	tap_result(is_good && has_values(1),
 	    "the thread that forks keeps its thread-specific values, also in children");
 	for (int i = 0; i < 2; i++)
 		sem_post(&forks_done);
@@ -101,7 +101,7 @@ case_keys(void)
 		void *wrong = keys;
 
 		pthread_join(threads[i], &wrong);
-		blocks_result(wrong == NULL,
+		tap_result(wrong == NULL,
 		    "another thread keeps its thread-specific values");
 	}
 }
@@ -145,7 +145,7 @@ child_writes(void)
 		alarm(CHILD_PATIENCE_S);
 		_exit(fputs("child\n", file) < 0 || fflush(file) != 0);
 	}
-	return blocks_ends_good(pid);
+	return child_succeeds(pid);
 }
 
 void
@@ -160,16 +160,16 @@ case_file_lock(void)
 	sem_init(&next_step, 0, 0);
 	thread = callers_start(lock_file, NULL);
 	sem_wait(&step_done);
-	blocks_result(child_writes(),
+	tap_result(child_writes(),
 	    "a FILE that another thread locked is unlocked in a child");
-	blocks_result(is_locked(), "the FILE is still locked in the parent");
+	tap_result(is_locked(), "the FILE is still locked in the parent");
 	sem_post(&next_step);
 	sem_wait(&step_done);
-	blocks_result(is_locked() && child_writes() && is_locked(),
+	tap_result(is_locked() && child_writes() && is_locked(),
 	    "the FILE is still locked after another fork and one of two unlocks");
 	sem_post(&next_step);
 	pthread_join(thread, NULL);
-	blocks_result(!is_locked() && child_writes(), "the other thread can unlock the FILE");
+	tap_result(!is_locked() && child_writes(), "the other thread can unlock the FILE");
 	fclose(file);
 }
 
@@ -270,13 +270,13 @@ case_stdio(void)
 
 		if (pid == 0)
 			child_of_stdio();
-		is_good &= blocks_ends_good(pid);
+		is_good &= child_succeeds(pid);
 	}
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i <= NREADERS; i++)
 		pthread_join(threads[i], NULL);
 	printf("# %d forks, %d flushes of all files, %d long lines\n",
 	    STDIO_FORKS, nflushes, nlines);
-	blocks_result(is_good && !is_wrong,
+	tap_result(is_good && !is_wrong,
 	    "forks beside threads in fflush(NULL) and getline, with children that print");
 }

@@ -104,20 +104,20 @@ nested(int inner_is_grandchild, const char *what)
 	if (outer == 0) {
 		is_good = child_works('O');
 		if (inner_is_grandchild)
-			is_good &= blocks_ends_good(inner);
+			is_good &= child_succeeds(inner);
 		_exit(!is_good);
 	}
 	while (nwritten < 2 && callers_hear(written[0]))
 		nwritten++;
-	blocks_result(nwritten == 2 && block_is('P'),
+	tap_result(nwritten == 2 && block_is('P'),
 	    "the outer and the inner child have their parent's heap and write to it");
 	memset(block, 'Q', BYTES);
 	for (int i = 0; i < 2; i++)
 		is_good &= callers_tell(may_check[1]);
-	is_good &= blocks_ends_good(outer);
+	is_good &= child_succeeds(outer);
 	if (!inner_is_grandchild)
-		is_good &= blocks_ends_good(inner);
-	blocks_result(is_good && block_is('Q'), what);
+		is_good &= child_succeeds(inner);
+	tap_result(is_good && block_is('Q'), what);
 }
 
 void
@@ -182,11 +182,11 @@ case_parent_writes(void)
 	}
 	for (int i = 0; i < NREADERS; i++)
 		is_good &= callers_tell(may_check[1]);
-	blocks_result(is_good, "the parent can write to its heap while its children wait");
+	tap_result(is_good, "the parent can write to its heap while its children wait");
 	for (int i = 0; i < NREADERS; i++)
-		blocks_result(blocks_ends_good(readers[i]),
+		tap_result(child_succeeds(readers[i]),
 		    "a child sees the heap of its fork, not its parent's later writes");
-	blocks_result(block_is('a' + NREADERS) && blocks_are('a' + NREADERS),
+	tap_result(block_is('a' + NREADERS) && blocks_are('a' + NREADERS),
 	    "the parent keeps its own writes");
 }
 
@@ -202,7 +202,7 @@ generation(int level)
 	pid = fork();
 	if (pid == 0)
 		_exit(!(blocks_are((char)level) && generation(level + 1)));
-	return blocks_ends_good(pid) && blocks_are((char)level) &&
+	return child_succeeds(pid) && blocks_are((char)level) &&
 	    callers_allocate(level) && blocks_are((char)level);
 }
 
@@ -211,6 +211,6 @@ case_grandchildren(void)
 {
 	blocks_set(100, 20000);
 	for (int i = 0; i < 3; i++)
-		blocks_result(generation(0),
+		tap_result(generation(0),
 		    "a child, a grandchild and a great-grandchild have separate heaps");
 }

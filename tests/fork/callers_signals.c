@@ -46,7 +46,7 @@ fork_on_signal(int number)
 		refused++;
 		is_wrong |= errno != EAGAIN;
 	} else {
-		is_wrong |= !blocks_ends_good(pid);
+		is_wrong |= !child_succeeds(pid);
 	}
 	attempts++;
 	if (attempts < attempts_wanted)
@@ -107,8 +107,8 @@ signal_fork(int (*step)(void), int nthreads, const char *what)
 	is_good &= callers_churn_stop();
 	printf("# %d of %d forks in the handler failed with EAGAIN\n",
 	    (int)refused, (int)attempts);
-	blocks_result(is_good && blocks_are(1), what);
-	blocks_result(!is_wrong && refused < attempts,
+	tap_result(is_good && blocks_are(1), what);
+	tap_result(!is_wrong && refused < attempts,
 	    "fork in a signal handler succeeds or fails with EAGAIN");
 }
 
@@ -136,7 +136,7 @@ void
 case_signal_fork_threads(void)
 {
 	if (getenv("VMMALLOC_POOL_DIR") == NULL)
-		blocks_result(1, "a signal handler forks # SKIP glibc's fork waits "
+		tap_result(1, "a signal handler forks # SKIP glibc's fork waits "
 		    "for the lock of its heap, which the interrupted malloc holds");
 	else
 		signal_fork(allocate_large, NTHREADS, "forks in a handler that "
@@ -159,7 +159,7 @@ fork_until_ended(int forked)
 
 		if (pid == 0)
 			_exit(0);
-		if (!blocks_ends_good(pid) || !callers_tell(forked))
+		if (!child_succeeds(pid) || !callers_tell(forked))
 			_exit(1);
 	}
 }
@@ -216,6 +216,6 @@ case_term(void)
 	blocks_write(1);
 	for (int i = 0; i < KILLS; i++)
 		is_good &= ends_by_term(3 + 2 * i);
-	blocks_result(is_good && blocks_are(1),
+	tap_result(is_good && blocks_are(1),
 	    "SIGTERM ends a process that forks in a loop");
 }

@@ -96,7 +96,7 @@ case_coroutine_fork(void)
 		is_good &= reaches_end && blocks_are(1);
 		if (is_child)
 			_exit(is_good ? CHILD_STATUS : 1);
-		blocks_result(is_good && callers_allocate(round),
+		tap_result(is_good && callers_allocate(round),
 		    "a coroutine forks: parent and child continue and return to main");
 	}
 	free(stack);
@@ -134,12 +134,12 @@ case_coroutine_after(void)
 			break;
 		round_of_allocation = i;
 		start_coroutine(allocate_in_coroutine, stack);
-		blocks_result(is_good && reaches_end && blocks_are(1),
+		tap_result(is_good && reaches_end && blocks_are(1),
 		    "after a fork a coroutine on its old stack can allocate");
 		new_stack = malloc(COROUTINE_BYTES);
 		start_coroutine(allocate_in_coroutine, new_stack);
 		free(new_stack);
-		blocks_result(is_good && reaches_end && blocks_are(1),
+		tap_result(is_good && reaches_end && blocks_are(1),
 		    "after a fork a coroutine on a new stack can allocate");
 	}
 	free(stack);
@@ -203,7 +203,7 @@ thread_forks(void)
 	void *stack = start_on_heap(&thread, fork_in_thread);
 
 	pthread_join(thread, &wrong);
-	blocks_result(wrong == NULL && blocks_are(1),
+	tap_result(wrong == NULL && blocks_are(1),
 	    "a thread whose stack is a block of the heap forks and is joined");
 	free(stack);
 }
@@ -264,7 +264,7 @@ fork_during_join(void)
 		exit(99);
 	pthread_join(waiting, &wrong);
 	pthread_join(forking, &wrong_forking);
-	blocks_result(wrong == NULL && wrong_forking == NULL && blocks_are(1),
+	tap_result(wrong == NULL && wrong_forking == NULL && blocks_are(1),
 	    "a thread on a heap stack is joined by a thread that waits during forks");
 	free(stack);
 }
@@ -294,7 +294,7 @@ fork_beside(void)
 
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
 	pthread_join(thread, &wrong);
-	blocks_result(is_whole && wrong == NULL && blocks_are(1),
+	tap_result(is_whole && wrong == NULL && blocks_are(1),
 	    "a thread writes to its heap stack while another thread forks");
 	free(stack);
 }

@@ -91,13 +91,13 @@ case_snapshot(void)
 
 		if (pid == 0)
 			_exit(!is_consistent());
-		nbad += !blocks_ends_good(pid);
+		nbad += !child_succeeds(pid);
 	}
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < NWRITERS; i++)
 		pthread_join(threads[i], NULL);
 	printf("# %d of %d children are wrong\n", nbad, SNAPSHOTS);
-	blocks_result(nbad == 0,
+	tap_result(nbad == 0,
 	    "no child has a heap that is older than the rest of its memory");
 }
 
@@ -194,16 +194,16 @@ case_threads_at_once(void)
 		note_descriptors();
 		_exit(0);
 	}
-	blocks_result(blocks_ends_good(pid), "a process with one thread forks");
+	tap_result(child_succeeds(pid), "a process with one thread forks");
 	for (int i = 0; i < NFORKERS; i++)
 		threads[i] = callers_start(fork_often, NULL);
 	for (int i = 0; i < NFORKERS; i++)
 		pthread_join(threads[i], NULL);
 	printf("# of %d children %d have a wrong heap, %d descriptors of other forks\n",
 	    NFORKERS * FORKS_EACH, nbad_heap, nbad_files);
-	blocks_result(nbad_heap == 0 && blocks_are(1),
+	tap_result(nbad_heap == 0 && blocks_are(1),
 	    "children of threads that fork at the same time have their parent's heap");
-	blocks_result(nbad_files == 0,
+	tap_result(nbad_files == 0,
 	    "no child has a descriptor of another thread's fork");
 }
 
@@ -270,7 +270,7 @@ case_stall(void)
 			_exit(0);
 		if (pid < 0)
 			printf("# fork: %s\n", strerror(errno));
-		is_good &= blocks_ends_good(pid);
+		is_good &= child_succeeds(pid);
 	}
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < NALLOCATORS; i++) {
@@ -280,13 +280,13 @@ case_stall(void)
 			longest_us = allocators[i].longest_us;
 	}
 	printf("# longest wait %lld us\n", (long long)longest_us);
-	blocks_result(is_good, "forks beside threads that allocate large blocks succeed");
+	tap_result(is_good, "forks beside threads that allocate large blocks succeed");
 	/* Other processes may use the processors: see measures in tests/support/lib.sh. */
 	if (getenv("TEST_TIMES") == NULL)
-		blocks_result(longest_us < LIMIT_US,
+		tap_result(longest_us < LIMIT_US,
 		    "no thread waits a second or longer for its blocks");
 	else
-		blocks_result(1, "no thread waits a second or longer for its blocks"
+		tap_result(1, "no thread waits a second or longer for its blocks"
 		    " # SKIP left out by TEST_TIMES");
 	free(heap);
 }

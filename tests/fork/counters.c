@@ -236,7 +236,7 @@ fork_once(int number)
 
 	if (pid == 0)
 		_exit(!child_sees_fork(number % SUM_EVERY == 0));
-	return blocks_ends_good(pid);
+	return child_succeeds(pid);
 }
 
 static int
@@ -268,17 +268,17 @@ count(void)
 	seen_returned += heap_returns(RETURNED_KB, LAST_LIMIT_MS);
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
 	counters_join_threads();
-	blocks_result(is_good, "each child sees the heap of its fork");
-	blocks_result(has_all_increments(), "no increment is lost");
-	blocks_result(has_all_numbers(), "no number that the kernel wrote is lost");
+	tap_result(is_good, "each child sees the heap of its fork");
+	tap_result(has_all_increments(), "no increment is lost");
+	tap_result(has_all_numbers(), "no number that the kernel wrote is lost");
 	heap_returns(RETURNED_KB, END_LIMIT_MS);
-	blocks_result(has_all_increments() && has_all_numbers(),
+	tap_result(has_all_increments() && has_all_numbers(),
 	    "nothing is lost when the heap has had time to return");
 	for (int writer = 0; writer < nwriters; writer++)
 		total += added[writer];
 	printf("# increments %llu, numbers read %llu, forks %d, seen returned %d\n",
 	    (unsigned long long)total, (unsigned long long)nread, forks, seen_returned);
-	return blocks_plan();
+	return tap_plan();
 }
 
 int

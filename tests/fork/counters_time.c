@@ -92,7 +92,7 @@ wait_for_limit(long long begin_us, unsigned long *at_one_second_kb)
 
 	while (now_ms < RSS_END_MS && !(has_measured && after_ms >= 0)) {
 		now_ms = (int)((self_now_us() - begin_us) / 1000);
-		in_pool_look(&figures);
+		in_pool_read(&figures);
 		if (!has_measured && now_ms >= RSS_AFTER_MS) {
 			has_measured = 1;
 			*at_one_second_kb = figures.own_rss_kb;
@@ -120,21 +120,21 @@ counters_rss(void)
 		return 99;
 	/* Most likely the writers have now written to all of the heap since the fork. */
 	pause_ms(500);
-	in_pool_look(&figures);
+	in_pool_read(&figures);
 	printf("# private while the child lives: %lu KiB\n", figures.own_rss_kb);
-	blocks_result(heap_child_end(&child), "a child beside threads that write ends well");
+	tap_result(heap_child_end(&child), "a child beside threads that write ends well");
 	ended_us = self_now_us();
 	after_ms = wait_for_limit(ended_us, &private_kb);
 	printf("# private after %d ms: %lu KiB\n", RSS_AFTER_MS, private_kb);
 	if (after_ms >= 0)
 		printf("# below %lu KiB after %d ms\n",
 		    (unsigned long)RSS_LIMIT_KB, after_ms);
-	blocks_result(private_kb < RSS_LIMIT_KB,
+	tap_result(private_kb < RSS_LIMIT_KB,
 	    "a second after the child's end little memory is private");
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
 	counters_join_threads();
-	blocks_result(has_all_writes(heap), "no write of these threads is lost");
-	return blocks_plan();
+	tap_result(has_all_writes(heap), "no write of these threads is lost");
+	return tap_plan();
 }
 
 /*
@@ -187,14 +187,14 @@ counters_stop(void)
 	print_longest("during the fork");
 	memset(heap, 1, STOP_BYTES);
 	print_longest("while pages are copied");
-	blocks_result(heap_child_end(&child), "a child beside a thread that runs ends well");
+	tap_result(heap_child_end(&child), "a child beside a thread that runs ends well");
 	print_longest("while the child ends");
 	is_returned = heap_returns(RETURNED_KB, STOP_LIMIT_MS);
 	print_longest(is_returned ? "during the return"
 				  : "during 5 s without a return");
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
 	counters_join_threads();
-	blocks_result(heap[0] == 1 && heap[STOP_BYTES - 1] == 1,
+	tap_result(heap[0] == 1 && heap[STOP_BYTES - 1] == 1,
 	    "the heap keeps its content");
-	return blocks_plan();
+	return tap_plan();
 }

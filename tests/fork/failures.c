@@ -47,7 +47,7 @@ state_now(void)
 	close(fd);
 	for (fd = 0; fd < 4096; fd++)
 		now.descriptors += fcntl(fd, F_GETFD) >= 0;
-	in_pool_look(&figures);
+	in_pool_read(&figures);
 	now.shared_kb = figures.shared_kb;
 	return now;
 }
@@ -62,7 +62,7 @@ forks(char value)
 	if (pid < 0)
 		return 0;
 	/* The child has written and ended before the parent reads and writes. */
-	return blocks_ends_good(pid) && blocks_are(value) &&
+	return child_succeeds(pid) && blocks_are(value) &&
 	    blocks_write((char)(value + 1)) && blocks_are((char)(value + 1)) &&
 	    blocks_write(value);
 }
@@ -80,34 +80,34 @@ fails_with(int expected, const char *what)
 
 	if (fork_setting != 2) {
 		snprintf(text, sizeof(text), "%s: the child gets a private heap", what);
-		blocks_result(forks(1), text);
+		tap_result(forks(1), text);
 		return;
 	}
 	is_good = blocks_fork_fails(expected);
 	snprintf(text, sizeof(text), "%s: fork fails with \"%s\"", what,
 	    strerror(expected));
-	blocks_result(is_good, text);
+	tap_result(is_good, text);
 	after = state_now();
 	snprintf(text, sizeof(text), "%s: the failed fork changes nothing: %d and %d "
 	    "descriptors, %d and %d mappings, %lu and %lu KiB shared", what,
 	    before.descriptors, after.descriptors, before.mappings,
 	    after.mappings, before.shared_kb, after.shared_kb);
-	blocks_result(memcmp(&before, &after, sizeof(before)) == 0, text);
+	tap_result(memcmp(&before, &after, sizeof(before)) == 0, text);
 	snprintf(text, sizeof(text), "%s: no child is left, and the heap keeps its "
 	    "content", what);
-	blocks_result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD &&
+	tap_result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD &&
 	    blocks_are(1) && blocks_write(2) && blocks_are(2) && blocks_write(1), text);
 }
 
 static void
 full_file_system(const char *path)
 {
-	int fd = disk_eat(path);
+	int fd = disk_fill(path);
 
 	fails_with(ENOSPC, "full file system");
 	close(fd);
 	unlink(path);
-	blocks_result(forks(1), "fork works when the file system has room again");
+	tap_result(forks(1), "fork works when the file system has room again");
 }
 
 static void
@@ -144,7 +144,7 @@ missing_directory(const char *dir)
 
 	snprintf(other, sizeof(other), "%s.moved", dir);
 	if (rename(dir, other) != 0) {
-		blocks_result(1, "missing pool directory # SKIP it cannot be moved away");
+		tap_result(1, "missing pool directory # SKIP it cannot be moved away");
 		return;
 	}
 	fails_with(ENOENT, "missing pool directory");
@@ -181,27 +181,27 @@ address_space_limit(void)
 		pid = fork();
 		if (pid == 0)
 			_exit(0);
-		blocks_result(pid == -1 && errno == ENOMEM,
+		tap_result(pid == -1 && errno == ENOMEM,
 		    "limit of the address space: fork fails with ENOMEM");
-		blocks_result(blocks_are(1) && blocks_write(2) && blocks_are(2) &&
+		tap_result(blocks_are(1) && blocks_write(2) && blocks_are(2) &&
 		    blocks_write(1),
 		    "limit of the address space: the heap keeps its content");
 	}
 	setrlimit(RLIMIT_AS, &before);
-	blocks_result(forks(1), "fork works when the limit of the address space is gone");
+	tap_result(forks(1), "fork works when the limit of the address space is gone");
 }
 
 /* The library cannot make a fork inside libc fail: the child gets a private heap. */
 static void
 forkpty_when_full(const char *path)
 {
-	int fd = disk_eat(path);
+	int fd = disk_fill(path);
 	int terminal;
 	pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
 
 	if (pid == 0)
 		_exit(!(blocks_are(1) && blocks_write(100) && blocks_are(100)));
-	blocks_result(blocks_ends_good(pid) && blocks_are(1) && blocks_write(2) &&
+	tap_result(child_succeeds(pid) && blocks_are(1) && blocks_write(2) &&
 	    blocks_are(2) && blocks_write(1),
 	    "full file system: forkpty works, and the heaps are separate");
 	close(terminal);
@@ -222,7 +222,7 @@ main(int argc, char **argv)
 	snprintf(path, sizeof(path), "%s/eaten", argv[1]);
 	blocks_set(NBLOCKS, BLOCK_BYTES);
 	full_register_handler();
-	blocks_result(blocks_write(1), "the heap can be written before any fork");
+	tap_result(blocks_write(1), "the heap can be written before any fork");
 	/* First: with VMMALLOC_FORK=1 later forks find the heap mapped privately. */
 	address_space_limit();
 	full_file_system(path);
@@ -235,5 +235,5 @@ main(int argc, char **argv)
 		full_in_child(path, dir);
 	forkpty_when_full(path);
 	full_afterwards(path);
-	return blocks_plan();
+	return tap_plan();
 }

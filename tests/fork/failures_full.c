@@ -34,7 +34,7 @@ static void
 eat(void)
 {
 	if (eater.path != NULL) {
-		eater.fd = disk_eat(eater.path);
+		eater.fd = disk_fill(eater.path);
 		if (ftruncate(eater.fd,
 			lseek(eater.fd, 0, SEEK_END) - eater.room) != 0)
 			_exit(99);
@@ -62,15 +62,15 @@ full_in_handler(const char *path)
 	if (pid == 0)
 		_exit(!(blocks_are(1) && blocks_write(100) && blocks_are(100)));
 	if (fork_setting == 2) {
-		blocks_result(pid == -1 && error == ENOSPC,
+		tap_result(pid == -1 && error == ENOSPC,
 		    "file system filled by a handler: fork fails with ENOSPC");
-		blocks_result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD,
+		tap_result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD,
 		    "file system filled by a handler: no child is left");
 	} else {
-		blocks_result(blocks_ends_good(pid),
+		tap_result(child_succeeds(pid),
 		    "file system filled by a handler: the child gets a private heap");
 	}
-	blocks_result(blocks_are(1) && blocks_write(2) && blocks_are(2) &&
+	tap_result(blocks_are(1) && blocks_write(2) && blocks_are(2) &&
 	    blocks_write(1),
 	    "file system filled by a handler: the parent's heap keeps its content");
 	close(eater.fd);
@@ -157,7 +157,7 @@ fork_twice(const char *path, off_t room, int report)
 
 	if (pipe(ends) != 0)
 		_exit(1);
-	eater.fd = disk_eat(path);
+	eater.fd = disk_fill(path);
 	if (!heap_child_start(&child, child_lives, NULL))
 		_exit(1);
 	free_space(path);
@@ -201,7 +201,7 @@ full_in_child(const char *path, const char *dir)
 			fork_twice(path, mib << 20, report[1]);
 		}
 		close(report[1]);
-		if (!blocks_ends_good(pid) || read(report[0], &byte, 1) != 1 ||
+		if (!child_succeeds(pid) || read(report[0], &byte, 1) != 1 ||
 		    byte != 1) {
 			printf("# data is lost with %d MiB of room\n", (int)mib);
 			is_good = 0;
@@ -211,7 +211,7 @@ full_in_child(const char *path, const char *dir)
 		for (int i = 0; i < 2000 && free_blocks(dir) < before; i++)
 			usleep(1000);
 	}
-	blocks_result(is_good,
+	tap_result(is_good,
 	    "file system full while a child's file is filled: nothing is lost");
 }
 
@@ -266,15 +266,15 @@ full_afterwards(const char *path)
 	}
 	if (read(ready[0], &byte, 1) != 1)
 		exit(99);
-	fd = disk_eat(path);
+	fd = disk_fill(path);
 	close(go[1]);
 	memset(untouched, 2, MORE_BYTES);
-	blocks_result(blocks_write(2) && exhausts() && blocks_are(2),
+	tap_result(blocks_write(2) && exhausts() && blocks_are(2),
 	    "file system full after fork: the parent can write to its whole heap");
-	blocks_result(blocks_ends_good(pid),
+	tap_result(child_succeeds(pid),
 	    "file system full after fork: the child can write to its whole heap");
 	free(untouched);
-	blocks_result(blocks_are(2) && blocks_write(1) &&
+	tap_result(blocks_are(2) && blocks_write(1) &&
 		(fork_setting == 2 || forks(1)),
 	    "file system full after fork: the parent's heap keeps its content");
 	close(fd);

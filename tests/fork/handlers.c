@@ -42,7 +42,7 @@ forks(char value)
 
 	if (pid == 0)
 		_exit(child_status(value));
-	return renew(value, (char)(value + 1)) && blocks_ends_good(pid) &&
+	return renew(value, (char)(value + 1)) && child_succeeds(pid) &&
 	    renew((char)(value + 1), value);
 }
 
@@ -80,7 +80,7 @@ order_of_handlers(void)
 	pid = fork();
 	if (pid == 0)
 		_exit(strcmp(order, "AacC") != 0);
-	blocks_result(blocks_ends_good(pid) && strcmp(order, "AabB") == 0,
+	tap_result(child_succeeds(pid) && strcmp(order, "AabB") == 0,
 	    "handlers that allocate run in the order of pthread_atfork(3)");
 }
 
@@ -124,7 +124,7 @@ has_one_descriptor(int depth, int number)
 	pid = fork();
 	if (pid == 0)
 		_exit(!has_one_descriptor(depth - 1, number));
-	is_good &= blocks_ends_good(pid);
+	is_good &= child_succeeds(pid);
 	return is_good && pool_descriptors(&own) == 1 && own == number;
 }
 
@@ -133,7 +133,7 @@ one_descriptor(void)
 {
 	int number = -1;
 
-	blocks_result(pool_descriptors(&number) == 1 && has_one_descriptor(4, number),
+	tap_result(pool_descriptors(&number) == 1 && has_one_descriptor(4, number),
 	    "each process has one descriptor of a pool, which is close-on-exec");
 }
 
@@ -173,7 +173,7 @@ cancellation(void)
 
 	pthread_create(&thread, NULL, allocate_cancelled, kept);
 	pthread_join(thread, &end);
-	blocks_result(end == PTHREAD_CANCELED && kept[20] != NULL && forks(1),
+	tap_result(end == PTHREAD_CANCELED && kept[20] != NULL && forks(1),
 	    "malloc and malloc_stats are no cancellation points");
 	for (int i = 0; i < 20; i++)
 		free(kept[i]);
@@ -188,7 +188,7 @@ main(int argc, char **argv)
 	blocks_write(1);
 	if (argc > 1 && !has_handlers)
 		return unprepared_allocates(strcmp(argv[1], "clone") == 0);
-	blocks_result(forks(1), "parent and child have separate heaps after fork");
+	tap_result(forks(1), "parent and child have separate heaps after fork");
 	one_descriptor();
 	other_calls();
 	fork_in_signal_handler();
@@ -198,6 +198,6 @@ main(int argc, char **argv)
 	if (!has_handlers)
 		fork_interrupts_fork();
 	order_of_handlers();
-	blocks_result(forks(1), "fork still works after all of these cases");
-	return blocks_plan();
+	tap_result(forks(1), "fork still works after all of these cases");
+	return tap_plan();
 }

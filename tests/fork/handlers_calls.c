@@ -45,7 +45,7 @@ call_fork(void)
 
 	pthread_create(&thread, NULL, fork_in_thread, &answer);
 	pthread_join(thread, &answer);
-	blocks_result(answer == &answer, "a thread other than the main thread can fork");
+	tap_result(answer == &answer, "a thread other than the main thread can fork");
 
 	pid = fork();
 	if (pid == 0) {
@@ -53,15 +53,15 @@ call_fork(void)
 
 		if (grandchild == 0)
 			_exit(!forks(1));
-		_exit(!(blocks_ends_good(grandchild) && blocks_are(1)));
+		_exit(!(child_succeeds(grandchild) && blocks_are(1)));
 	}
-	blocks_result(blocks_ends_good(pid) && blocks_are(1),
+	tap_result(child_succeeds(pid) && blocks_are(1),
 	    "a child of a child can fork");
 
 	pid = fork();
 	if (pid == 0)
 		execute_true();
-	blocks_result(blocks_ends_good(pid) && blocks_are(1),
+	tap_result(child_succeeds(pid) && blocks_are(1),
 	    "a child of fork can execute a program");
 }
 
@@ -79,7 +79,7 @@ call_vfork(void)
 		execlp("true", "true", (char *)NULL);
 		_exit(127);
 	}
-	blocks_result(blocks_ends_good(pid) && blocks_are(1),
+	tap_result(child_succeeds(pid) && blocks_are(1),
 	    "a child of vfork can execute a program");
 
 	/* vfork(2) does not allow this. But the heap is shared, and programs do it. */
@@ -93,12 +93,12 @@ call_vfork(void)
 		free(block);
 		_exit(block == NULL);
 	}
-	is_good = blocks_ends_good(pid) && blocks_are(1);
+	is_good = child_succeeds(pid) && blocks_are(1);
 	if (!vfork_shares)
-		blocks_result(1, "a child of vfork can allocate # SKIP the vfork of an "
+		tap_result(1, "a child of vfork can allocate # SKIP the vfork of an "
 		    "emulator shares no memory");
 	else
-		blocks_result(is_good, "a child of vfork can allocate");
+		tap_result(is_good, "a child of vfork can allocate");
 }
 
 /*
@@ -113,15 +113,15 @@ call_libc(void)
 	int terminal, status;
 	pid_t pid;
 
-	blocks_result(posix_spawnp(&pid, "true", NULL, NULL, arguments, environ) == 0 &&
-	    blocks_ends_good(pid), "posix_spawn executes a program");
-	blocks_result(system("exit 3") == 3 << 8,
+	tap_result(posix_spawnp(&pid, "true", NULL, NULL, arguments, environ) == 0 &&
+	    child_succeeds(pid), "posix_spawn executes a program");
+	tap_result(system("exit 3") == 3 << 8,
 	    "system returns the status of a command");
 
 	pid = forkpty(&terminal, NULL, NULL, NULL);
 	if (pid == 0)
 		_exit(child_status(1));
-	blocks_result(blocks_ends_good(pid) && blocks_are(1),
+	tap_result(child_succeeds(pid) && blocks_are(1),
 	    "a child of forkpty has a separate heap");
 	close(terminal);
 
@@ -131,7 +131,7 @@ call_libc(void)
 			_exit(1);
 		_exit(child_status(1));
 	}
-	blocks_result(waitpid(pid, &status, 0) == pid && status == 0 && blocks_are(1),
+	tap_result(waitpid(pid, &status, 0) == pid && status == 0 && blocks_are(1),
 	    "a daemon has a separate heap");
 }
 
@@ -164,7 +164,7 @@ unprepared_child(int is_clone)
 
 	if (pid == 0)
 		execute_true();
-	blocks_result(blocks_ends_good(pid), is_clone
+	tap_result(child_succeeds(pid), is_clone
 	    ? "a child of clone can execute a program"
 	    : "a child of _Fork can execute a program");
 	pid = make_unprepared(is_clone);
@@ -180,7 +180,7 @@ unprepared_child(int is_clone)
 		}
 		_exit(0);
 	}
-	blocks_result(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+	tap_result(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
 	    WTERMSIG(status) == SIGABRT && blocks_are(1) && forks(1), is_clone
 	    ? "a child of clone that allocates ends with SIGABRT"
 	    : "a child of _Fork that allocates ends with SIGABRT");
@@ -197,5 +197,5 @@ unprepared_allocates(int is_clone)
 			kept[i] = malloc(100000);
 		_exit(kept[999] == NULL);
 	}
-	return blocks_ends_good(pid) ? 0 : 1;
+	return child_succeeds(pid) ? 0 : 1;
 }

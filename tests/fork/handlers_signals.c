@@ -33,7 +33,7 @@ fork_in_signal_handler(void)
 {
 	signal(SIGUSR1, on_signal);
 	raise(SIGUSR1);
-	blocks_result(is_good_in_handler, "a signal handler can fork");
+	tap_result(is_good_in_handler, "a signal handler can fork");
 }
 
 /*
@@ -78,9 +78,9 @@ end_if_libc_hangs(void)
 {
 	if (!waits_in_libc(forking_thread))
 		return;
-	blocks_result(1, "a signal handler that interrupts fork can fork, and later "
+	tap_result(1, "a signal handler that interrupts fork can fork, and later "
 	    "cases # SKIP libc's fork waits for a lock that it holds itself");
-	blocks_plan();
+	tap_plan();
 	fflush(stdout);
 	_exit(0);
 }
@@ -139,7 +139,7 @@ on_signal_during_fork(int number)
 	(void)number;
 	if (pid == 0)
 		_exit(0);
-	if (pid < 0 ? errno != EAGAIN : !blocks_ends_good(pid))
+	if (pid < 0 ? errno != EAGAIN : !child_succeeds(pid))
 		is_bad_in_handler = 1;
 	errno = saved_errno;
 }
@@ -154,7 +154,7 @@ fork_interrupts_fork(void)
 
 	/* In an emulator the instant of end_if_libc_hangs is long enough. */
 	if (!vfork_shares) {
-		blocks_result(1, "a signal handler that interrupts fork can fork # SKIP"
+		tap_result(1, "a signal handler that interrupts fork can fork # SKIP"
 		    " in an emulator libc's fork waits for a lock that it holds itself");
 		return;
 	}
@@ -170,11 +170,11 @@ fork_interrupts_fork(void)
 		pid = fork();
 		if (pid == 0)
 			_exit(0);
-		is_good &= blocks_ends_good(pid);
+		is_good &= child_succeeds(pid);
 	}
 	__atomic_add_fetch(&forks_begun, 1, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	signal(SIGUSR2, SIG_DFL);
-	blocks_result(is_good && !is_bad_in_handler && blocks_are(1),
+	tap_result(is_good && !is_bad_in_handler && blocks_are(1),
 	    "a signal handler that interrupts fork can fork");
 }

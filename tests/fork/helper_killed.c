@@ -154,7 +154,7 @@ fork_often(void)
 
 		if (pid == 0)
 			be_child();
-		is_good &= pid > 0 ? blocks_ends_good(pid) : errno == EAGAIN;
+		is_good &= pid > 0 ? child_succeeds(pid) : errno == EAGAIN;
 		for (int j = 0; j < 40; j++)
 			heap_allocate(&seed);
 		if (getenv("VMMALLOC_POOL_DIR") == NULL && i >= FORKS_MIN)
@@ -237,12 +237,12 @@ main(int argc, char **argv)
 	kill(killer, SIGKILL);
 	waitpid(killer, NULL, 0);
 	printf("# the helper was killed %d times\n", common->kills);
-	blocks_result(is_good, "fork succeeds, or fails with EAGAIN");
-	blocks_result(all_is_counted(), "no store is lost, and no child writes to its"
+	tap_result(is_good, "fork succeeds, or fails with EAGAIN");
+	tap_result(all_is_counted(), "no store is lost, and no child writes to its"
 	    " parent's heap");
 	if (getenv("VMMALLOC_POOL_DIR") == NULL || common->cannot_see)
-		blocks_result(1, "the helper was killed # SKIP no helper to be seen");
+		tap_result(1, "the helper was killed # SKIP no helper to be seen");
 	else
-		blocks_result(common->kills > 0, "the helper was killed");
-	return blocks_plan();
+		tap_result(common->kills > 0, "the helper was killed");
+	return tap_plan();
 }

@@ -176,6 +176,6 @@ run_reads(const struct test_case *self)
 	cases_comment("returned after %d of %d rounds", returned, NROUNDS);
 	cases_result(is_good, "data of direct reads is in the heap");
 	cases_result(count_wrong_pieces(buffer) == 0, "this data stays in the heap");
-	cases_result(heap_returned_rightly(returned, NROUNDS, 1),
+	cases_result(heap_return_is_as_expected(returned, NROUNDS, 1),
 	    "the heap does not return while the kernel may write to it");
 }

@@ -66,7 +66,7 @@ fork_or_not(int *is_wrong)
 	if (pid == 0)
 		_exit(!blocks_are(1));
 	if (pid > 0) {
-		*is_wrong |= !blocks_ends_good(pid);
+		*is_wrong |= !child_succeeds(pid);
 		return 1;
 	}
 	*is_wrong |= errno != ENOMEM;

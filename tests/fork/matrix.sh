@@ -75,7 +75,7 @@ each_file_system() {
 		unset VMMALLOC_POOL_DIR
 		expect "$type: no file is left" test -z "$(ls -A "$mounted" |
 			grep -v lost+found)"
-		take_down
+		unmount_last
 	done
 }
 

@@ -37,7 +37,7 @@ forks_at_limit(struct spot *spot, rlim_t hard, const char *what)
 	}
 	if (pid < 0 && errno != EMFILE)
 		cases_comment("fork fails: %s", strerror(errno));
-	cases_result((pid < 0 && errno == EMFILE) || blocks_ends_good(pid),
+	cases_result((pid < 0 && errno == EMFILE) || child_succeeds(pid),
 	    "%s: fork succeeds or fails with EMFILE", what);
 	if (setrlimit(RLIMIT_NOFILE, &before) != 0)
 		_exit(99);

@@ -194,5 +194,5 @@ run_dofork(const struct test_case *self)
 	cases_result(heap_child_start(&child, area_is_x, area) &&
 	    is_filled(area, 'x'), "a third child gets the area with its content");
 	close(child.told);
-	blocks_ends_good(child.pid);
+	child_succeeds(child.pid);
 }

@@ -58,7 +58,7 @@ static struct in_pool_figures figures;
 static int
 is_returned(void)
 {
-	in_pool_look(&figures);
+	in_pool_read(&figures);
 	return figures.shared_kb == figures.pool_kb && figures.own_rss_kb == 0;
 }
 
@@ -77,7 +77,7 @@ returns(void)
 static int
 has_left(void)
 {
-	in_pool_look(&figures);
+	in_pool_read(&figures);
 	return figures.shared_kb == 0;
 }
 
@@ -115,20 +115,20 @@ after_exec(int is_first)
 	int stop;
 	pid_t pid = start_program(&stop);
 
-	blocks_result(has_left(), "the heap is private after fork");
+	tap_result(has_left(), "the heap is private after fork");
 	/*
 	 * New pages are in the file at once, even just after the last return. Only in up to
 	 * two chunks, in which blocks and free pages lie side by side, they are private.
 	 */
-	blocks_result(blocks_write(1) && grow() && !has_left() &&
+	tap_result(blocks_write(1) && grow() && !has_left() &&
 		figures.own_rss_kb < NBLOCKS * USABLE_BYTES / 1024 + 4096,
 	    "new pages of the heap are in the file while the child's program runs");
-	blocks_result((!is_first || is_returned()) && shrink() && returns() &&
+	tap_result((!is_first || is_returned()) && shrink() && returns() &&
 	    blocks_are(1), "the whole heap returns while the child's program runs");
-	blocks_result(blocks_write(2) && grow() && is_returned() && shrink() &&
+	tap_result(blocks_write(2) && grow() && is_returned() && shrink() &&
 	    blocks_are(2), "the heap stays in the file when it is written and grows");
 	close(stop);
-	blocks_result(blocks_ends_good(pid), "the child's program ends with status 0");
+	tap_result(child_succeeds(pid), "the child's program ends with status 0");
 }
 
 /* Starts a child that needs the heap of the fork until *stop is closed. */
@@ -172,22 +172,22 @@ while_needed(int closes_all, int is_raw, const char *what)
 
 		pid = start_reader(&stop, closes_all, is_raw);
 		close(other_stop);
-		blocks_result(blocks_ends_good(other),
+		tap_result(child_succeeds(other),
 		    "a child sees the heap of its fork beside a child of clone(2)");
 	} else {
 		pid = start_reader(&stop, closes_all, is_raw);
 	}
 	before = disk_pool_sum();
 	snprintf(text, sizeof(text), "%s lives: the heap stays private", what);
-	blocks_result(blocks_write(3) && grow() && shrink() && grow() && has_left(), text);
+	tap_result(blocks_write(3) && grow() && shrink() && grow() && has_left(), text);
 	snprintf(text, sizeof(text), "%s lives: its parent does not change the file",
 	    what);
-	blocks_result(disk_pool_sum() == before, text);
+	tap_result(disk_pool_sum() == before, text);
 	close(stop);
 	snprintf(text, sizeof(text), "%s sees the heap of its fork to its end", what);
-	blocks_result(blocks_ends_good(pid), text);
+	tap_result(child_succeeds(pid), text);
 	snprintf(text, sizeof(text), "%s has ended: the heap returns", what);
-	blocks_result(shrink() && returns() && blocks_are(3) && blocks_write(2), text);
+	tap_result(shrink() && returns() && blocks_are(3) && blocks_write(2), text);
 }
 
 /* Threads that read and write their own blocks all the time. */
@@ -224,7 +224,7 @@ with_threads(void)
 	for (int i = 0; i < 4; i++)
 		pthread_create(&threads[i], NULL, write_block, &is_over);
 	pid = start_program(&stop);
-	blocks_result(blocks_write(4) && returns() && blocks_are(4),
+	tap_result(blocks_write(4) && returns() && blocks_are(4),
 	    "the whole heap returns, also the blocks that other threads use");
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
 	for (int i = 0; i < 4; i++) {
@@ -233,10 +233,10 @@ with_threads(void)
 		pthread_join(threads[i], &wrong);
 		is_good &= wrong == NULL;
 	}
-	blocks_result(is_good && blocks_are(4) && is_returned() && blocks_write(2),
+	tap_result(is_good && blocks_are(4) && is_returned() && blocks_write(2),
 	    "no write of these threads is lost");
 	close(stop);
-	blocks_result(blocks_ends_good(pid),
+	tap_result(child_succeeds(pid),
 	    "the program of a child beside threads ends with status 0");
 }
 
@@ -255,13 +255,13 @@ run_daemon(void)
 	if (pid > 0)
 		_exit(0);
 	close(ending[1]);
-	blocks_result(pid == 0 && read(ending[0], &byte, 1) == 0 && has_left(),
+	tap_result(pid == 0 && read(ending[0], &byte, 1) == 0 && has_left(),
 	    "the heap of a daemon is private at first");
-	blocks_result(blocks_are(1) && grow() && is_returned() && blocks_are(1),
+	tap_result(blocks_are(1) && grow() && is_returned() && blocks_are(1),
 	    "the heap of a daemon returns when its parent has ended");
-	blocks_result(blocks_write(2) && shrink() && grow() && shrink() && blocks_are(2) &&
+	tap_result(blocks_write(2) && shrink() && grow() && shrink() && blocks_are(2) &&
 	    is_returned(), "the heap of a daemon then stays in the file");
-	return blocks_plan();
+	return tap_plan();
 }
 
 int
@@ -271,12 +271,12 @@ main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "daemon") == 0)
 		return run_daemon();
 	blocks_write(0);
-	blocks_result(is_returned(), "the heap is in the file before any fork");
+	tap_result(is_returned(), "the heap is in the file before any fork");
 	for (int i = 0; i < 4; i++)
 		after_exec(i == 0);
 	while_needed(0, 0, "a child");
 	while_needed(1, 0, "a child that has closed every descriptor");
 	while_needed(1, 1, "a child of clone(2)");
 	with_threads();
-	return blocks_plan();
+	return tap_plan();
 }

@@ -108,7 +108,7 @@ if file_system tmpfs 1536M; then
 	expect "a busy machine: all forks beside threads that allocate succeed, 10 times" \
 		test $forked -eq 10
 	unset VMMALLOC_POOL_DIR
-	take_down
+	unmount_last
 else
 	skip "a busy machine" "$mounted_not"
 fi
@@ -143,6 +143,6 @@ for type in tmpfs ext4 xfs hugetlbfs; do
 	case $type in
 	tmpfs | ext4) on_overlay $type ;;
 	esac
-	take_down || not_ok "$type: cannot be unmounted, it is in use"
+	unmount_last || not_ok "$type: cannot be unmounted, it is in use"
 done
 plan

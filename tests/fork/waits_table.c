@@ -357,7 +357,7 @@ run_table(const struct test_case *self)
 	}
 	cases_comment("%d rounds, the heap was seen returned in %d", rounds,
 	    rounds_returned);
-	cases_result(heap_returned_rightly(rounds_returned, rounds,
+	cases_result(heap_return_is_as_expected(rounds_returned, rounds,
 	    table->lists[0] == calls_aio),
 	    table->lists[0] == calls_aio
 		? "the heap does not return beside asynchronous I/O"

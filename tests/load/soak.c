@@ -98,9 +98,9 @@ try_largest(void)
 {
 	struct shadow_block block;
 
-	if (!shadow_get(&block, size_max, 0))
+	if (!shadow_allocate(&block, size_max, 0))
 		shadow_fault("no %zu bytes at the end", size_max);
-	shadow_give(&block, 0);
+	shadow_free(&block, 0);
 }
 
 /* Prints the calls of each entry point, and returns their sum. */

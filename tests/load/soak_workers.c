@@ -87,8 +87,8 @@ step(struct worker *worker)
 		shadow_is_whole(slot, "later");
 		break;
 	default:
-		shadow_give(slot, random >> 16);
-		shadow_get(slot, size_for(other), random >> 24);
+		shadow_free(slot, random >> 16);
+		shadow_allocate(slot, size_for(other), random >> 24);
 	}
 	exhaust(worker, other >> 8);
 	count(&counts->steps);
@@ -191,10 +191,10 @@ free_all(void)
 
 	for (int i = 0; i <= NWORKERS; i++) {
 		for (int slot = 0; slot < NSLOTS; slot++)
-			shadow_give(&workers[i].slots[slot], random >> slot % 32);
+			shadow_free(&workers[i].slots[slot], random >> slot % 32);
 		shadow_drain(&workers[i].chain, SIZE_MAX);
 		workers[i].is_filling = false;
 	}
 	for (int slot = 0; slot < NSLOTS; slot++)
-		shadow_give(&exchange.slots[slot], random >> slot % 32);
+		shadow_free(&exchange.slots[slot], random >> slot % 32);
 }

@@ -99,6 +99,6 @@ for type in tmpfs ext4 xfs btrfs; do
 	fi
 	measure
 	each_bar at_most
-	take_down
+	unmount_last
 done
 plan

@@ -142,7 +142,7 @@ if file_system tmpfs 64M mpol=bind:0; then
 	else
 		skip "a tmpfs with mpol=bind" "needs a kernel with numa_maps"
 	fi
-	take_down
+	unmount_last
 else
 	skip "a tmpfs with mpol=bind" "$mounted_not"
 fi

@@ -67,7 +67,7 @@ main(int argc, char **argv)
 	while (blocks++ < BLOCKS_BEFORE && (block = add(chain)) != NULL)
 		chain = block;
 	result(blocks > BLOCKS_BEFORE, "malloc returns blocks while there is room");
-	fd = disk_eat(path);
+	fd = disk_fill(path);
 	result(fd >= 0, "another file fills the file system");
 	/* The pool still allocates its reserved blocks, and then fails. */
 	errno = 0;

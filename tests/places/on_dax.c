@@ -49,9 +49,9 @@ pages(void)
 	snprintf(text, sizeof(text), "%d MiB take %ld page faults",
 	    NLARGE * 2, more);
 	/* Some of the faults are in jemalloc's own memory. */
-	blocks_result(block != NULL && more >= NLARGE && more < NLARGE + 100,
+	tap_result(block != NULL && more >= NLARGE && more < NLARGE + 100,
 	    text);
-	return blocks_plan();
+	return tap_plan();
 }
 
 /* A child cannot have a file of its own on a device: fork(2) fails and changes
@@ -64,18 +64,18 @@ no_fork(void)
 
 	blocks_set(NBLOCKS, BLOCK_BYTES);
 	blocks_write(1);
-	in_pool_look(&before);
+	in_pool_read(&before);
 	is_good = blocks_fork_fails(EOPNOTSUPP);
-	in_pool_look(&after);
-	blocks_result(is_good, "fork fails ten times with EOPNOTSUPP");
-	blocks_result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD,
+	in_pool_read(&after);
+	tap_result(is_good, "fork fails ten times with EOPNOTSUPP");
+	tap_result(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD,
 	    "no child exists afterwards");
-	blocks_result(before.shared_kb == after.shared_kb &&
+	tap_result(before.shared_kb == after.shared_kb &&
 	    before.pool_kb == after.pool_kb && after.shared_kb > 0,
 	    "the whole pool is still mapped shared");
-	blocks_result(blocks_are(1) && blocks_write(2) && blocks_are(2),
+	tap_result(blocks_are(1) && blocks_write(2) && blocks_are(2),
 	    "the heap is whole");
-	return blocks_plan();
+	return tap_plan();
 }
 
 /* One process fills its heap (leave). The next one reads its own heap without having
@@ -92,8 +92,8 @@ leave(void)
 	for (char *block; n < NSECRETS &&
 	     (block = malloc(SECRET_BYTES)) != NULL; n++)
 		memset(block, SECRET, SECRET_BYTES);
-	blocks_result(n == NSECRETS, "a heap is filled and left behind");
-	return blocks_plan();
+	tap_result(n == NSECRETS, "a heap is filled and left behind");
+	return tap_plan();
 }
 
 static int
@@ -111,8 +111,8 @@ find(void)
 	}
 	snprintf(text, sizeof(text), "%zu bytes of the earlier heap are found",
 	    found);
-	blocks_result(n == NSECRETS && found == 0, text);
-	return blocks_plan();
+	tap_result(n == NSECRETS && found == 0, text);
+	return tap_plan();
 }
 
 /*
@@ -140,17 +140,17 @@ fresh(void)
 
 	blocks_set(NBLOCKS, BLOCK_BYTES);
 	blocks_write(1);
-	blocks_result(heap_child_start(&child, lives, NULL), "fork");
+	tap_result(heap_child_start(&child, lives, NULL), "fork");
 	block = calloc(NSECRETS, SECRET_BYTES);
-	blocks_result(block != NULL && blocks_write(2),
+	tap_result(block != NULL && blocks_write(2),
 	    "calloc and writes while a child lives");
-	blocks_result(heap_child_end(&child), "the child ends");
-	blocks_result(heap_returns(RETURNED_KB, RETURN_LIMIT_MS), "the heap returns");
+	tap_result(heap_child_end(&child), "the child ends");
+	tap_result(heap_returns(RETURNED_KB, RETURN_LIMIT_MS), "the heap returns");
 	for (size_t i = 0; block != NULL && i < NSECRETS * SECRET_BYTES; i++)
 		found += block[i] != 0;
 	snprintf(text, sizeof(text), "%zu bytes of calloc's memory are not 0", found);
-	blocks_result(found == 0 && blocks_are(2), text);
-	return blocks_plan();
+	tap_result(found == 0 && blocks_are(2), text);
+	return tap_plan();
 }
 
 /* Runs until its standard input is closed. */

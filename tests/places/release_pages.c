@@ -99,7 +99,7 @@ pieces_again(const char *path)
 	for (int i = 0; i < NPIECES; i++)
 		free(low[i]);
 	mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
-	fd = disk_eat(path);
+	fd = disk_fill(path);
 	for (int i = 0; i < NPIECES; i += 2)
 		free(high[i]);
 	mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
@@ -152,7 +152,7 @@ main(int argc, char **argv)
 	result(free_blocks(n), "it is whole");
 
 	/* Another file takes the blocks before the pool needs them again. */
-	fd = disk_eat(path);
+	fd = disk_fill(path);
 	errno = 0;
 	n = allocate_blocks();
 	printf("# %d blocks on a full file system\n", n);

@@ -31,11 +31,11 @@ main(int argc, char **argv)
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
 	block = malloc(size);
-	blocks_result(block != NULL, "malloc of a large block under a timer of 100 Hz");
+	tap_result(block != NULL, "malloc of a large block under a timer of 100 Hz");
 	printf("# %d signals\n", (int)signals);
 	if (block != NULL)
 		memset(block, 1, size);
-	blocks_result(block != NULL && block[size - 1] == 1, "the block can be written");
+	tap_result(block != NULL && block[size - 1] == 1, "the block can be written");
 	free(block);
-	return blocks_plan();
+	return tap_plan();
 }

@@ -23,7 +23,7 @@ main(void)
 			return 1;
 		*(volatile char *)block = 1;
 	}
-	if (!in_pool_look(&figures))
+	if (!in_pool_read(&figures))
 		return 1;
 	printf("%.2f\n", 100.0 * 1024 *
 	    (double)(figures.brk_rss_kb + figures.other_rss_kb) / HEAP_BYTES);

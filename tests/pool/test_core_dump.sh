@@ -60,7 +60,7 @@ for variant in $(variants); do
 		comment "$work/out"
 		after=$(sed -n 's/^after \(.*\) KiB$/\1/p' "$work/out")
 		expect "$what" test "$after" -ge 20480 -a "$after" -lt 40960
-		take_down
+		unmount_last
 	else
 		skip "$what" "$mounted_not"
 	fi

@@ -20,11 +20,11 @@ main(void)
 	int trimmed;
 
 	memset(block, 1, SIZE);
-	if (!in_pool_look(&before))
+	if (!in_pool_read(&before))
 		return 2;
 	free(block);
 	trimmed = malloc_trim(0);
-	if (!in_pool_look(&after))
+	if (!in_pool_read(&after))
 		return 2;
 	printf("%d %lu %lu\n", trimmed, before.pool_rss_kb, after.pool_rss_kb);
 	/* The pool releases whole chunks. The block contains at least 8 of them. */

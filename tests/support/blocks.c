@@ -58,21 +58,21 @@ blocks_free(void)
 }
 
 void
-blocks_result(int is_good, const char *what)
+tap_result(int is_good, const char *what)
 {
 	printf("%sok %d - %s\n", is_good ? "" : "not ", ++nresults, what);
 	fflush(stdout);
 }
 
 int
-blocks_plan(void)
+tap_plan(void)
 {
 	printf("1..%d\n", nresults);
 	return 0;
 }
 
 int
-blocks_ends_good(pid_t pid)
+child_succeeds(pid_t pid)
 {
 	int status;
 

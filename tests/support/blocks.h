@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* blocks.h: for tests, blocks of known content, and lines of TAP. Only blocks_fork_fails
- * and blocks_ends_good are thread-safe. */
+ * and child_succeeds are thread-safe. */
 #ifndef BLOCKS_H
 #define BLOCKS_H
 
@@ -26,15 +26,15 @@ void blocks_free(void);
 
 /*
  * Print a line of TAP, and the last line, the plan. Only one process may call them.
- * blocks_plan returns 0.
+ * tap_plan returns 0.
  */
-void blocks_result(int is_good, const char *what);
-int blocks_plan(void);
+void tap_result(int is_good, const char *what);
+int tap_plan(void);
 
 /* Forks ten times. Returns whether each fork fails with that errno value. */
 int blocks_fork_fails(int expected);
 
 /* Waits for a child. Returns whether it has ended with status 0. pid may be -1. */
-int blocks_ends_good(pid_t pid);
+int child_succeeds(pid_t pid);
 
 #endif

@@ -106,7 +106,7 @@ result(const struct run *run, int is_good, const char *what)
 	char text[700];
 
 	snprintf(text, sizeof(text), "%s: %s", run->test->name, what);
-	blocks_result(is_good, text);
+	tap_result(is_good, text);
 }
 
 static void
@@ -294,5 +294,5 @@ cases_main(int argc, char **argv, int first, const struct test_case *cases,
 		run_one(&cases[i], argv, first);
 	for (int i = first; i < argc; i++)
 		run_one(find(cases, count, argv[i]), argv, first);
-	return blocks_plan();
+	return tap_plan();
 }

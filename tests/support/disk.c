@@ -45,7 +45,7 @@ disk_pool_sum(void)
 }
 
 int
-disk_eat(const char *path)
+disk_fill(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	off_t end = 0;

@@ -20,6 +20,6 @@ uint64_t disk_pool_sum(void);
  * Creates a file at `path` that takes all space of the file system, to the last page.
  * Returns its descriptor, or -1.
  */
-int disk_eat(const char *path);
+int disk_fill(const char *path);
 
 #endif

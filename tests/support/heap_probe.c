@@ -40,7 +40,7 @@ report(void)
 	char line[256];
 	int fd, length;
 
-	if (path[0] == '\0' || !in_pool_look(&figures))
+	if (path[0] == '\0' || !in_pool_read(&figures))
 		return;
 	length = snprintf(line, sizeof(line),
 	    "%s in=%s pool=%lu pool-rss=%lu brk-rss=%lu other-rss=%lu\n",

@@ -35,7 +35,7 @@ heap_is_returned(unsigned long limit_kb)
 {
 	struct in_pool_figures figures;
 
-	in_pool_look(&figures);
+	in_pool_read(&figures);
 	return figures.own_rss_kb < limit_kb;
 }
 
@@ -55,7 +55,7 @@ heap_returns(unsigned long limit_kb, int limit_ms)
 }
 
 int
-heap_returned_rightly(int seen, int looks, int kernel_writes)
+heap_return_is_as_expected(int seen, int looks, int kernel_writes)
 {
 	if (getenv("VMMALLOC_POOL_DIR") == NULL)
 		return seen == looks;
@@ -84,7 +84,7 @@ heap_forks(void)
 		_exit(99);
 	close(told[0]);
 	close(told[1]);
-	return blocks_ends_good(pid);
+	return child_succeeds(pid);
 }
 
 /* The child's end of the pipe that tells it to end has been closed by its parent. */
@@ -128,5 +128,5 @@ int
 heap_child_end(struct heap_child *child)
 {
 	close(child->told);
-	return blocks_ends_good(child->pid);
+	return child_succeeds(child->pid);
 }

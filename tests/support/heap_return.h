@@ -28,7 +28,7 @@ int heap_returns(unsigned long limit_kb, int limit_ms);
  * threads cannot be stopped (TEST_NO_STOPS in the environment), it must never be true.
  * Otherwise it must be true sometimes, since the pool may pause between two returns.
  */
-int heap_returned_rightly(int seen, int looks, int kernel_writes);
+int heap_return_is_as_expected(int seen, int looks, int kernel_writes);
 
 /* Forks a child that ends at once, and waits for it. Returns 0 if fork fails. */
 int heap_forks(void);

@@ -170,7 +170,7 @@ kind_of(const char *line)
 }
 
 bool
-in_pool_look(struct in_pool_figures *figures)
+in_pool_read(struct in_pool_figures *figures)
 {
 	struct lines lines = { .fd = open("/proc/thread-self/smaps", O_RDONLY) };
 	uintptr_t from, to;

@@ -35,6 +35,6 @@ bool is_in_pool(const void *address);
 bool in_pool_span(uintptr_t *from, uintptr_t *to);
 
 /* Reads the figures. Returns false if there is no /proc/self/smaps. */
-bool in_pool_look(struct in_pool_figures *figures);
+bool in_pool_read(struct in_pool_figures *figures);
 
 #endif

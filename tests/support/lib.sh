@@ -195,8 +195,8 @@ file_system() {
 	mounts="$mounted $mounts"
 }
 
-# take_down: unmounts the last file system of file_system and removes its image.
-take_down() {
+# unmount_last: unmounts the last file system of file_system and removes its image.
+unmount_last() {
 	umount -R "$mounted" || return 1
 	mounts=${mounts#"$mounted "}
 	rm -f "$pool_dir/${mounted##*/}.img"

@@ -47,13 +47,13 @@ extern const char *const shadow_names[];
  */
 
 /* Allocates a block. Returns false without memory; the record then has no block. */
-bool shadow_get(struct shadow_block *block, size_t size, uint64_t random);
+bool shadow_allocate(struct shadow_block *block, size_t size, uint64_t random);
 
 /* Changes the size. Returns false if the block has kept its size. */
 bool shadow_resize(struct shadow_block *block, size_t size, uint64_t random);
 
 /* Frees the block, if there is one. */
-void shadow_give(struct shadow_block *block, uint64_t random);
+void shadow_free(struct shadow_block *block, uint64_t random);
 
 /* Checks each byte. `when` is for the message. */
 bool shadow_is_whole(const struct shadow_block *block, const char *when);

@@ -149,7 +149,7 @@ allocate_by(enum function function, struct shadow_block *block, uint64_t random,
 }
 
 bool
-shadow_get(struct shadow_block *block, size_t size, uint64_t random)
+shadow_allocate(struct shadow_block *block, size_t size, uint64_t random)
 {
 	enum function function = function_to_allocate(random);
 	bool is_zeroed;
@@ -269,7 +269,7 @@ shadow_resize(struct shadow_block *block, size_t size, uint64_t random)
 	struct shadow_block moved = *block;
 	size_t kept = size < block->size ? size : block->size;
 
-	/* Only shadow_give resizes to 0. */
+	/* Only shadow_free resizes to 0. */
 	if (block->data == NULL || size == 0)
 		return false;
 	shadow_is_whole(block, "before it is resized");
@@ -343,7 +343,7 @@ free_by(enum function function, struct shadow_block *block, uint64_t random)
 }
 
 void
-shadow_give(struct shadow_block *block, uint64_t random)
+shadow_free(struct shadow_block *block, uint64_t random)
 {
 	enum function function = function_to_free(block, random);
 

@@ -138,21 +138,21 @@ START_TEST(test_releases_chunks)
 	/* First less than a chunk is freed, then the rest of two chunks. */
 	vmm_pool_free(range, MIB);
 	vmm_pool_read_figures(&figures);
-	ck_assert_uint_eq(figures.returned, 0);
+	ck_assert_uint_eq(figures.in_holes, 0);
 	vmm_pool_free(range + MIB, 3 * MIB);
 	vmm_pool_read_figures(&figures);
-	ck_assert_uint_eq(figures.returned, released(4 * MIB));
+	ck_assert_uint_eq(figures.in_holes, released(4 * MIB));
 	ck_assert(range[0] == (released(1) == 0) || is_emulated());
 	/* The pool reserves the blocks of an allocated range again. */
 	ck_assert_ptr_eq(vmm_pool_allocate(NULL, 3 * MIB, page_size, &is_zero), range);
 	vmm_pool_read_figures(&figures);
-	ck_assert_uint_eq(figures.returned, 0);
+	ck_assert_uint_eq(figures.in_holes, 0);
 	/* While releasing is paused, freed pages stay. */
 	vmm_pool_release_pause();
 	vmm_pool_free(range, 3 * MIB);
 	vmm_pool_release_resume();
 	vmm_pool_read_figures(&figures);
-	ck_assert_uint_eq(figures.returned, 0);
+	ck_assert_uint_eq(figures.in_holes, 0);
 }
 END_TEST
 
@@ -166,7 +166,7 @@ START_TEST(test_full_reserve_stays)
 	range = vmm_pool_allocate(NULL, 8 * MIB, page_size, &is_zero);
 	vmm_pool_free(range, 8 * MIB);
 	vmm_pool_read_figures(&figures);
-	ck_assert_uint_eq(figures.returned, 0);
+	ck_assert_uint_eq(figures.in_holes, 0);
 }
 END_TEST
 

@@ -186,7 +186,7 @@ run(const uint8_t *step)
 	random = random_of(step);
 	switch (step[0] % 8) {
 	case 0:
-		shadow_give(slot, random);
+		shadow_free(slot, random);
 		break;
 	case 1:
 	case 2:
@@ -204,8 +204,8 @@ run(const uint8_t *step)
 			shadow_is_whole(slot, "later");
 		break;
 	default:
-		shadow_give(slot, random >> 3);
-		shadow_get(slot, size_of(step), random);
+		shadow_free(slot, random >> 3);
+		shadow_allocate(slot, size_of(step), random);
 	}
 }
 
@@ -268,7 +268,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    data + at);
 	shadow_drain(&chain, SIZE_MAX);
 	for (int i = 0; i < NSLOTS; i++)
-		shadow_give(&slots[i], (uint64_t)i);
+		shadow_free(&slots[i], (uint64_t)i);
 	/* Flush the tcaches, whose blocks may lie anywhere. Then nothing is in use. */
 	for (unsigned thread = 0; thread < NTHREADS; thread++)
 		run_by(thread, NULL);

@@ -102,7 +102,7 @@ value_of(const char *name)
 {
 	size_t i = place_of(name);
 
-	return values[i] != NULL ? values[i] : vmm_settings_table[i].fallback;
+	return values[i] != NULL ? values[i] : vmm_settings_table[i].default_value;
 }
 
 static void

@@ -112,7 +112,7 @@ static void
 reap(fibers &mine)
 {
 	for (pid_t pid : mine.children)
-		mine.is_good &= blocks_ends_good(pid) != 0;
+		mine.is_good &= child_succeeds(pid) != 0;
 	mine.children.clear();
 }
 
@@ -219,17 +219,17 @@ run(int nthreads, int nforks)
 	is_over = true;
 	for (auto &thread : threads)
 		thread.join();
-	blocks_result(heap_returns(returned_kb, return_limit_ms),
+	tap_result(heap_returns(returned_kb, return_limit_ms),
 	    "the heap returns to its file");
 	run_round(all[std::size_t(nthreads)], -1);
 	for (const auto &one : all) {
 		is_good &= one.is_good;
 		total += one.nforks;
 	}
-	blocks_result(is_good, "all results are right in the parent and in children");
+	tap_result(is_good, "all results are right in the parent and in children");
 	std::printf("# forks: %d; stacks of fibers in the pool: %s\n", total,
 	    all[std::size_t(nthreads)].is_in_pool ? "yes" : "no");
-	return blocks_plan();
+	return tap_plan();
 }
 
 int

@@ -94,10 +94,10 @@ fork_often(void *argument)
 		is_good &= blocks_write((char)(i + 1));
 		/* Some children still live when the next one is forked. */
 		while (nchildren > i % CHILDREN_MAX)
-			is_good &= blocks_ends_good(children[--nchildren]);
+			is_good &= child_succeeds(children[--nchildren]);
 	}
 	while (nchildren > 0)
-		is_good &= blocks_ends_good(children[--nchildren]);
+		is_good &= child_succeeds(children[--nchildren]);
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
 	return (void *)is_good;
 }
@@ -178,10 +178,10 @@ report(const char *kind, int is_written, const struct writer writers[NWRITERS],
 	}
 	printf("# %s: %lu lines\n", kind, total);
 	snprintf(what, sizeof(what), "%s: no call fails", kind);
-	blocks_result(is_written, what);
+	tap_result(is_written, what);
 	snprintf(what, sizeof(what), "%s: each line arrives once, whole, in order",
 	    kind);
-	blocks_result(is_good, what);
+	tap_result(is_good, what);
 }
 
 /* A stream to a file, with its own buffer or a larger one. */
@@ -239,8 +239,8 @@ main(int argc, char **argv)
 	to_file("file", argv[2], nforks, 0);
 	to_file("file with a buffer of 64 KiB", argv[2], nforks / 4 + 1, BUFFER_BYTES);
 	to_pipe(nforks / 2 + 1);
-	blocks_result(heap_returns(RETURNED_KB, RETURN_LIMIT_MS),
+	tap_result(heap_returns(RETURNED_KB, RETURN_LIMIT_MS),
 	    "the heap returns to its file");
 	blocks_free();
-	return blocks_plan();
+	return tap_plan();
 }
