@@ -71,4 +71,11 @@ vmm_entry_aligned(size_t alignment, size_t size)
 	return vmm_alloc_checked(vmm_guard_aligned_alloc(alignment, size), size);
 }
 
+/*
+ * profile.c: makes backtraces of jemalloc's heap profiler (jemalloc(3), opt.prof) begin with
+ * `entry`, malloc. jeprof skips only frames named malloc, but malloc jumps to functions that
+ * have no name in a stripped library. Does nothing if profiling is off. Called once.
+ */
+void vmm_profile_start(void *entry);
+
 #endif

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "entry/profile.h"
+#include "entry/entry.h"
 #include "heap/je.h"
 #include "trace/log.h"
 

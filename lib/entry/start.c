@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include "entry/entry.h"
-#include "entry/profile.h"
 #include "heap/start.h"
 #include "libvmmalloc.h"
 #include "os/os.h"

@@ -8,7 +8,6 @@
 
 #include "heap/alloc.h"
 #include "heap/guard.h"
-#include "heap/lookup.h"
 #include "os/os.h"
 #include "pool/pool.h"
 #include "trace/fatal.h"

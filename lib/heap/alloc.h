@@ -54,4 +54,11 @@ size_t vmm_alloc_foreign_usable_size(void *block);
  */
 bool vmm_alloc_find_libc(void);
 
+/*
+ * lookup.c: whether the page of `block` belongs to an extent of jemalloc. Outside the pool,
+ * the program's own hooks allocated that extent. Accepts any address. Takes no lock, keeps
+ * errno.
+ */
+bool vmm_lookup_owns(const void *block);
+
 #endif

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
+#include "heap/alloc.h"
 #include "heap/je.h"
-#include "heap/lookup.h"
 
 /*
  * jemalloc maps each page to the record of its extent. jemalloc's free assumes that there

@@ -36,30 +36,6 @@ vmm_jehost_mmap(void *address, size_t size, int protection, int flags, int fd,
 }
 
 int
-vmm_jehost_munmap(void *address, size_t size)
-{
-	return vmm_os_munmap(address, size);
-}
-
-int
-vmm_jehost_madvise(void *address, size_t size, int advice)
-{
-	return vmm_os_madvise(address, size, advice);
-}
-
-int
-vmm_jehost_mprotect(void *address, size_t size, int protection)
-{
-	return vmm_os_mprotect(address, size, protection);
-}
-
-int
-vmm_jehost_clock_gettime(clockid_t clock, struct timespec *time)
-{
-	return vmm_os_clock_gettime(clock, time);
-}
-
-int
 vmm_jehost_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attr)
 {
 	(void)attr;
@@ -205,12 +181,6 @@ vmm_jehost_extent_dalloc(void *address, size_t size)
 	return false;
 }
 
-void
-vmm_jehost_extent_destroy(void *address, size_t size)
-{
-	vmm_pool_free(address, size);
-}
-
 bool
 vmm_jehost_pages_commit(void *address, size_t size)
 {
@@ -219,28 +189,12 @@ vmm_jehost_pages_commit(void *address, size_t size)
 	return false;
 }
 
-bool
-vmm_jehost_pages_decommit(void *address, size_t size)
-{
-	(void)address;
-	(void)size;
-	return true;
-}
-
 /*
  * jemalloc would use MADV_DONTNEED, and rely on zeroes afterwards. A shared file mapping has
  * its old contents after it (madvise(2)). After a failure jemalloc zeroes the memory itself.
  */
 bool
-vmm_jehost_pages_purge_lazy(void *address, size_t size)
-{
-	(void)address;
-	(void)size;
-	return true;
-}
-
-bool
-vmm_jehost_pages_purge_forced(void *address, size_t size)
+vmm_jehost_pages_refuse(void *address, size_t size)
 {
 	(void)address;
 	(void)size;

@@ -51,12 +51,6 @@ int vmm_jehost_buferror(int errnum, char *buffer, size_t size);
 void *vmm_jehost_mmap(void *address, size_t size, int protection, int flags,
     int fd, long offset);
 
-/* munmap(2), madvise(2), mprotect(2), clock_gettime(2). */
-int vmm_jehost_munmap(void *address, size_t size);
-int vmm_jehost_madvise(void *address, size_t size, int advice);
-int vmm_jehost_mprotect(void *address, size_t size, int protection);
-int vmm_jehost_clock_gettime(clockid_t clock, struct timespec *time);
-
 /* src/background_thread.c: clears the condition variable, which is never used. Returns 0. */
 int vmm_jehost_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attr);
 
@@ -88,7 +82,6 @@ void *vmm_jehost_extent_alloc(void *wanted, size_t size, size_t alignment,
 
 /* src/extent_mmap.c and src/pages.c: free a range. False is success. */
 bool vmm_jehost_extent_dalloc(void *address, size_t size);
-void vmm_jehost_extent_destroy(void *address, size_t size);
 
 /*
  * src/pac.c: returns a free extent that the arena holds, or NULL. First it takes a step of
@@ -112,10 +105,8 @@ struct edata_s *vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn,
 /* src/pages.c: returns false, success, because ranges of the pool are always usable. */
 bool vmm_jehost_pages_commit(void *address, size_t size);
 
-/* src/pages.c: return true, failure; jemalloc works without them. */
-bool vmm_jehost_pages_decommit(void *address, size_t size);
-bool vmm_jehost_pages_purge_lazy(void *address, size_t size);
-bool vmm_jehost_pages_purge_forced(void *address, size_t size);
+/* src/pages.c, decommit and purge: returns true, failure; jemalloc works without them. */
+bool vmm_jehost_pages_refuse(void *address, size_t size);
 
 /*
  * The following functions are in tcache.c.

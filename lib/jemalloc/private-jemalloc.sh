@@ -95,6 +95,8 @@ prototypes() {
 		#include "jemalloc/internal/jemalloc_internal_includes.h"
 		#include "jemalloc/internal/extent_mmap.h"
 		#include "jemalloc/host.h"
+		#include "os/os.h"
+		#include "pool/pool.h"
 		#define SAME(theirs, ours) \
 			_Static_assert(__builtin_types_compatible_p( \
 			    __typeof__(theirs), __typeof__(ours)), \

@@ -65,12 +65,6 @@ vmm_os_unmap(void *address, size_t length)
 	vmm_sys.munmap(address, length);
 }
 
-int
-vmm_os_protect(void *address, size_t length, int protection)
-{
-	return vmm_sys.mprotect(address, length, protection) == 0 ? 0 : errno;
-}
-
 void
 vmm_os_discard(void *address, size_t length)
 {

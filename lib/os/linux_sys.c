@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "os/linux_sys.h"
-#include "os/linux_vdso.h"
 
 #ifndef SYS_cachestat
 #define SYS_cachestat 451 /* Linux 6.5, the same on every architecture */

@@ -127,4 +127,10 @@ extern struct vmm_sys {
 	VMM_SYS_CALLS(VMM_SYS_MEMBER, VMM_SYS_MEMBER, VMM_SYS_MEMBER)
 } vmm_sys;
 
+/*
+ * linux_vdso.c: the function of that name that the kernel maps into each process (vdso(7)),
+ * or NULL. It returns 0 or a negative errno value. Thread-safe.
+ */
+const void *vmm_os_vdso_find(const char *name);
+
 #endif

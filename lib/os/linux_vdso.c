@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#include "os/linux_vdso.h"
+#include "os/linux_sys.h"
 
 /* The tables of the vDSO that a search needs. */
 struct vdso {

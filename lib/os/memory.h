@@ -7,7 +7,7 @@
 
 #include "os/file.h"
 
-/* For jemalloc: the system calls of these names, with their results and errno. */
+/* The system calls of these names, with their results and errno; jemalloc calls them. */
 void *vmm_os_mmap(void *address, size_t size, int protection, int flags, int fd,
     off_t offset);
 int vmm_os_munmap(void *address, size_t size);
@@ -22,9 +22,6 @@ int vmm_os_map_shared(size_t size, void **address);
 
 /* Unmaps memory (munmap(2)). */
 void vmm_os_unmap(void *address, size_t length);
-
-/* Sets the protection of mapped memory (mprotect(2)). */
-int vmm_os_protect(void *address, size_t length, int protection);
 
 /* Drops the pages of a private mapping (MADV_DONTNEED). Their content is undefined then. */
 void vmm_os_discard(void *address, size_t length);

@@ -209,8 +209,8 @@ must_move(const struct vmm_os_part *part)
 static int
 protect(const struct vmm_os_part *part, int protection)
 {
-	return vmm_os_protect(vmm_pool.base + part->begin, part->end - part->begin,
-	    protection);
+	return vmm_os_mprotect(vmm_pool.base + part->begin, part->end - part->begin,
+	    protection) == 0 ? 0 : errno;
 }
 
 /* Moves the part's window into the part's place. */

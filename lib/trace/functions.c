@@ -6,7 +6,9 @@
 
 #ifdef VMMALLOC_DEBUG
 
-#include "trace/functions.h"
+/* Called by the instrumented functions, in any thread. Both keep errno. */
+void __cyg_profile_func_enter(void *function, void *caller);
+void __cyg_profile_func_exit(void *function, void *caller);
 
 void
 __cyg_profile_func_enter(void *function, void *caller)

@@ -46,6 +46,18 @@ void vmm_log_end(struct vmm_text *line);
 void vmm_log_enter(const struct vmm_log_place *place);
 
 /*
+ * The functions that level 3 reports, in a table that functions.awk generates. Those of
+ * pool/, heap/ and jemalloc/ are compiled with -finstrument-functions (gcc(1)): each calls
+ * __cyg_profile_func_enter, of functions.c, first.
+ */
+struct vmm_traced_function {
+	const void *address; /* NULL if the function is not in this variant */
+	struct vmm_log_place place;
+};
+extern const struct vmm_traced_function vmm_traced_functions[];
+extern const size_t vmm_traced_count;
+
+/*
  * Writes a line that reports a call by the program: `count` arguments, and the result or
  * NULL for none. Keeps errno.
  */

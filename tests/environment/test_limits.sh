@@ -301,7 +301,7 @@ else
 		on_pool "$variant" man -P cat ls >"$work/out" 2>"$work/err"
 		if [ -s "$work/err" ]; then
 			expect "$variant: under man's filter the message names the filter" \
-				grep -q 'VMMALLOC_POOL_DIR is .*; a filter of system calls' \
+				grep -q 'VMMALLOC_POOL_DIR is .*; a seccomp filter forbids' \
 				"$work/err"
 		else
 			expect "$variant: man works if it has no filter" cmp "$work/plain" "$work/out"
