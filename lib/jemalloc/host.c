@@ -194,12 +194,15 @@ vmm_jehost_pages_commit(void *address, size_t size)
  * its old contents after it (madvise(2)). After a failure jemalloc zeroes the memory itself.
  */
 bool
-vmm_jehost_pages_refuse(void *address, size_t size)
+vmm_jehost_pages_decommit(void *address, size_t size)
 {
 	(void)address;
 	(void)size;
 	return true;
 }
+#define SAME __attribute__((alias("vmm_jehost_pages_decommit")))
+SAME bool vmm_jehost_pages_purge_lazy(void *address, size_t size);
+SAME bool vmm_jehost_pages_purge_forced(void *address, size_t size);
 
 void
 vmm_jehost_purge_arenas(void)

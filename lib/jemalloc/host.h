@@ -105,8 +105,10 @@ struct edata_s *vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn,
 /* src/pages.c: returns false, success, because ranges of the pool are always usable. */
 bool vmm_jehost_pages_commit(void *address, size_t size);
 
-/* src/pages.c, decommit and purge: returns true, failure; jemalloc works without them. */
-bool vmm_jehost_pages_refuse(void *address, size_t size);
+/* src/pages.c: return true, failure; jemalloc works without them. */
+bool vmm_jehost_pages_decommit(void *address, size_t size);
+bool vmm_jehost_pages_purge_lazy(void *address, size_t size);
+bool vmm_jehost_pages_purge_forced(void *address, size_t size);
 
 /*
  * The following functions are in tcache.c.
