@@ -67,7 +67,7 @@ nallocx(size_t size, int flags)
 	return vmm_guard_nallocx(size, flags);
 }
 
-/* The library creates no thread. jemalloc would try, and print an error (redis does that). */
+/* The library creates no thread. jemalloc would try to create one, and print an error. */
 static const char background_thread[] = "background_thread";
 
 static bool

@@ -29,7 +29,7 @@ struct mapping {
 	uint64_t inode;
 };
 
-/* Returns false if the line is another one, as most of smaps are. */
+/* Returns false if the line does not begin a mapping; most lines of smaps do not. */
 static bool
 read_mapping(const char *line, struct mapping *mapping)
 {

@@ -206,7 +206,7 @@ vmm_pool_fork_end(struct vmm_pool_fork *fork, bool is_done)
 		replies_in_use &= ~((uint64_t)1 << (fork->reply - replies));
 	vmm_pool.forks_active--;
 	note_end(fork, is_done);
-	/* No rest: the child has left the file, and a delay means more pages to copy. */
+	/* Without the rest between returns: each delay means more pages to copy. */
 	if (fork->wants_file)
 		vmm_pool.rest_until_us = 0;
 	if (vmm_pool.forks_active == 0)

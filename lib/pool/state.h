@@ -129,7 +129,7 @@ int vmm_pool_try_lock(void);
  */
 
 /*
- * blocks.c: sets or clears a bit in the state of all chunks that [begin, end) overlaps,
+ * space.c: sets or clears a bit in the state of all chunks that [begin, end) overlaps,
  * and counts the chunks. `remove` requires a `begin` at a chunk. A chunk that is not
  * private any more is not anonymous either.
  */
@@ -234,7 +234,7 @@ int vmm_pool_child_file_check(void);
 int vmm_pool_child_file_make(bool may_stay_private, bool *is_cloned);
 void vmm_pool_child_file_unshare(void);
 
-/* return.c: begins a new attempt to return, after memory became private. */
+/* return.c: schedules a return, after memory became private. */
 void vmm_pool_return_schedule(void);
 
 /* Maps chunks in which nothing is allocated from the file again, without a copy. */

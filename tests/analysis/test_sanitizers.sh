@@ -7,12 +7,12 @@
 
 : "${CC:=cc}"
 
-# below SANITIZER: the sources below jemalloc. With ThreadSanitizer locks_stop.c
+# below SANITIZER: the sources below jemalloc. With ThreadSanitizer stop_without_helper.c
 # replaces the functions that make the helper process.
 below() {
 	if [ "$1" = thread ]; then
 		below_jemalloc | grep -v -e /os/linux_stop -e /os/linux_task
-		echo "$top_srcdir/tests/fork/locks_stop.c"
+		echo "$top_srcdir/tests/analysis/stop_without_helper.c"
 	else
 		below_jemalloc
 	fi

@@ -20,7 +20,7 @@ close_pool_if(const char *how)
 		close(disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR")));
 }
 
-/* Each malloc and fork must work or fail with ENOMEM, and the blocks keep their content. */
+/* What the forks have shown. is_good: each malloc and fork worked or failed with ENOMEM. */
 static struct {
 	int failed_forks;
 	int is_good;

@@ -161,23 +161,6 @@ for variant in $(variants); do
 				-e '/lib/[a-z_]*/[a-z_]*\.[ch]'"
 	fi
 
-	# The library refuses options that jemalloc does not accept.
-	for conf in nonsense:1 narenas:none narenas hpa:true narenas:1,background_thread:true \
-		dss:primary zero_realloc:alloc; do
-		on_pool "$variant" env VMMALLOC_CONF=$conf /bin/true >"$work/out" 2>&1
-		status=$?
-		expect "$variant: VMMALLOC_CONF=$conf ends the process" test $status -eq 1
-		expect "$variant: VMMALLOC_CONF=$conf: the message has two lines" sh -c "
-			test \$(wc -l <'$work/out') -eq 2 && grep '^Error (libvmmalloc): \
-incorrect VMMALLOC_CONF value ($conf)\$' '$work/out' &&
-				grep '^libvmmalloc: VMMALLOC_CONF is $conf, ' '$work/out'"
-	done
-	expect "$variant: VMMALLOC_CONF may repeat the fixed options" on_pool \
-		"$variant" env VMMALLOC_CONF=hpa:false,background_thread:false /bin/true
-	on_pool "$variant" env VMMALLOC_CONF=confirm_conf:true,narenas:1 /bin/true \
-		>"$work/out" 2>&1
-	expect "$variant: VMMALLOC_CONF: confirm_conf prints the options" \
-		grep -q 'Set conf value: narenas:1' "$work/out"
 	for name in POOL_DIR POOL_SIZE FORK RESERVE STOP_THREADS; do
 		on_pool "$variant" env VMMALLOC_$name= /bin/true >"$work/out" 2>&1
 		expect "$variant: VMMALLOC_$name is empty: the message says so" \

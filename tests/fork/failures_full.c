@@ -78,9 +78,10 @@ full_in_handler(const char *path)
 }
 
 /*
- * The child's file becomes full when a part of the heap is in it already: that part has to
- * become private memory again. The parent's file has older content. When the parent has
- * ended, the heap returns to that file.
+ * The child's file becomes full when a part of the heap is in it already. That part must
+ * become private memory again. The parent's file still has the content from before
+ * `fork_twice` wrote to the heap. When the parent has ended, the child's heap returns to
+ * the parent's file.
  */
 #define DATA_BYTES ((size_t)16 << 20)
 #define RETURNED_KB 4096UL
@@ -145,8 +146,9 @@ last_process(const char *data, int parents_end, int report)
 }
 
 /*
- * A first child gets no file and needs this process's file: the heap stays private when
- * this process writes to it. Then the file of a second child becomes full.
+ * The first child finds the disk full, gets no file, and uses its parent's. So the parent's
+ * heap must stay private: what the parent writes now does not reach its file. Then the file
+ * of the second child becomes full.
  */
 static _Noreturn void
 fork_twice(const char *path, off_t room, int report)

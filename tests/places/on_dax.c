@@ -37,8 +37,8 @@ faults(void)
 static int
 pages(void)
 {
-	/* On a device, the pool zeroes pages, and so maps them, when it allocates
-	 * them. */
+	/* From before the allocation: the pool zeroes a device's pages when it allocates
+	 * them, and the faults occur then. */
 	long before = faults(), more;
 	char *block = aligned_alloc(LARGE_BYTES, NLARGE * LARGE_BYTES);
 	char text[200];

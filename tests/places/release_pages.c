@@ -162,8 +162,8 @@ main(int argc, char **argv)
 		result(fd >= 0 && n >= 0 && n < NBLOCKS && errno == ENOMEM,
 		    "without space calloc returns NULL with ENOMEM");
 
-	/* In a private heap, holes are ordinary memory, which does not depend on the
-	 * disk. */
+	/* While a child lives the heap is private: the pool fills holes of its file with
+	 * ordinary memory, so malloc works although the disk is full. */
 	fflush(stdout);
 	if (pipe(ends) != 0)
 		return 99;

@@ -274,7 +274,8 @@ start_many(pthread_t *threads, void *(*start)(void *), void *argument)
 	int n = 0;
 
 	pthread_attr_init(&attr);
-	/* libc keeps up to 40 MiB of stacks for later threads. These stacks fit in. */
+	/* libc keeps up to 40 MiB of stacks for later threads: all of these, so that threads
+	 * can start when the pool is full. */
 	pthread_attr_setstacksize(&attr, 256 << 10);
 	while (n < NMANY && pthread_create(&threads[n], &attr, start, argument) == 0)
 		n++;

@@ -125,7 +125,7 @@ is_named(const struct stat *stat, const char *name)
 	return lstat(name, &known) == 0 && known.st_ino == stat->st_ino;
 }
 
-/* The kernel opened the file, the library did not: whether it has a valid reason. */
+/* Called if the kernel opened the file and the library refused. Returns whether it may. */
 static bool
 may_refuse(const struct stat *stat, int error)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* helper_killed.c: another process kills the helper process that stops the threads, again
+/* stop_helper_killed.c: another process kills the helper process that stops the threads, again
  * and again, while threads write to the heap, the process forks, and its heap returns. No
  * store may be lost, and no child may write to its parent's heap. Prints TAP.
- * helper_killed [closed]: `closed` closes the pool's descriptor first. */
+ * stop_helper_killed [closed]: `closed` closes the pool's descriptor first. */
 #include "config.h"
 
 #include <errno.h>
@@ -197,7 +197,7 @@ static pid_t
 start_killer(void)
 {
 	char number[16];
-	char *arguments[] = { (char *)"helper_killed", (char *)"kill", number, NULL };
+	char *arguments[] = { (char *)"stop_helper_killed", (char *)"kill", number, NULL };
 	char *environment[] = { NULL };
 	int fd = memfd_create("common", 0);
 	pid_t pid;

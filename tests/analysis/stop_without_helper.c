@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* locks_stop.c: in place of os/linux_stop.c, for ThreadSanitizer. That does not know the
+/* stop_without_helper.c: in place of os/linux_stop.c, for ThreadSanitizer. That does not know the
  * helper process, which shares memory without being a thread. Here the calling thread does
  * the work itself. */
 #include "config.h"

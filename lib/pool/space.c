@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* blocks.c: the pool file's blocks: reserved ahead of use, released after it. */
+/* space.c: the pool file's blocks: reserved ahead of use, released after it. */
 #include "config.h"
 
 #include "base/probe.h"
