@@ -186,7 +186,7 @@ advice(const struct place *place)
 		       " also shares blocks";
 	if (place->shares_blocks)
 		return "good for large heaps on a disk; VMMALLOC_FORK=2 is cheap";
-	return "works: the page cache is written back to the disk; xfs would also"
+	return "works: the page cache is written back to the disk; xfs would"
 	       " share blocks with VMMALLOC_FORK=2";
 }
 

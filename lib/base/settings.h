@@ -25,9 +25,9 @@ enum vmm_reserve {
 /* VMMALLOC_LOG_LEVEL: the level of the trace. Each includes the levels below it. */
 enum vmm_log_level {
 	VMM_LOG_OFF = 0,
-	VMM_LOG_ERRORS = 1,     /* the details of each error that sets errno */
+	VMM_LOG_ERRORS = 1,     /* each error, and the details that errno lacks */
 	VMM_LOG_OPERATIONS = 2, /* the pool: opened, grown, exhausted, forked, closed */
-	VMM_LOG_FUNCTIONS = 3,  /* each function of the library at its entry */
+	VMM_LOG_FUNCTIONS = 3,  /* functions of pool/, heap/ and jemalloc/, at entry */
 	VMM_LOG_CALLS = 4,      /* every allocation and deallocation */
 	VMM_LOG_MAX = VMM_LOG_CALLS,
 };
@@ -68,12 +68,12 @@ struct vmm_setting {
 	    struct vmm_settings *settings, struct vmm_text *error);
 };
 
-/* All variables that the library reads, in the order in which they are checked. */
+/* All variables that the library reads, missing ones are reported first. */
 extern const struct vmm_setting vmm_settings_table[];
 extern const size_t vmm_settings_count;
 
 /*
- * Fills `settings` by the table. `get` returns the value of a variable or NULL, as
+ * Reads all variables of the table into `settings`. `get` returns the value of a variable or NULL, as
  * getenv(3) does. On failure returns false, with the two lines for stderr in `error`,
  * newlines included. Reads no global state and takes no lock.
  */

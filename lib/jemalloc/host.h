@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* host.h: functions that the private jemalloc calls in place of those of the system. */
+/* host.h: functions that the private jemalloc calls in place of libc's or of its own. */
 #ifndef VMM_HOST_H
 #define VMM_HOST_H
 

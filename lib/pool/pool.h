@@ -79,8 +79,8 @@ void vmm_pool_release_resume(void);
 
 /*
  * Returns whether a range of `size` bytes would now end above a threshold, and if so
- * moves the threshold to an eighth above that end. It begins at VMM_POOL_SMALL. This is
- * rare enough for the caller to purge before the pool grows.
+ * moves the threshold to an eighth above that end. The threshold is VMM_POOL_SMALL at
+ * first. Few calls return true, so the caller can purge before the pool grows.
  */
 #define VMM_POOL_SMALL ((size_t)16 << 20)
 bool vmm_pool_outgrows(size_t size);

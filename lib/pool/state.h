@@ -175,9 +175,9 @@ void vmm_pool_release_chunks(size_t offset, size_t size);
 
 /*
  * stop.c: calls work(argument) while other threads are stopped, as vmm_os_call_stopped
- * does, with its errors. The trace is silent meanwhile. A fork(2) cannot be put off, as
- * a return can: the second function waits for threads that have no processor, and tries
- * up to VMM_POOL_STOP_TRIES times. The third returns the value of `others` for this.
+ * does, with its errors. The trace is silent meanwhile. vmm_pool_call_stopped_at_fork is
+ * for fork(2), which cannot be put off: it waits for threads that have no processor, and
+ * tries up to VMM_POOL_STOP_TRIES times. vmm_pool_others_at_fork returns its `others`.
  */
 #define VMM_POOL_STOP_TRIES 50
 int vmm_pool_call_stopped(void (*work)(void *argument), void *argument,
