@@ -170,22 +170,22 @@ read_settings(struct vmm_os_parts *parts, uintptr_t base)
 	return 0;
 }
 
-/* Copies the settings from `known` and returns true, if `known` lists the same mappings. */
+/* Copies the settings from `earlier` and returns true, if `earlier` lists the same mappings. */
 static bool
-copy_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *known)
+copy_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *earlier)
 {
-	if (known == NULL || known->count != parts->count)
+	if (earlier == NULL || earlier->count != parts->count)
 		return false;
 	for (size_t i = 0; i < parts->count; i++) {
-		const struct vmm_os_part *a = &parts->list[i], *b = &known->list[i];
+		const struct vmm_os_part *a = &parts->list[i], *b = &earlier->list[i];
 
 		if (a->begin != b->begin || a->end != b->end ||
 		    a->protection != b->protection ||
 		    a->is_shared != b->is_shared || a->has_file != b->has_file)
 			return false;
 	}
-	memcpy(parts->list, known->list, parts->count * sizeof(*parts->list));
-	parts->has_settings = known->has_settings;
+	memcpy(parts->list, earlier->list, parts->count * sizeof(*parts->list));
+	parts->has_settings = earlier->has_settings;
 	return true;
 }
 
@@ -240,7 +240,7 @@ read_parts(struct vmm_os_lines *lines, uintptr_t base, uintptr_t begin, uintptr_
 
 int
 vmm_os_parts_read(const void *address, size_t offset, size_t length,
-    const struct vmm_os_parts *known, struct vmm_os_parts *parts)
+    const struct vmm_os_parts *earlier, struct vmm_os_parts *parts)
 {
 	uintptr_t base = (uintptr_t)address, begin = base + offset;
 	struct vmm_os_lines lines;
@@ -254,7 +254,7 @@ vmm_os_parts_read(const void *address, size_t offset, size_t length,
 	vmm_os_lines_close(&lines);
 	if (error == 0)
 		error = lines.error != 0 ? lines.error : parts->count == 0 ? ENOENT : 0;
-	if (error == 0 && !copy_settings(parts, known) &&
+	if (error == 0 && !copy_settings(parts, earlier) &&
 	    (parts->has_settings || is_any_split || has_locked()))
 		error = read_settings(parts, base);
 	if (error != 0)

@@ -109,12 +109,12 @@ struct vmm_os_parts {
 /*
  * Lists the parts in [offset, offset + length) of the pool at `address`, and their settings
  * (/proc/thread-self/maps). Settings that are not the default, and locks, are read from
- * smaps, which is slow. If `known` lists the same mappings, the settings are copied from
- * it; `known` is an earlier list or NULL. ENOENT if this process has no /proc; EMFILE,
+ * smaps, which is slow. If `earlier` lists the same mappings, the settings are copied from
+ * it; `earlier` is a list that was read before, or NULL. ENOENT if this process has no /proc; EMFILE,
  * ENFILE, ENOMEM. The caller frees the list; on failure it is empty.
  */
 int vmm_os_parts_read(const void *address, size_t offset, size_t length,
-    const struct vmm_os_parts *known, struct vmm_os_parts *parts);
+    const struct vmm_os_parts *earlier, struct vmm_os_parts *parts);
 
 /* Appends a part to a list that was read or is all zero. ENOMEM. */
 int vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part);
