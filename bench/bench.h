@@ -35,7 +35,7 @@ _Noreturn void bench_fail(const char *what);
  */
 unsigned long bench_peak_kib(void);
 
-/* malloc, or bench_fail. Writes to one of two cache lines of the block. */
+/* malloc, or bench_fail. Writes to every second cache line of the block. */
 void *bench_block(size_t size);
 
 /* The next number of a pseudo-random sequence (xorshift). *state must not be 0. */

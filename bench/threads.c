@@ -151,10 +151,7 @@ producers(const struct bench_load *load)
 	free(threads);
 }
 
-/*
- * Threads begin, serve a request, free half of their blocks, and end. The main thread
- * frees the rest.
- */
+/* How many blocks a request replaces. */
 #define REQUEST 1000
 
 struct short_lived {
@@ -185,6 +182,10 @@ live_shortly(void *argument)
 	return NULL;
 }
 
+/*
+ * Threads begin, serve a request, free half of their blocks, and end. The main thread
+ * frees the rest.
+ */
 static void
 born(const struct bench_load *load)
 {

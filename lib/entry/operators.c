@@ -10,7 +10,7 @@
 void *
 vmm_operators_runtime(const char *name)
 {
-	/* A library opened with RTLD_LOCAL may have loaded it: search by file name. */
+	/* RTLD_NEXT misses the runtime of a library opened with RTLD_LOCAL: use names. */
 	static const char *const runtimes[] = {
 		"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"
 	};

@@ -17,14 +17,14 @@ static struct vmm_fork_allocator jemalloc;
 static enum vmm_fork kind = VMM_FORK_NONE;
 
 /*
- * This thread's innermost call of vmm_fork, until before_fork takes it over. NULL after
- * that, and when libc forks by itself, as in daemon(3). Fork handlers of the program that
- * call fork themselves, before or after before_fork, have calls of their own.
+ * The innermost vmm_fork of this thread whose before_fork has not run yet; else NULL, also
+ * when libc forks by itself, as in daemon(3). Fork handlers of the program may call fork:
+ * that is an inner vmm_fork with a struct of its own.
  */
 static __thread struct vmm_pool_fork *pending
     __attribute__((tls_model("initial-exec")));
 
-/* This thread is taking the allocator's locks; a signal may interrupt it. */
+/* True while this thread's before_fork takes locks: a signal handler must not fork then. */
 static __thread bool is_locking __attribute__((tls_model("initial-exec")));
 
 /* The state of this thread's fork between its handlers. */

@@ -19,9 +19,9 @@
  */
 
 /*
- * src/jemalloc.c: secure_getenv returns VMMALLOC_CONF for MALLOC_CONF, NULL for all other
- * variables, and installs the handler of jemalloc's messages. readlink, for /etc/malloc.conf,
- * returns the options that depend on the pool.
+ * src/jemalloc.c: the first call of either starts the library. secure_getenv installs the
+ * handler of jemalloc's messages. It returns VMMALLOC_CONF, unless empty, for MALLOC_CONF,
+ * else NULL. readlink, for /etc/malloc.conf, returns options for this pool.
  */
 char *vmm_jehost_secure_getenv(const char *name);
 ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);

@@ -57,7 +57,7 @@ void *
 vmm_jehost_tcache_palloc(struct tsdn_s *tsdn, struct arena_s *arena, size_t size,
     size_t alignment, bool is_zero, struct tcache_s *tcache)
 {
-	/* A tcache consists of stacks of pointers, which are written before they are read. */
+	/* No zeroing: a tcache is stacks of pointers, which are written before read. */
 	void *block = je_arena_palloc(tsdn, arena, size, alignment,
 	    is_zero && !is_in_tcache_init, tcache);
 
@@ -100,7 +100,7 @@ void *
 vmm_jehost_tcache_palloc(struct tsdn_s *tsdn, struct arena_s *arena, size_t size,
     size_t alignment, bool is_zero, bool is_slab, struct tcache_s *tcache)
 {
-	/* A tcache consists of stacks of pointers, which are written before they are read. */
+	/* No zeroing: a tcache is stacks of pointers, which are written before read. */
 	return je_arena_palloc(tsdn, arena, size, alignment,
 	    is_zero && !is_in_tcache_init, is_slab, tcache);
 }

@@ -51,8 +51,8 @@ read_mapping(const char *line, struct mapping *mapping)
 
 /*
  * Returns the piece of a mapping in [begin, end) as a part. It is the pool's own if it is
- * private memory, or if it maps a file at the offset at which the pool would. A mapping by
- * the program has another offset, unless it begins at the pool's first page.
+ * anonymous and not shared, or if it maps a file at the offset at which the pool would. A
+ * mapping by the program has another offset, unless it begins at the pool's first page.
  */
 static struct vmm_os_part
 part_of(const struct mapping *mapping, uintptr_t base, uintptr_t begin, uintptr_t end)
@@ -108,7 +108,7 @@ is_split(const struct vmm_os_part *one, const struct vmm_os_part *next)
 	    one->protection == next->protection;
 }
 
-/* Whether the process has locked memory: mlockall(2) does not split mappings. */
+/* Whether memory is locked. mlockall(2) splits no mappings, so is_split does not see it. */
 static bool
 has_locked(void)
 {
@@ -130,7 +130,7 @@ static const struct {
 };
 #define NSETTINGS (sizeof(settings) / sizeof(settings[0]))
 
-/* Returns whether there are settings besides locks, which mlockall(2) sets as well. */
+/* Whether the program has set advice. Locks do not count: mlockall(2) sets them, too. */
 static bool
 read_flags(struct vmm_os_part *part, const char *flags)
 {
@@ -190,9 +190,8 @@ copy_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *earlier)
 }
 
 /*
- * Whether a file of /proc might be opened later. After any other error this process has no
- * /proc. That is ESRCH after chroot(2) to the directory of a process that has ended, as
- * sandboxes do.
+ * Whether a file of /proc might be opened later. Another error means: there is no /proc.
+ * One is ESRCH: sandboxes chroot(2) into the directory of a process that has ended.
  */
 static bool
 is_shortage(int error)

@@ -105,7 +105,7 @@ run_helper(struct helper *helper, char *stack_end)
 	allow_trace(pid);
 	__atomic_store_n(&helper->may_begin, 1, __ATOMIC_RELEASE);
 	vmm_sys.futex(&helper->may_begin, FUTEX_WAKE, 1, NULL);
-	/* waitpid(2) is not enough: a thread that waits for any child may be faster. */
+	/* Not waitpid(2) alone: a thread that waits for any child may reap it first. */
 	futex_wait(&helper->lives, 1);
 	while (vmm_sys.waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
 		;

@@ -39,9 +39,9 @@ struct vmm_os_stop {
 int vmm_os_stop_threads(struct vmm_os_stop *stop);
 
 /*
- * Prepares all threads to continue, which they do when the helper ends: the kernel lets all
- * of them go at once. If the helper let them go one by one, the first ones would take the
- * CPU from the helper, and the last ones would stay stopped for much longer.
+ * Prepares all threads to continue when the helper ends: the kernel then lets all go. If
+ * the helper did so one by one, the first would take its CPU, and the last stay stopped for
+ * longer. Threads with a signal to deliver, and all if some are late, continue at once.
  */
 void vmm_os_stop_finish(struct vmm_os_stop *stop);
 

@@ -13,7 +13,7 @@
  * store into a shared block needs a new block, which is not reserved.
  */
 #define ROOM_TO_SHARE 8
-/* At most this share of the heap may be unwritten: cloning writes it to disk first. */
+/* No sharing if more than 1/4 of the used bytes is not on disk: cloning writes it first. */
 #define UNWRITTEN_SHARE 4
 
 static size_t
@@ -58,7 +58,7 @@ make_file(struct vmm_os_file *file, struct vmm_os_limits *room)
 	vmm_os_file_limits(file, room);
 	if (vmm_pool.size > room->limit_bytes)
 		error = EFBIG;
-	/* The path may lead to another directory by now. */
+	/* The path may lead to another file system by now, with pages of another size. */
 	else if (file->fs.page_size != vmm_pool.file.fs.page_size)
 		error = EXDEV;
 	else
@@ -249,9 +249,9 @@ vmm_pool_child_file_make(bool may_stay_private, bool *is_cloned)
 
 /*
  * No blocks are reserved for stores into shared ones. The child gets its own blocks
- * now, while its parent runs. When they are on disk, the parent has the others to
- * itself. Until then a store of the parent may need a block: see ROOM_TO_SHARE. Without
- * room for the child's blocks, its heap leaves the file for good.
+ * now, while its parent runs. Once these are on disk, the parent alone has the old ones.
+ * Until then a store of the parent may need a block: see ROOM_TO_SHARE. Without room for
+ * the child's blocks, its heap leaves the file for good.
  */
 void
 vmm_pool_child_file_unshare(void)

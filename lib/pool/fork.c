@@ -41,7 +41,7 @@ allocate_reply(unsigned **reply)
 	return 0;
 }
 
-/* In a child that has replied: only its parent needs this memory. */
+/* Drops the replies in a child that owes none any more: they are its parent's. */
 static void
 unmap_replies(void)
 {
@@ -198,7 +198,7 @@ vmm_pool_fork_end(struct vmm_pool_fork *fork, bool is_done)
 {
 	int saved_errno = errno;
 
-	/* In the child of a handler that forks, this call belongs to the parent. */
+	/* A fork handler may fork: in its child, this call of the parent ends nothing. */
 	if (!fork->is_begun || fork->process != vmm_os_process())
 		return;
 	vmm_pool_lock();
@@ -206,7 +206,7 @@ vmm_pool_fork_end(struct vmm_pool_fork *fork, bool is_done)
 		replies_in_use &= ~((uint64_t)1 << (fork->reply - replies));
 	vmm_pool.forks_active--;
 	note_end(fork, is_done);
-	/* Without the rest between returns: each delay means more pages to copy. */
+	/* The parent's heap returns without a rest: each delay means more pages to copy. */
 	if (fork->wants_file)
 		vmm_pool.rest_until_us = 0;
 	if (vmm_pool.forks_active == 0)

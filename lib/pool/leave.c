@@ -23,10 +23,10 @@ end_of_run(size_t at, size_t limit)
 }
 
 int
-vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *before,
+vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *earlier,
     struct vmm_os_parts *parts)
 {
-	int error = vmm_os_parts_read(vmm_pool.base, begin, end - begin, before, parts);
+	int error = vmm_os_parts_read(vmm_pool.base, begin, end - begin, earlier, parts);
 
 	/* Anonymous memory that the library did not map belongs to the program. */
 	for (size_t i = 0; error == 0 && i < parts->count; i++) {
@@ -62,9 +62,9 @@ vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *before,
 }
 
 /*
- * A core dump leaves out a private mapping of a file, unless a page of it was written
- * (core(5)). Then it has all of the mapping. The kernel makes that page, since a store
- * would fault if another thread has just taken the right to write away.
+ * A core dump omits a private mapping of a file until a page of it was written (core(5));
+ * then it contains all of it. So one page is copied here, by the kernel: a store would
+ * fault if another thread has just made the page read-only.
  */
 static void
 keep_in_core(const struct vmm_os_part *part)
@@ -135,7 +135,7 @@ vmm_pool_fork_wake(void)
 		    vmm_text_errno(line, error));
 }
 
-/* Unmaps unused memory. It must be neither shared nor a mapping of missing blocks. */
+/* Unmaps unused memory: a child would share it, or a store find no block (SIGBUS). */
 static int
 clear_from(size_t begin)
 {
@@ -195,9 +195,9 @@ map_parts_privately(void *argument)
 }
 
 /*
- * Maps private what is shared. No store is lost even without a stop: before, it goes to
- * the file, afterwards to a copy of its page, which has the file's content. But a
- * setting that another thread makes meanwhile (mlock(2), ...) would be lost. So once
+ * Maps private what is shared. No store is lost even without a stop: until the mapping
+ * changes, stores go to the file; then to a copy of the page, which begins as the file's.
+ * But a setting that another thread makes meanwhile (mlock(2), ...) would be lost. So once
  * the program has made any, all threads are stopped, if they can be. Parts with
  * MADV_DONTFORK stay shared: children do not get them, and devices may have buffers in
  * them (RDMA). The next leave checks whether the program has taken this back.
@@ -219,7 +219,7 @@ leave_by_mapping(void)
 	had_settings |= leave.parts.has_settings;
 	error = had_settings && vmm_os_has_threads()
 	    ? vmm_pool_call_stopped_at_fork(map_parts_privately, &leave) : EPERM;
-	/* If the helper process was killed, some parts are private already. */
+	/* A killed helper may have made some parts private already: list the parts anew. */
 	if (error == ECANCELED) {
 		vmm_os_parts_free(&leave.parts);
 		leave.error = vmm_pool_parts_read(0, vmm_pool.mapped, NULL, &leave.parts);
@@ -232,7 +232,7 @@ leave_by_mapping(void)
 	return leave.error;
 }
 
-/* Copies, where the kernel cannot copy on write. No process needs the file then. */
+/* Leaves by a copy, where the kernel cannot copy on write. The file is then unneeded. */
 static int
 leave_by_copying(void)
 {
@@ -246,7 +246,7 @@ leave_by_copying(void)
 	for (size_t begin = 0, done; error == 0 && begin < limit; begin = done) {
 		error = vmm_pool_move(begin, vmm_smaller(begin + step, limit),
 		    VMM_POOL_TO_ANONYMOUS, vmm_pool_others_at_fork(), &done);
-		/* If the helper process was killed, it may have moved any part. */
+		/* A killed helper may have moved any part: count all of them as moved. */
 		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
 		    VMM_CHUNK_PRIVATE);
 		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
@@ -282,7 +282,7 @@ vmm_pool_leave(void)
 	if (vmm_os_file_can_be_private(&vmm_pool.file) != 0) {
 		error = leave_by_copying();
 	} else {
-		/* A failure means that the heap cannot return, but nothing is lost. */
+		/* Without the lock the heap cannot return, but nothing is lost. */
 		vmm_os_lock_hold(&vmm_pool.users_lock, &is_alone);
 		error = leave_by_mapping();
 		vmm_pool_chunks_add(0, vmm_pool_chunks_end(), VMM_CHUNK_PRIVATE);

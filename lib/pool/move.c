@@ -260,7 +260,7 @@ move_stopped(void *argument)
 {
 	(void)argument;
 	move.deadline_us = vmm_os_now_us() + STOP_US;
-	/* A new process, which makes a file, has no such I/O under way. */
+	/* I/O by the kernel would go on writing to the old pages. A new child has none. */
 	if (move.to == VMM_POOL_TO_FILE && vmm_os_kernel_writes())
 		move.error = EBUSY;
 	else
@@ -272,7 +272,7 @@ move_stopped(void *argument)
 			break;
 	}
 	vmm_os_parts_free(&move.parts);
-	/* During the stop no other thread can map memory in the window's gaps. */
+	/* Here: after the stop other threads could map memory in the window's gaps. */
 	vmm_os_unmap(move.window, move.end - move.begin);
 	move.window = NULL;
 }

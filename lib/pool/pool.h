@@ -121,12 +121,13 @@ void vmm_pool_unlock(void);
 bool vmm_pool_is_inside(void);
 
 /*
- * The steps of fork(2) by the rules of VMMALLOC_FORK=`kind`, in their order. The first
- * is called in the parent, without the allocator's locks. It makes the heap private. If
- * the child is to get a file, it checks before that one can be made, so that most
- * failures change nothing. Returns 0 or an errno value: ENOMEM, ENOSPC, EMFILE, ...;
- * EAGAIN in a signal handler that interrupted the pool, or if threads must be stopped
- * and cannot be. After a failure only vmm_pool_fork_end may follow.
+ * The steps of fork(2) by the rules of VMMALLOC_FORK=`kind`, in their order.
+ *
+ * vmm_pool_fork_begin: in the parent, without the allocator's locks. Makes the heap
+ * private; before, checks that a child which is to get a file could make one, so that
+ * most failures change nothing. Returns 0 or an errno value: ENOMEM, ENOSPC, EMFILE, ...;
+ * EAGAIN in a signal handler if vmm_pool_is_inside, or if threads must be stopped and
+ * cannot be. After a failure only vmm_pool_fork_end may follow.
  */
 int vmm_pool_fork_begin(struct vmm_pool_fork *fork, enum vmm_fork kind);
 

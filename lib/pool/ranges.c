@@ -9,11 +9,11 @@
 #include "trace/log.h"
 
 /*
- * The tree is a treap (Seidel and Aragon, "Randomized Search Trees", 1996). It is
- * ordered by page number, and a heap by a hash of that number. So its depth is
+ * The tree is a treap (Seidel and Aragon, "Randomized Search Trees", 1996): a search tree
+ * by page number, and a priority queue by a hash of that number. So its depth is
  * logarithmic for any order of calls. Each node has the length of the longest range in
- * its subtree, so that one descent finds the lowest fit. A node's name is the number of
- * the page behind its range. So 0 is no name.
+ * its subtree, so that one descent finds the lowest fit. A node is called by the number
+ * of the page after its range, so 0 means no node.
  */
 
 /* A search stops after so many ranges that are long enough but not aligned. */

@@ -89,7 +89,7 @@ mark_unused_as_holes(size_t end)
 	}
 }
 
-/* A page of the file spans several chunks: none of them can return alone. */
+/* Whether a page of the file spans several chunks, of which none can return alone. */
 static bool
 has_giant_pages(void)
 {
@@ -132,7 +132,7 @@ reserve_if_used(size_t begin, size_t end)
 {
 	unsigned char kind = vmm_pool.chunks[begin / VMM_CHUNK_SIZE];
 
-	/* Holes get blocks before use. A mapping of the file has its blocks. */
+	/* Holes get blocks before use; chunks still mapped from the file have theirs. */
 	if ((kind & VMM_CHUNK_HOLE) != 0 || ((kind & VMM_CHUNK_ANONYMOUS) == 0 &&
 		end <= vmm_pool.anonymous_from))
 		return true;
@@ -272,7 +272,7 @@ step_if_due(void)
 {
 	uint64_t now_us = vmm_os_now_us();
 
-	/* A child of vfork(2) has its parent's memory, but another process ID. */
+	/* Not in a child of vfork(2): it has its parent's memory, but another PID. */
 	if (!vmm_pool.return_pending || vmm_pool.forks_active > 0 ||
 	    now_us < vmm_pool.return_at_us || vmm_os_process() != vmm_pool.owner)
 		return false;

@@ -193,10 +193,10 @@ enum vmm_os_others vmm_pool_others_at_fork(void);
 int vmm_pool_leave(void);
 
 /*
- * Lists the parts of [begin, end), with the arguments and errors of vmm_os_parts_read.
+ * Lists the parts of [begin, end), with `earlier` and the errors as vmm_os_parts_read.
  * Without /proc (ENOENT) the list is made from the state of the chunks.
  */
-int vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *before,
+int vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *earlier,
     struct vmm_os_parts *parts);
 
 /* move.c: the memory that replaces what is mapped, and the pages that it needs. */

@@ -103,7 +103,7 @@ overrun(const char *mistake, char *block)
 	return true;
 }
 
-/* Other functions than free, and a double free with other blocks in between. */
+/* Misuse by functions other than free, and a double free with other blocks in between. */
 static bool
 misuse_otherwise(const char *mistake, char *block)
 {

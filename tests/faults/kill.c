@@ -250,7 +250,7 @@ wait_for_moment(int moment, pid_t pid, uint64_t begin_ns)
 	pass(below(1000) * (page->fork_ns / 1000));
 }
 
-/* The killed program's children, and the helper of a stop, are now the test's children. */
+/* Whether all children end in time: the killed program's, and the helper of a stop. */
 static int
 all_end(void)
 {

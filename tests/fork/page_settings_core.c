@@ -22,7 +22,7 @@
 #define NBLOCKS 8
 #define BLOCK_BYTES ((size_t)8 << 20)
 #define MARK_BYTES 64
-/* Each piece of a block has a mark. In the dump a freed block has none. */
+/* Each piece ends with a mark. The core dump must have those of blocks not freed. */
 #define PIECE_BYTES ((size_t)1 << 20)
 #define NPIECES (BLOCK_BYTES / PIECE_BYTES)
 /* More than any of these processes needs. The limit keeps a mistake from filling the disk. */

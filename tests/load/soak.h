@@ -69,7 +69,7 @@ void release_locks(unsigned set);
 /* Initializes the worker's lock and its random numbers. */
 void init_worker(int number, uint64_t seed);
 
-/* Check or free each block of all workers and of the exchange. */
+/* Check, and free, every block that a worker or the exchange has. */
 void check_all(const char *when);
 void free_all(void);
 

@@ -78,8 +78,8 @@ no_fork(void)
 	return tap_plan();
 }
 
-/* One process fills its heap (leave). The next one reads its own heap without having
- * written to it, and must not find that data (find). */
+/* One process fills its heap and ends (mode leave). The next one reads its own heap
+ * without having written to it, and must not find that data (mode find). */
 #define NSECRETS 48
 #define SECRET_BYTES ((size_t)1 << 20)
 #define SECRET 0x5a

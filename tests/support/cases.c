@@ -187,7 +187,7 @@ watch(struct run *run)
 	waitpid(run->pid, &run->status, 0);
 }
 
-/* Processes that the case has left behind are now children of the runner. */
+/* Kills what the case has left behind: these processes are now children of the runner. */
 static void
 kill_children(void)
 {

@@ -112,7 +112,7 @@ is_in_pool(const void *address)
 	while (!is_in && next_line(&lines)) {
 		if (!is_mapping(lines.line, &from, &to))
 			continue;
-		/* Anonymous memory next to the file has replaced a part of it. */
+		/* Anonymous memory right behind a part of the file is in the pool, too. */
 		is_pool = is_pool_line(lines.line) ||
 		    (is_pool && from == previous_to &&
 			strstr(lines.line, "/") == NULL);

@@ -220,7 +220,7 @@ main(int argc, char **argv)
 	size_t first = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 	size_t second = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
 
-	/* A buffer: no output of this program comes between the lines. */
+	/* Buffered, so that no output of this program comes between lines of the trace. */
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	if (strcmp(what, "each") == 0)
 		each_function_once();

@@ -207,7 +207,7 @@ to_file(const char *kind, const char *path, int nforks, size_t buffer_bytes)
 	unlink(path);
 }
 
-/* A stream to a pipe, which another thread reads: write(2) and read(2) wait. */
+/* To a pipe that another thread reads: forks meet a waiting write(2) and read(2). */
 static void
 to_pipe(int nforks)
 {
