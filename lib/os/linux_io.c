@@ -2,6 +2,7 @@
 /* linux_io.c: whether the kernel writes to memory outside of system calls, on Linux. */
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -68,36 +69,41 @@ descriptor_writes(void *argument, const char *name)
 	    strncmp(target, "/dev/dax", 8) != 0;
 }
 
-static bool
+static int
 any_descriptor_writes(void)
 {
 	int fd = vmm_os_proc_open(AT_FDCWD, VMM_OS_SELF "fd", O_RDONLY | O_DIRECTORY);
-	bool writes = fd < 0 || vmm_os_proc_each(fd, descriptor_writes, &fd);
+	bool writes;
 
-	if (fd >= 0)
-		vmm_sys.close(fd);
-	return writes;
+	if (fd < 0)
+		return errno;
+	writes = vmm_os_proc_each(fd, descriptor_writes, &fd);
+	vmm_sys.close(fd);
+	return writes ? EBUSY : 0;
 }
 
 /* io_setup(2) leaves only a mapping; so does io_uring_setup(2) with a closed descriptor. */
-static bool
+static int
 any_mapping_writes(void)
 {
 	struct vmm_os_lines lines;
 	bool writes = false;
 	char *line;
+	int error = vmm_os_lines_open(&lines, AT_FDCWD, VMM_OS_SELF "maps");
 
-	if (vmm_os_lines_open(&lines, AT_FDCWD, VMM_OS_SELF "maps") != 0)
-		return true;
+	if (error != 0)
+		return error;
 	while (!writes && (line = vmm_os_lines_next(&lines)) != NULL)
 		writes = strstr(line, "/[aio]") != NULL ||
 		    strstr(line, "[io_uring]") != NULL;
 	vmm_os_lines_close(&lines);
-	return writes || lines.error != 0;
+	return writes ? EBUSY : lines.error;
 }
 
-bool
+int
 vmm_os_kernel_writes(void)
 {
-	return any_mapping_writes() || any_descriptor_writes();
+	int error = any_mapping_writes();
+
+	return error == 0 ? any_descriptor_writes() : error;
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sys/prctl.h>
+#include <sys/single_threaded.h>
 #include <sys/wait.h>
 
 #include "os/linux_proc.h"
@@ -129,7 +130,9 @@ vmm_os_has_threads(void)
 {
 	struct stat of_tasks;
 
-	return vmm_sys.stat(VMM_OS_TASKS, &of_tasks) != 0 || of_tasks.st_nlink != 3;
+	if (vmm_sys.stat(VMM_OS_TASKS, &of_tasks) != 0)
+		return !__libc_single_threaded;
+	return of_tasks.st_nlink != 3;
 }
 
 /* Returns 0 if the other threads, `count` with this one, may and can be stopped. */
@@ -195,8 +198,10 @@ vmm_os_call_stopped(void (*work)(void *argument), void *argument,
 	if (others == VMM_OS_NO_OTHERS)
 		return call_without_signals(work, argument, -1, 1, 0);
 	tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS, O_RDONLY | O_DIRECTORY);
+	error = errno;
 	if (tasks < 0)
-		return errno;
+		return vmm_os_has_threads() ? error
+			: call_without_signals(work, argument, -1, 1, 0);
 	count = task_count(tasks);
 	error = may_stop(count, others);
 	if (error == 0)

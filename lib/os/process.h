@@ -48,7 +48,7 @@ void vmm_os_yield(void);
 /* Sleeps for 20 microseconds or more (nanosleep(2)). */
 void vmm_os_pause(void);
 
-/* Whether the kernel counts more than one thread (/proc). True if /proc is not there. */
+/* Whether there are other threads, as the kernel counts (/proc); without /proc, as libc. */
 bool vmm_os_has_threads(void);
 
 /* How a stop treats the other threads. */
@@ -74,7 +74,7 @@ enum vmm_os_others {
  *            PR_SET_DUMPABLE, Yama, seccomp(2), an architecture that lacks the code)
  * ETIMEDOUT  a thread waits in the kernel, for example in vfork(2)
  * EAGAIN     a thread got no CPU in time
- * ENOENT     there is no /proc, and `others` is not VMM_OS_NO_OTHERS
+ * ENOENT     there is no /proc, and libc says that there are threads
  * EMFILE, ENOMEM, ...
  * After ECANCELED the helper was killed, and `work` may have been interrupted.
  */
@@ -82,11 +82,11 @@ int vmm_os_call_stopped(void (*work)(void *argument), void *argument,
     enum vmm_os_others others);
 
 /*
- * Whether the kernel may write to this process's memory while no thread is in a system
- * call: asynchronous I/O, io_uring, AF_XDP, devices (/proc/self/maps, /proc/self/fd). True
- * if that cannot be found out.
+ * EBUSY if the kernel may write to this process's memory while no thread is in a system
+ * call: asynchronous I/O, io_uring, AF_XDP, devices (/proc/self/maps, /proc/self/fd).
+ * Another errno value if that cannot be found out.
  */
-bool vmm_os_kernel_writes(void);
+int vmm_os_kernel_writes(void);
 
 /* Threads of this process that wait in futex(2) without FUTEX_PRIVATE_FLAG. */
 #define VMM_OS_WAITS_MAX 64

@@ -176,7 +176,7 @@ fill(bool is_cloned, size_t *done)
 	if (error == 0)
 		error = vmm_pool_move(0, vmm_pool.mapped,
 		    is_cloned ? VMM_POOL_TO_CLONE : VMM_POOL_TO_NEW_FILE,
-		    VMM_OS_NO_OTHERS, done);
+		    false, VMM_OS_NO_OTHERS, done);
 	return error;
 }
 
@@ -215,8 +215,8 @@ keep_parent_file(size_t done)
 {
 	size_t moved = 0;
 
-	if (done > 0 && vmm_pool_move(0, done, VMM_POOL_TO_ANONYMOUS, VMM_OS_NO_OTHERS,
-		&moved) != 0)
+	if (done > 0 && vmm_pool_move(0, done, VMM_POOL_TO_ANONYMOUS, false,
+		VMM_OS_NO_OTHERS, &moved) != 0)
 		vmm_fatal_abort("no memory for the heap of a forked child, which is"
 		    " in two files");
 	vmm_pool_chunks_add(0, done, VMM_CHUNK_ANONYMOUS);
@@ -264,7 +264,7 @@ vmm_pool_child_file_unshare(void)
 	}
 	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "no blocks for the child: "),
 	    vmm_text_errno(line, error));
-	error = vmm_pool_leave();
+	error = vmm_pool_leave(false);
 	vmm_os_lock_release(&vmm_pool.users_lock);
 	vmm_pool_return_schedule();
 	if (error != 0)

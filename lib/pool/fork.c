@@ -74,7 +74,7 @@ vmm_pool_fork_begin(struct vmm_pool_fork *fork, enum vmm_fork kind)
 			fork->error = 0;
 		}
 		if (fork->error == 0)
-			fork->error = vmm_pool_leave();
+			fork->error = vmm_pool_leave(true);
 		vmm_pool_unlock();
 	}
 	if (fork->error != 0)
@@ -97,7 +97,7 @@ vmm_pool_fork_prepare(struct vmm_pool_fork *fork, enum vmm_fork kind)
 			.wants_file = kind != VMM_FORK_PRIVATE,
 			.may_stay_private = true,
 		};
-		fork->error = vmm_pool_leave();
+		fork->error = vmm_pool_leave(false);
 	}
 	child = fork->wants_file ? VMM_FORK_COPY : VMM_FORK_PRIVATE;
 	VMM_PROBE(fork, child, fork->error);

@@ -234,23 +234,20 @@ leave_by_mapping(void)
 
 /* Leaves by a copy, where the kernel cannot copy on write. The file is then unneeded. */
 static int
-leave_by_copying(void)
+leave_by_copying(bool may_fail)
 {
 	size_t unit = vmm_pool_move_unit();
 	size_t limit = vmm_smaller(vmm_round_up(vmm_pool.high_water, unit),
 	    vmm_pool.mapped);
 	size_t step = vmm_round_up(COPY_BYTES, unit);
-	int error = 0;
-	int tries = 0;
+	int error = 0, tries = 0;
 
 	for (size_t begin = 0, done; error == 0 && begin < limit; begin = done) {
 		error = vmm_pool_move(begin, vmm_smaller(begin + step, limit),
-		    VMM_POOL_TO_ANONYMOUS, vmm_pool_others_at_fork(), &done);
+		    VMM_POOL_TO_ANONYMOUS, may_fail, vmm_pool_others_at_fork(), &done);
 		/* A killed helper may have moved any part: count all of them as moved. */
 		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
-		    VMM_CHUNK_PRIVATE);
-		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
-		    VMM_CHUNK_ANONYMOUS);
+		    VMM_CHUNK_PRIVATE | VMM_CHUNK_ANONYMOUS);
 		/* Each step has its own tries: on a busy machine each may need some. */
 		if (error == 0)
 			tries = 0;
@@ -260,11 +257,12 @@ leave_by_copying(void)
 	if (error == 0)
 		error = clear_from(limit);
 	vmm_pool.is_copied = error == 0;
-	return error == EPERM || error == ETIMEDOUT || error == ECANCELED ? EAGAIN : error;
+	return error == EPERM || error == EBUSY || error == ETIMEDOUT || error == ECANCELED
+	    ? EAGAIN : error;
 }
 
 int
-vmm_pool_leave(void)
+vmm_pool_leave(bool may_fail)
 {
 	bool is_alone;
 	int error;
@@ -280,7 +278,7 @@ vmm_pool_leave(void)
 		return error;
 	}
 	if (vmm_os_file_can_be_private(&vmm_pool.file) != 0) {
-		error = leave_by_copying();
+		error = leave_by_copying(may_fail);
 	} else {
 		/* Without the lock the heap cannot return, but nothing is lost. */
 		vmm_os_lock_hold(&vmm_pool.users_lock, &is_alone);

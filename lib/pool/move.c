@@ -23,6 +23,7 @@
  */
 static struct {
 	enum vmm_pool_target to;
+	bool asks_kernel;  /* EBUSY while the kernel may write to memory by itself */
 	size_t begin, end;
 	size_t done;
 	char *window;
@@ -254,16 +255,26 @@ move_part(struct vmm_os_part part)
 	return error;
 }
 
+/*
+ * I/O by the kernel would go on writing to the old pages. A fork that cannot find out about
+ * it, without /proc, goes on.
+ */
+static int
+check_kernel(void)
+{
+	int error = move.asks_kernel ? vmm_os_kernel_writes() : 0;
+
+	return move.to == VMM_POOL_TO_ANONYMOUS && error != EBUSY ? 0 : error;
+}
+
 /* Called while other threads are stopped. */
 static void
 move_stopped(void *argument)
 {
 	(void)argument;
 	move.deadline_us = vmm_os_now_us() + STOP_US;
-	/* I/O by the kernel would go on writing to the old pages. A new child has none. */
-	if (move.to == VMM_POOL_TO_FILE && vmm_os_kernel_writes())
-		move.error = EBUSY;
-	else
+	move.error = check_kernel();
+	if (move.error == 0)
 		move.error = vmm_pool_parts_read(move.begin, move.end, &move.parts_before,
 		    &move.parts);
 	for (size_t i = 0; move.error == 0 && i < move.parts.count; i++) {
@@ -294,7 +305,7 @@ copy_in_advance(void)
 }
 
 int
-vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
+vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, bool asks_kernel,
     enum vmm_os_others others, size_t *done)
 {
 	void *window;
@@ -307,6 +318,7 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
 	if (error != 0)
 		return error;
 	move.to = to;
+	move.asks_kernel = asks_kernel;
 	move.begin = move.done = begin;
 	move.end = end;
 	move.window = window;
@@ -317,9 +329,7 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
 	move.parts_before = (struct vmm_os_parts){ .list = NULL };
 	move.error = 0;
 	/* The check is repeated during the stop. Here it saves a stop in vain. */
-	if (has_threads && to == VMM_POOL_TO_FILE && vmm_os_kernel_writes())
-		error = EBUSY;
-	else if (has_threads)
+	if (has_threads && (error = check_kernel()) == 0)
 		error = copy_in_advance();
 	move.is_second = has_threads;
 	move.has_deadline = has_threads;

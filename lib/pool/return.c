@@ -242,7 +242,7 @@ return_step(uint64_t now_us)
 		if (!vmm_os_file_may_reach(end))
 			error = EFBIG;
 		else
-			error = vmm_pool_move(begin, end, VMM_POOL_TO_FILE,
+			error = vmm_pool_move(begin, end, VMM_POOL_TO_FILE, true,
 			    vmm_pool.others, &done);
 		/* A chunk that was moved in part counts as private. */
 		if (done < end)

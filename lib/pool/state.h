@@ -187,10 +187,10 @@ enum vmm_os_others vmm_pool_others_at_fork(void);
 
 /*
  * leave.c: makes the heap private, if it is not. EAGAIN: threads had to be stopped and
- * could not be. After a failure some memory may be private. That does no harm: a
- * private page has the file's content, and it returns.
+ * could not be; or, if this `may_fail`, the heap had to be copied, and the kernel may write
+ * to it by itself. After a failure some memory may be private. It does no harm, and returns.
  */
-int vmm_pool_leave(void);
+int vmm_pool_leave(bool may_fail);
 
 /*
  * Lists the parts of [begin, end), with `earlier` and the errors as vmm_os_parts_read.
@@ -211,10 +211,10 @@ enum vmm_pool_target {
  * Moves [begin, end), multiples of the unit, to other memory with the same content.
  * Other threads are stopped for some milliseconds, and *done says how far the move has
  * come by then. Parts that the program has mapped itself stay. Errors: those of
- * vmm_os_call_stopped; EBUSY if the kernel may write by itself to pages that return;
- * ENOSPC, EIO, ... On failure nothing is lost, and memory behind *done is unchanged.
+ * vmm_os_call_stopped; EBUSY, with `asks_kernel`, if the kernel may write to memory by
+ * itself; ENOSPC, EIO, ... On failure nothing is lost, and memory behind *done is unchanged.
  */
-int vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to,
+int vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, bool asks_kernel,
     enum vmm_os_others others, size_t *done);
 
 /* Returns the unit of moves: a chunk, or the file's page if that is larger. */

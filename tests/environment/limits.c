@@ -101,6 +101,7 @@ static const struct mode {
 	{ "environ", change_environment },
 	{ "closes", close_all },
 	{ "chroot", change_root },
+	{ "chroot_closed", change_root_closed },
 	{ "gone", lose_root },
 	{ "unshare", leave_namespaces },
 	{ "noproc", lose_proc },

@@ -35,6 +35,7 @@ void change_environment(const char *unused);
 int keep_closed(const char *closed);
 void close_all(const char *unused);
 void change_root(const char *dir);
+void change_root_closed(const char *dir);
 void lose_root(const char *unused);
 void leave_namespaces(const char *unused);
 void lose_proc(const char *unused);

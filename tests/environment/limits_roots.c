@@ -21,6 +21,17 @@ change_root(const char *dir)
 	check_heap(ENOENT, "in another root");
 }
 
+/* Without its descriptor the heap is copied at the first fork, here without /proc. */
+void
+change_root_closed(const char *dir)
+{
+	for (int fd = 3; fd < 1024; fd++)
+		close(fd);
+	if (chroot(dir) != 0 || chdir("/") != 0)
+		exit(99);
+	check_heap(ENOENT, "in another root");
+}
+
 static int
 enter_own_directory(void *argument)
 {

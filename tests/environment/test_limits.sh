@@ -104,6 +104,8 @@ roots() {
 	fi
 	mkdir -p "$work/root"
 	limits "the program changes its root" "$1" chroot "$work/root"
+	limits "the program changes its root, without descriptors" "$1" chroot_closed \
+		"$work/root"
 	limits "the root is gone" "$1" gone
 	if unshare -m -p -i true 2>/dev/null; then
 		limits "the program enters new namespaces" "$1" unshare

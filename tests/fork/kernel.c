@@ -67,6 +67,8 @@ file_open(void)
 
 static const struct reads by_aio = { &aio, 0 }, by_aio_thread = { &aio, 1 },
 	by_uring = { &uring, 0 }, by_uring_thread = { &uring, 1 };
+static const struct reads_at_fork aio_open = { &aio, 0 }, aio_closed = { &aio, 1 },
+	uring_open = { &uring, 0 }, uring_closed = { &uring, 1 };
 static const int no = 0, yes = 1;
 static const int address_space = RLIMIT_AS, data = RLIMIT_DATA;
 static const struct test_case cases[] = {
@@ -74,6 +76,10 @@ static const struct test_case cases[] = {
 	{ "aio_thread", run_reads, &by_aio_thread, 60 },
 	{ "uring", run_reads, &by_uring, 60 },
 	{ "uring_thread", run_reads, &by_uring_thread, 60 },
+	{ "aio_at_fork", run_reads_at_fork, &aio_open, 60 },
+	{ "aio_at_fork_closed", run_reads_at_fork, &aio_closed, 60 },
+	{ "uring_at_fork", run_reads_at_fork, &uring_open, 60 },
+	{ "uring_at_fork_closed", run_reads_at_fork, &uring_closed, 60 },
 	{ "registered", run_registered, &no, 60 },
 	{ "registered_with_child", run_registered, &yes, 60 },
 	{ "overcommit_leave", run_overcommit, &no, 60 },

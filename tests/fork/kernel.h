@@ -32,6 +32,8 @@ struct engine {
 	 * at least one. Returns -1 and sets errno if the call or a read has failed.
 	 */
 	int (*collect)(int waits);
+	/* After it the kernel writes to no memory. */
+	void (*end)(void);
 };
 extern const struct engine aio, uring;
 
@@ -41,6 +43,13 @@ struct reads {
 	int has_thread; /* another thread allocates, and this thread waits for reads */
 };
 void run_reads(const struct test_case *self);
+
+/* kernel_reads.c: fork(2) while reads are under way. */
+struct reads_at_fork {
+	const struct engine *engine;
+	int is_closed; /* the pool's descriptor, so that the library has to copy the heap */
+};
+void run_reads_at_fork(const struct test_case *self);
 
 /* kernel_uring.c: registered buffers. *with: registered while a child lives. */
 void run_registered(const struct test_case *self);

@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "kernel.h"
+#include "../support/blocks.h"
+#include "../support/disk.h"
 #include "../support/heap_return.h"
 #include "../support/self.h"
 
@@ -73,10 +76,16 @@ aio_collect(int waits)
 	return got;
 }
 
-const struct engine aio = { aio_begin, aio_submit, aio_collect };
+static void
+aio_end(void)
+{
+	syscall(SYS_io_destroy, context);
+}
+
+const struct engine aio = { aio_begin, aio_submit, aio_collect, aio_end };
 
 /*
- * The case
+ * Reads under way when the heap may return
  */
 
 static int is_over;
@@ -178,4 +187,76 @@ run_reads(const struct test_case *self)
 	cases_result(count_wrong_pieces(buffer) == 0, "this data stays in the heap");
 	cases_result(heap_return_is_as_expected(returned, NROUNDS, 1),
 	    "the heap does not return while the kernel may write to it");
+}
+
+/*
+ * Reads under way at fork(2)
+ */
+
+#define NFORKS 8
+#define HUGETLBFS 0x958458f6 /* linux/magic.h */
+
+/* Where the kernel cannot copy the heap on write, the library copies it at a fork. */
+static int
+is_heap_copied(const struct reads_at_fork *reads)
+{
+	const char *dir = getenv("VMMALLOC_POOL_DIR");
+	struct statfs place;
+
+	if (dir == NULL)
+		return 0;
+	if (reads->is_closed)
+		close(disk_pool_descriptor(dir));
+	return reads->is_closed || (statfs(dir, &place) == 0 && place.f_type == HUGETLBFS);
+}
+
+/* Starts reads, forks, and waits for all. Returns whether fork succeeded. */
+static int
+fork_beside_reads(const struct engine *engine, int fd, unsigned char *buffer,
+    int *is_wrong)
+{
+	int error, is_done, ended = 0, got = 0, wrong;
+	pid_t pid;
+
+	memset(buffer, 0, NPIECES * PIECE_BYTES);
+	engine->submit(fd, buffer);
+	pid = fork();
+	error = errno;
+	if (pid == 0)
+		_exit(0);
+	is_done = pid > 0;
+	while (ended < NPIECES && (got = engine->collect(1)) >= 0)
+		ended += got;
+	wrong = count_wrong_pieces(buffer);
+	if (ended < NPIECES || wrong > 0)
+		cases_comment("%d of %d reads, %d pieces are wrong", ended, NPIECES,
+		    wrong);
+	*is_wrong |= ended < NPIECES || wrong > 0 ||
+	    (is_done ? !child_succeeds(pid) : error != EAGAIN);
+	return is_done;
+}
+
+void
+run_reads_at_fork(const struct test_case *self)
+{
+	const struct reads_at_fork *reads = self->with;
+	unsigned char *buffer;
+	int fd = file_open(), done = 0, is_wrong = 0, is_copied;
+
+	if (fd < 0 || !reads->engine->begin()) {
+		cases_skip("direct reads at a fork", strerror(errno));
+		return;
+	}
+	if (posix_memalign((void **)&buffer, 4096, NPIECES * PIECE_BYTES) != 0)
+		_exit(99);
+	is_copied = is_heap_copied(reads);
+	for (int i = 0; i < NFORKS; i++)
+		done += fork_beside_reads(reads->engine, fd, buffer, &is_wrong);
+	cases_result(!is_wrong, "data of direct reads that a fork interrupts is in the heap");
+	cases_comment("%d of %d forks succeeded", done, NFORKS);
+	cases_result(done == (is_copied ? 0 : NFORKS), is_copied
+	    ? "fork fails while the kernel may write to a heap that has to be copied"
+	    : "fork succeeds");
+	reads->engine->end();
+	cases_result(heap_forks(), "without asynchronous I/O, fork succeeds");
 }

@@ -24,6 +24,7 @@
 
 static struct {
 	int fd;
+	struct { void *at; size_t bytes; } maps[3];
 	unsigned *tail, *mask, *array; /* of requests */
 	struct io_uring_sqe *requests;
 	unsigned *head, *end, *end_mask; /* of results */
@@ -31,13 +32,15 @@ static struct {
 } ring;
 
 static void *
-map_ring(size_t bytes, off_t what)
+map_ring(int number, size_t bytes, off_t what)
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd,
 	    what);
 
 	if (at == MAP_FAILED)
 		_exit(99);
+	ring.maps[number].at = at;
+	ring.maps[number].bytes = bytes;
 	return at;
 }
 
@@ -50,11 +53,11 @@ uring_begin(void)
 	ring.fd = (int)syscall(SYS_io_uring_setup, ENTRIES, &params);
 	if (ring.fd < 0)
 		return 0;
-	requests = map_ring(params.sq_off.array + params.sq_entries *
+	requests = map_ring(0, params.sq_off.array + params.sq_entries *
 	    sizeof(unsigned), IORING_OFF_SQ_RING);
-	results = map_ring(params.cq_off.cqes + params.cq_entries *
+	results = map_ring(1, params.cq_off.cqes + params.cq_entries *
 	    sizeof(struct io_uring_cqe), IORING_OFF_CQ_RING);
-	ring.requests = map_ring(params.sq_entries * sizeof(struct io_uring_sqe),
+	ring.requests = map_ring(2, params.sq_entries * sizeof(struct io_uring_sqe),
 	    IORING_OFF_SQES);
 	ring.tail = (unsigned *)(requests + params.sq_off.tail);
 	ring.mask = (unsigned *)(requests + params.sq_off.ring_mask);
@@ -127,7 +130,15 @@ uring_collect(int waits)
 	return count;
 }
 
-const struct engine uring = { uring_begin, uring_submit, uring_collect };
+static void
+uring_end(void)
+{
+	for (int i = 0; i < 3; i++)
+		munmap(ring.maps[i].at, ring.maps[i].bytes);
+	close(ring.fd);
+}
+
+const struct engine uring = { uring_begin, uring_submit, uring_collect, uring_end };
 
 /*
  * Registered buffers: the kernel keeps their pages, even if other pages are mapped there
