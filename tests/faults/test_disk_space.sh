@@ -47,7 +47,7 @@ starts() {
 }
 
 rounds=100
-[ -z "${CI_FULL-}" ] || rounds=4000
+[ -z "${CI_FULL-}" ] || rounds=1000
 for type in tmpfs ext4 xfs; do
 	size=100M
 	# This is the smallest size of an xfs.

@@ -3,9 +3,9 @@
 # and a client that checks answers. Sourced after lib.sh, before anything else.
 #
 # SERVER_SECONDS: how long each server is under load with each setting. The default is a
-# few seconds; with CI_FULL it is 20. SERVER_SETTINGS: test only these settings.
+# few seconds; with CI_FULL it is 10. SERVER_SETTINGS: test only these settings.
 
-[ -z "${CI_FULL-}" ] || : "${SERVER_SECONDS:=20}"
+[ -z "${CI_FULL-}" ] || : "${SERVER_SECONDS:=10}"
 : "${SERVER_SECONDS=}"
 
 . "$top_srcdir/tests/load/servers.sh"

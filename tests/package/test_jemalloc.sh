@@ -115,9 +115,13 @@ confs=none without=--disable-debug-variant
 if [ -n "${CI_FULL-}" ]; then
 	programs_of='' without=''
 	tests="$tests tests/pool/test_capacity.sh tests/faults/test_page_requests.sh
-		$(cd "$top_srcdir" && ls tests/fork/test_*.sh | grep -v -e locks)"
+		tests/fork/test_heap.sh tests/fork/test_handlers.sh tests/fork/test_callers.sh
+		tests/fork/test_return.sh"
 	confs="none tcache_nslots_small_max:8 tcache:false"
 fi
+# Other tests of fork(2) depend less on jemalloc: they run once with each version.
+other_forks=$(cd "$top_srcdir" && ls tests/fork/test_*.sh |
+	grep -v -e locks -e heap -e handlers -e callers -e return)
 for version in $known; do
 	if [ "$version$confs" = "${built_with}none" ]; then
 		skip "jemalloc $version from its source" "this build has it: set CI_FULL=1"
@@ -137,10 +141,13 @@ for version in $known; do
 	expect "jemalloc $version: the source is not changed" test -z "$(
 		find "$source" -newer "$work/mark")"
 	for conf in $confs; do
+		more=
+		[ "$version$conf${CI_FULL-}" = "${built_with}none1" ] ||
+			[ "$conf${CI_FULL-}" != none1 ] || more=$other_forks
 		[ "$conf" != none ] || conf=
 		# shellcheck disable=SC2086 # names of tests
 		expect "jemalloc $version: tests${conf:+ with $conf}" \
-			checked "$version" "$conf" $tests
+			checked "$version" "$conf" $tests $more
 	done
 	stops "$version" "a replaced function with one more argument" \
 		"$headers/extent_mmap.h" 's/\*commit)/*commit, int more)/'

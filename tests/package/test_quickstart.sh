@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_quickstart.sh: quickstart when something is in its way: a space in the path, no
-# root, an interrupt, tests that fail. tests/package/test_fresh.sh tests its normal
+# root, an interrupt, tests that fail. tests/package/fresh.sh tests its normal
 # work.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
