@@ -12,7 +12,7 @@
 #include "bench.h"
 #include "pool/ranges.h"
 
-/* Every other page is free. After them there is a long free range. */
+/* Free and allocated pages alternate. Behind them is a free range of this many pages. */
 #define TAIL 1024
 
 static double
@@ -41,8 +41,8 @@ set_up(struct vmm_ranges *ranges, size_t count)
 		vmm_ranges_free(ranges, page, 1);
 }
 
-/* Allocates and frees a range at `page`, the lowest range, and the lowest of two
- * pages. */
+/* Allocates and frees three ranges: `page`, the lowest free page, and the lowest range of
+ * two pages. */
 static void
 operate(struct vmm_ranges *ranges, size_t page)
 {

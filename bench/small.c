@@ -175,7 +175,7 @@ static const struct recorded recorded[] = {
 };
 #define NRECORDED (sizeof(recorded) / sizeof(recorded[0]))
 
-/* A list of blocks for each moment at which they are freed, for the longest life. */
+/* For each moment up to the end of the longest life, a list of the blocks to free then. */
 #define LIFE_LOG2_MAX 20
 #define NMOMENTS ((size_t)2 << LIFE_LOG2_MAX)
 

@@ -73,9 +73,9 @@ extern const struct vmm_setting vmm_settings_table[];
 extern const size_t vmm_settings_count;
 
 /*
- * Reads all variables of the table into `settings`. `get` returns the value of a variable or NULL, as
- * getenv(3) does. On failure returns false, with the two lines for stderr in `error`,
- * newlines included. Reads no global state and takes no lock.
+ * Reads all variables of the table into `settings`. `get` returns the value of a variable
+ * or NULL, as getenv(3) does. On failure returns false, with the two lines for stderr in
+ * `error`, newlines included. Reads no global state and takes no lock.
  */
 bool vmm_settings_read(struct vmm_settings *settings,
     const char *(*get)(const char *name), struct vmm_text *error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* guard.h: blocks by jemalloc; in the debug variant with the guard. */
+/* guard.h: jemalloc's functions for blocks; the debug variant guards the blocks. */
 #ifndef VMM_GUARD_H
 #define VMM_GUARD_H
 
@@ -26,7 +26,7 @@ void *vmm_guard_malloc(size_t size);
 void *vmm_guard_calloc(size_t count, size_t size);
 void *vmm_guard_aligned_alloc(size_t alignment, size_t size);
 void vmm_guard_free(void *block);
-/* Returns the requested size. For a block that is not live, returns 0 and traces it. */
+/* Returns the requested size; 0 for a block that is not live, which the trace reports. */
 size_t vmm_guard_malloc_usable_size(const void *block);
 
 void *vmm_guard_mallocx(size_t size, int flags);

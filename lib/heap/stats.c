@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stats.c: statistics of the heap, by the pool and by jemalloc. */
+/* stats.c: statistics of the heap, from the pool and from jemalloc. */
 #include "config.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@ vmm_stats_read(struct vmm_stats *stats)
 		    read_number("arenas.page"),
 		.free_ranges = pool.free_ranges,
 	};
-	/* The two are read at different moments; glibc.c subtracts them. */
+	/* Read at different moments, but glibc.c subtracts the first from the second. */
 	if (stats->allocated > stats->in_use)
 		stats->allocated = stats->in_use;
 	errno = saved_errno;

@@ -162,7 +162,7 @@ vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn, struct pac_s *pac,
 	extent = je_ecache_alloc_grow(tsdn, pac, ehooks, ecache, expanded, size,
 	    alignment, is_zero, is_guarded);
 
-	/* Not for growth in place: if that fails, jemalloc moves the block and calls this again. */
+	/* Not for growth in place: if it fails, jemalloc calls this again to move the block. */
 	if (extent != NULL || tsdn == NULL || expanded != NULL ||
 	    size >= vmm_pool_span.size)
 		return extent;

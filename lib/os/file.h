@@ -83,7 +83,7 @@ bool vmm_os_file_may_reach(size_t end);
  */
 int vmm_os_file_resize(const struct vmm_os_file *file, size_t size);
 
-/* Reports the size of the file's blocks (stat(2)). EBADF; EOPNOTSUPP for a device. */
+/* Reports how many bytes the file's blocks take (stat(2)). EBADF; EOPNOTSUPP for a device. */
 int vmm_os_file_blocks(const struct vmm_os_file *file, uint64_t *bytes);
 
 /*
@@ -117,9 +117,9 @@ void vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t l
 
 /*
  * Makes both files share the blocks of [offset, offset + length); a file gets its own block
- * where it writes (ioctl_ficlonerange(2)). Unlike copy_file_range(2) it never copies: the
- * caller knows that the blocks are shared, and so are reserved for neither file. Writes
- * dirty pages to disk first. EOPNOTSUPP, EINVAL, EXDEV if the blocks cannot be shared.
+ * where it writes (ioctl_ficlonerange(2)). Unlike copy_file_range(2) it never copies, so the
+ * caller knows that neither file has these blocks reserved. Writes dirty pages to disk
+ * first. EOPNOTSUPP, EINVAL, EXDEV if the blocks cannot be shared.
  */
 int vmm_os_file_clone(const struct vmm_os_file *to,
     const struct vmm_os_file *from, size_t offset, size_t length);
@@ -150,9 +150,9 @@ struct vmm_os_lock {
 };
 
 /*
- * Holds the lock until it is released, and in every child of fork(2). Exit and execve(2)
- * release it. Sets *is_alone to whether no other process holds it. Needs /proc. EBADF if
- * the program has closed the descriptor, EMFILE, ENOMEM: then nothing has changed.
+ * Takes the lock for this process; its children of fork(2) hold it, too. exit, execve(2) and
+ * vmm_os_lock_release release it. *is_alone says whether no other process holds it. Needs
+ * /proc. EBADF if the program has closed the descriptor, EMFILE, ENOMEM: nothing has changed.
  */
 int vmm_os_lock_hold(struct vmm_os_lock *lock, bool *is_alone);
 

@@ -30,7 +30,7 @@ is_dax_file(int fd)
 #endif
 }
 
-/* Returns the name that mount(8) has for a number of statfs(2). */
+/* Returns the name in mount(8) of a type of file system (statfs(2), f_type). */
 static const char *
 name_of_fs(unsigned long type)
 {
@@ -68,7 +68,7 @@ vmm_os_fs_name(const char *path)
 	return name;
 }
 
-/* Copy-on-write needs new blocks to rewrite old ones, and may find no space. */
+/* With copy-on-write a store needs a new block, and raises SIGBUS if there is no space. */
 static void
 forbid_cow(int fd)
 {

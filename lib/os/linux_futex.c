@@ -78,7 +78,7 @@ add_wait(void *argument, const char *name)
 	if (name[0] == '.')
 		return false;
 	error = vmm_os_proc_read_task(search->tasks, name, "syscall", call, sizeof(call));
-	/* Not dumpable: only root may read /proc (proc(5)), so the list may lack some. */
+	/* Not dumpable: only root may read /proc (proc(5)), so threads may be missing. */
 	if (error != 0 && error != ENOENT && error != ESRCH)
 		waits->is_complete = false;
 	if (!next_number(&at, 10, &number) || !is_futex_call(number) ||
@@ -138,7 +138,7 @@ vmm_os_futex_restart_all(void)
 	int error = 0;
 	int tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS, O_RDONLY | O_DIRECTORY);
 
-	/* setresuid signals all threads. A filter may kill, or make libc abort. */
+	/* Every thread makes this call. A filter may kill the thread, or make libc abort. */
 	if (tasks >= 0 && !vmm_os_proc_each(tasks, is_filtered, &tasks) &&
 	    vmm_sys.setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1) != 0)
 		error = errno;

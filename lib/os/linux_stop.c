@@ -18,11 +18,11 @@
  * The helper shares the memory and the descriptors of this process but is none of its
  * threads: clone(2) with CLONE_VM. No signal is sent when it ends, so that the program's
  * wait(2) does not see it. The helper seizes each thread by ptrace(2), which interrupts the
- * thread without a signal, works, and ends. If the helper dies, the kernel lets all threads
- * continue. LeakSanitizer stops the world in the same way.
+ * thread without a signal. It then calls `work`, and ends. If the helper is killed, the
+ * kernel lets all threads continue. LeakSanitizer stops threads in the same way.
  */
 
-/* How much longer VMM_OS_AWAIT_OTHERS waits while a thread waits for a CPU. */
+/* With VMM_OS_AWAIT_OTHERS a stop may take up to this much longer if a thread gets no CPU. */
 #define BUSY_WAIT_US 200000
 /* Room for threads that start while others are already stopped. */
 #define MORE_TASKS 256
@@ -37,7 +37,7 @@ struct helper {
 	struct vmm_os_stop stop; /* its list lies behind this structure */
 };
 
-/* Checks the futex now and then, because a seccomp filter may refuse the wake. */
+/* Checks the futex every 10 ms, because a seccomp filter may refuse FUTEX_WAKE. */
 static void
 futex_wait(unsigned *futex, unsigned value)
 {
@@ -106,7 +106,7 @@ run_helper(struct helper *helper, char *stack_end)
 	allow_trace(pid);
 	__atomic_store_n(&helper->may_begin, 1, __ATOMIC_RELEASE);
 	vmm_sys.futex(&helper->may_begin, FUTEX_WAKE, 1, NULL);
-	/* Not waitpid(2) alone: a thread that waits for any child may reap it first. */
+	/* waitpid(2) is not enough: a thread that waits for any child may reap the helper. */
 	futex_wait(&helper->lives, 1);
 	while (vmm_sys.waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
 		;

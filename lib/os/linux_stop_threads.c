@@ -57,8 +57,8 @@ state_of(const struct vmm_os_stop *stop, pid_t id)
 }
 
 /*
- * Whether a thread has ended. Such a thread is listed for a moment, the main thread until
- * the last thread has ended, and cannot be traced (EPERM).
+ * Whether a thread has ended. Such a thread cannot be traced (EPERM), but is still listed
+ * for a moment; the main thread is listed until the last thread has ended.
  */
 static bool
 has_ended(const struct vmm_os_stop *stop, pid_t id)
@@ -153,7 +153,7 @@ wait_for_stop(struct vmm_os_task *task, uint64_t deadline_us)
 		pause_shortly(tries);
 	}
 	task->state = WIFSTOPPED(status) ? VMM_OS_TASK_STOPPED : VMM_OS_TASK_ENDED;
-	/* A real signal stopped the thread first: it is delivered when it continues. */
+	/* A signal to the thread has stopped it first: keep the signal, to deliver it later. */
 	if (WIFSTOPPED(status) && status >> 16 != PTRACE_EVENT_STOP)
 		task->signal = WSTOPSIG(status);
 	return 0;

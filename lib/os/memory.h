@@ -49,8 +49,8 @@ bool vmm_os_is_readable(const void *address, size_t length);
 void vmm_os_private_pages(const void *address, size_t npages, unsigned char *is_private);
 
 /*
- * Maps a place of `size` bytes at a multiple of `alignment`, a power of two. Nothing in it
- * is accessible, so neither mlockall(2) nor strict overcommit counts it. ENOMEM.
+ * Maps a place: `size` bytes of address space at a multiple of `alignment`, a power of two.
+ * It is not accessible, so neither mlockall(2) nor strict overcommit counts it. ENOMEM.
  */
 int vmm_os_place_map(size_t size, size_t alignment, void **address);
 
@@ -59,7 +59,7 @@ int vmm_os_place_clear(void *address, size_t offset, size_t length);
 
 /* The memory behind a window. */
 enum vmm_os_backing {
-	VMM_OS_SHARED,    /* the file; by the mapping before it if the descriptor is closed */
+	VMM_OS_SHARED,    /* the file; if it is closed, through the mapping that lies before */
 	VMM_OS_PRIVATE,   /* the file; a copy of a page once it is written to */
 	VMM_OS_ANONYMOUS, /* zeroed memory; `file` may be NULL */
 };
@@ -109,14 +109,14 @@ struct vmm_os_parts {
 /*
  * Lists the parts in [offset, offset + length) of the pool at `address`, and their settings
  * (/proc/thread-self/maps). Settings that are not the default, and locks, are read from
- * smaps, which is slow. If `earlier` lists the same mappings, the settings are copied from
- * it; `earlier` is a list that was read before, or NULL. ENOENT if this process has no /proc; EMFILE,
- * ENFILE, ENOMEM. The caller frees the list; on failure it is empty.
+ * smaps, which is slow. `earlier` is an earlier list or NULL: if it has the same mappings,
+ * their settings are copied from it. ENOENT if this process has no /proc; EMFILE, ENFILE,
+ * ENOMEM. The caller frees the new list, which is empty on failure.
  */
 int vmm_os_parts_read(const void *address, size_t offset, size_t length,
     const struct vmm_os_parts *earlier, struct vmm_os_parts *parts);
 
-/* Appends a part to a list that was read or is all zero. ENOMEM. */
+/* Appends a part to a list that vmm_os_parts_read made, or that is all zero. ENOMEM. */
 int vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part);
 void vmm_os_parts_free(struct vmm_os_parts *parts);
 

@@ -35,9 +35,9 @@ void vmm_os_log_write(const struct vmm_os_file *file, const char *data, size_t l
 int vmm_os_fd_duplicate(int fd, struct vmm_os_file *file);
 
 /*
- * Writes to the file that `fd` was when it was duplicated, as much as can be written. The
- * program may have closed `fd` or the duplicate: the other number is used then. If another
- * file has got both numbers, nothing is written.
+ * Writes to the file that `fd` referred to when it was duplicated, as much as can be
+ * written. Uses the duplicate, or `fd` if the program has closed the duplicate. Writes
+ * nothing if neither still refers to that file.
  */
 void vmm_os_fd_write(const struct vmm_os_file *file, int fd, const char *data,
     size_t length);

@@ -48,7 +48,7 @@ void vmm_os_yield(void);
 /* Sleeps for 20 microseconds or more (nanosleep(2)). */
 void vmm_os_pause(void);
 
-/* Whether there are other threads, as the kernel counts (/proc); without /proc, as libc. */
+/* Whether there are other threads: as the kernel counts (/proc), or else as libc says. */
 bool vmm_os_has_threads(void);
 
 /* How a stop treats the other threads. */
@@ -109,7 +109,7 @@ void vmm_os_futex_wake_file(const struct vmm_os_file *file, size_t offset);
 /*
  * Makes every thread that waits in a system call make the call again. For that it calls
  * setresuid(2) without a change: libc interrupts all threads with a signal whose handler
- * has SA_RESTART (nptl(7)). The calls that signal(7) names return EINTR all the same. libc
+ * has SA_RESTART (nptl(7)). Calls that signal(7) lists as never restarted return EINTR. libc
  * takes locks, so no lock of the allocator may be held. Does nothing, and returns 0, if a
  * thread has a seccomp filter or there is no /proc. Keeps errno.
  */

@@ -9,8 +9,8 @@
 #include "trace/log.h"
 
 /*
- * Child and parent share blocks only where so many times the shared bytes are free: a
- * store into a shared block needs a new block, which is not reserved.
+ * Child and parent share blocks only if this many times the shared bytes are free: a store
+ * into a shared block needs a new block, which is not reserved.
  */
 #define ROOM_TO_SHARE 8
 /* No sharing if more than 1/4 of the used bytes is not on disk: cloning writes it first. */
@@ -144,7 +144,7 @@ reserve_blocks(void)
 				  : each_used_run(reserve_chunks);
 }
 
-/* Shares blocks with the parent's file. Returns false, with an empty file, if not. */
+/* Shares blocks with the parent's file. Returns false if none are shared: the file is empty. */
 static bool
 share_blocks(const struct vmm_os_limits *room)
 {
@@ -248,10 +248,10 @@ vmm_pool_child_file_make(bool may_stay_private, bool *is_cloned)
 }
 
 /*
- * No blocks are reserved for stores into shared ones. The child gets its own blocks
- * now, while its parent runs. Once these are on disk, the parent alone has the old ones.
- * Until then a store of the parent may need a block: see ROOM_TO_SHARE. Without room for
- * the child's blocks, its heap leaves the file for good.
+ * Ends the sharing: the child's file gets blocks of its own, while the parent runs. Once
+ * they are on disk, only the parent's file has the blocks that were shared. Until then a
+ * store of the parent may need a new block, which is not reserved (ROOM_TO_SHARE). Without
+ * space for its own blocks, the child's heap leaves the file and never returns.
  */
 void
 vmm_pool_child_file_unshare(void)

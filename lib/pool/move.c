@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* move.c: replaces what is mapped by other memory with the same content. */
+/* move.c: replaces mapped memory with other memory that has the same content. */
 #include "config.h"
 
 #include <errno.h>
@@ -103,8 +103,8 @@ copy_pages(size_t begin, size_t end)
 }
 
 /*
- * Returns whether the parent's file may have data at `at`, which must not decrease.
- * Without a descriptor it may. A heap that left by copying needs nothing of the file.
+ * Returns whether the parent's file may have data at `at`; true without its descriptor.
+ * False if the heap left by copying: it needs no data of the file. `at` must not decrease.
  */
 static bool
 parent_file_has_data(size_t at)
@@ -118,9 +118,9 @@ parent_file_has_data(size_t at)
 }
 
 /*
- * Marks the pages in use that have to be copied: all to anonymous memory; to a file
- * with the same content those that are private copies; to a new file also those that
- * the parent's file has. Returns whether any page is in use.
+ * Marks the pages in use that have to be copied. Anonymous memory needs all of them; a file
+ * with the same content, those that are private copies; a new file, also those of which the
+ * parent's file has data. Returns whether any page is in use.
  */
 static bool
 mark_pages_to_copy(size_t begin, size_t npages, unsigned char *is_marked)
@@ -183,7 +183,7 @@ copy_chunk(size_t begin, size_t end)
 	return error;
 }
 
-/* Copies from `begin` to `end`, or until the deadline. Sets *copied_end to its end. */
+/* Copies from `begin` to `end`, or until the deadline. Sets *copied_end to the end reached. */
 static int
 copy_range(size_t begin, size_t end, size_t *copied_end)
 {
@@ -200,7 +200,7 @@ copy_range(size_t begin, size_t end, size_t *copied_end)
 	return error;
 }
 
-/* A part stays if the program has mapped it itself, or if it is where it should be. */
+/* A part stays if the program has mapped it, or if it is already mapped as `move.to` says. */
 static bool
 must_move(const struct vmm_os_part *part)
 {
@@ -256,8 +256,8 @@ move_part(struct vmm_os_part part)
 }
 
 /*
- * I/O by the kernel would go on writing to the old pages. A fork that cannot find out about
- * it, without /proc, goes on.
+ * After a move the kernel's own I/O would still write to the old pages: fail. Only a fork
+ * (VMM_POOL_TO_ANONYMOUS) does not fail if this cannot be found out, without /proc.
  */
 static int
 check_kernel(void)

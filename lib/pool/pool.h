@@ -138,8 +138,8 @@ int vmm_pool_fork_begin(struct vmm_pool_fork *fork, enum vmm_fork kind);
 void vmm_pool_fork_prepare(struct vmm_pool_fork *fork, enum vmm_fork kind);
 
 /*
- * In the child: releases the pool's lock. Aborts if the heap could not be made private,
- * which is possible only without vmm_pool_fork_begin.
+ * In the child: releases the pool's lock. Aborts if the heap could not be made private.
+ * That can happen only without vmm_pool_fork_begin.
  */
 void vmm_pool_fork_child(struct vmm_pool_fork *fork);
 
@@ -150,12 +150,12 @@ void vmm_pool_fork_child(struct vmm_pool_fork *fork);
 void vmm_pool_fork_settle(struct vmm_pool_fork *fork);
 
 /*
- * In the parent, without locks: waits until the child has its file or ends. Returns 0,
- * or the errno value for which the child ends: reap it then. errno may change.
+ * In the parent, without locks: waits until the child has its file or ends. Returns 0, or
+ * an errno value if the child ends for lack of a file: reap it then. errno may change.
  */
 int vmm_pool_fork_await(struct vmm_pool_fork *fork, pid_t child);
 
-/* In the parent, last. is_done tells whether there is a child. */
+/* In the parent, last: counts the fork, and schedules the return. is_done: a child exists. */
 void vmm_pool_fork_end(struct vmm_pool_fork *fork, bool is_done);
 
 /*

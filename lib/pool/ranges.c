@@ -16,7 +16,7 @@
  * of the page after its range, so 0 means no node.
  */
 
-/* A search stops after so many ranges that are long enough but not aligned. */
+/* A search stops after this many ranges that are long enough but not aligned. */
 #define MISFITS_MAX 64
 
 static struct vmm_range *
@@ -225,9 +225,8 @@ fits(const struct vmm_ranges *ranges, size_t node, size_t npages,
 }
 
 /*
- * Returns the lowest node of the subtree `root` with room for `npages` aligned pages,
- * or 0. Counts *misfits down for each range that is long enough but does not fit, to 0
- * at most: then it returns 0.
+ * Returns the lowest node of the subtree `root` with room for `npages` aligned pages, or 0.
+ * Each range that is long enough but does not fit decrements *misfits: at 0 returns 0.
  */
 static size_t
 find(const struct vmm_ranges *ranges, size_t root, size_t npages,

@@ -38,10 +38,10 @@ void vmm_ranges_init(struct vmm_ranges *ranges, struct vmm_range *pages,
 
 /*
  * Allocates `npages` pages at a multiple of `alignment`, a power of two in pages, and
- * sets *first to the first page. It is the lowest fit, except that with alignments
- * above 1 a search that takes too long settles for a higher one. Returns false, with
- * nothing changed, if no free range fits. Takes logarithmic time, until little is left
- * that fits an alignment above 1.
+ * sets *first to the first page. It is the lowest fit, but with an alignment above 1 it
+ * may be a higher one, if the search for the lowest takes too long. Returns false, with
+ * nothing changed, if no free range fits. Takes logarithmic time, except with an alignment
+ * above 1 if few free ranges are long enough to fit wherever they begin.
  */
 bool vmm_ranges_allocate(struct vmm_ranges *ranges, size_t npages, size_t alignment,
     size_t *first);

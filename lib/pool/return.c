@@ -21,8 +21,8 @@
 #define STEP_BYTES_ONE_THREAD ((size_t)32 << 20)
 #define STEP_CHUNKS 256
 /*
- * Threads run between steps about as long as they are stopped: pages are copied then.
- * After so many steps there is a gap, too: a large heap returns more slowly.
+ * A step copies pages while threads run, and then stops them for about as long. After
+ * STEPS_AT_ONCE steps there is a gap before each step: a large heap returns more slowly.
  */
 #define STEPS_AT_ONCE 40
 #define GAP_US 10000

@@ -11,8 +11,8 @@
 #include "pool/ranges.h"
 
 /*
- * Pages are released and returned in chunks. They are as large as the largest pages of
- * a page cache, and few enough for a byte of state each.
+ * Pages are released and returned in chunks. A chunk is as large as the largest page of a
+ * page cache. A pool has few enough chunks for a byte of state each.
  */
 #define VMM_CHUNK_SIZE ((size_t)2 << 20)
 
@@ -59,14 +59,14 @@ struct vmm_pool_state {
 	/* fork(2) */
 	enum vmm_reserve reserve;
 	char dir[PATH_MAX];   /* where children's files are made; "" if not known */
-	size_t anonymous_from; /* anonymous memory from here on is the library's */
+	size_t anonymous_from; /* from here on the library has mapped all anonymous memory */
 	bool cannot_clone;    /* the file system does not share blocks between files */
 	bool is_private;
 	bool is_copied;       /* private by copying: no process needs the file */
 	bool has_dontfork;    /* parts with MADV_DONTFORK are still shared */
 	bool return_pending;  /* atomic: read without the lock */
 	bool wake_pending;    /* atomic: vmm_pool_fork_wake has work to do */
-	enum vmm_os_others others; /* may they be stopped (VMMALLOC_STOP_THREADS) */
+	enum vmm_os_others others; /* VMMALLOC_STOP_THREADS */
 	unsigned forks_active; /* calls between vmm_pool_fork_begin and _end */
 	pid_t owner;          /* this process; a child of vfork(2) is another */
 	volatile unsigned char *fork_mark; /* 0 in a child of clone(2) or _Fork */
@@ -130,8 +130,8 @@ int vmm_pool_try_lock(void);
 
 /*
  * space.c: sets or clears a bit in the state of all chunks that [begin, end) overlaps,
- * and counts the chunks. `remove` requires a `begin` at a chunk. A chunk that is not
- * private any more is not anonymous either.
+ * and counts the chunks. `remove` requires that a chunk begins at `begin`. A chunk that is
+ * not private any more is not anonymous either.
  */
 void vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind);
 void vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind);
@@ -175,9 +175,9 @@ void vmm_pool_release_chunks(size_t offset, size_t size);
 
 /*
  * stop.c: calls work(argument) while other threads are stopped, as vmm_os_call_stopped
- * does, with its errors. The trace is silent meanwhile. vmm_pool_call_stopped_at_fork is
- * for fork(2), which cannot be put off: it waits for threads that have no processor, and
- * tries up to VMM_POOL_STOP_TRIES times. vmm_pool_others_at_fork returns its `others`.
+ * does, with its errors. The trace is silent meanwhile. fork(2) cannot be done later, so
+ * vmm_pool_call_stopped_at_fork waits for threads that get no CPU, and tries up to
+ * VMM_POOL_STOP_TRIES times. vmm_pool_others_at_fork returns the `others` that it uses.
  */
 #define VMM_POOL_STOP_TRIES 50
 int vmm_pool_call_stopped(void (*work)(void *argument), void *argument,
@@ -186,9 +186,9 @@ int vmm_pool_call_stopped_at_fork(void (*work)(void *argument), void *argument);
 enum vmm_os_others vmm_pool_others_at_fork(void);
 
 /*
- * leave.c: makes the heap private, if it is not. EAGAIN: threads had to be stopped and
- * could not be; or, if this `may_fail`, the heap had to be copied, and the kernel may write
- * to it by itself. After a failure some memory may be private. It does no harm, and returns.
+ * leave.c: makes the heap private, if it is not. EAGAIN if threads had to be stopped and
+ * could not be; with `may_fail`, also if the heap had to be copied while the kernel may
+ * write to it. After a failure some memory may be private: it does no harm, and returns.
  */
 int vmm_pool_leave(bool may_fail);
 
@@ -199,7 +199,7 @@ int vmm_pool_leave(bool may_fail);
 int vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *earlier,
     struct vmm_os_parts *parts);
 
-/* move.c: the memory that replaces what is mapped, and the pages that it needs. */
+/* move.c: the memory to which a move goes, and the pages that are copied to it. */
 enum vmm_pool_target {
 	VMM_POOL_TO_ANONYMOUS, /* all pages in use */
 	VMM_POOL_TO_FILE,      /* the file of the heap: pages written since it left */
@@ -209,10 +209,10 @@ enum vmm_pool_target {
 
 /*
  * Moves [begin, end), multiples of the unit, to other memory with the same content.
- * Other threads are stopped for some milliseconds, and *done says how far the move has
- * come by then. Parts that the program has mapped itself stay. Errors: those of
- * vmm_os_call_stopped; EBUSY, with `asks_kernel`, if the kernel may write to memory by
- * itself; ENOSPC, EIO, ... On failure nothing is lost, and memory behind *done is unchanged.
+ * Other threads are stopped for some milliseconds, and *done says how far the move has come
+ * by then. Parts that the program has mapped stay. Errors: those of vmm_os_call_stopped;
+ * EBUSY, with `asks_kernel`, if the kernel may write to memory by itself; ENOSPC, EIO, ... On
+ * failure nothing is lost. Except after ECANCELED, memory behind *done is then unchanged.
  */
 int vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, bool asks_kernel,
     enum vmm_os_others others, size_t *done);
@@ -237,7 +237,7 @@ void vmm_pool_child_file_unshare(void);
 /* return.c: schedules a return, after memory became private. */
 void vmm_pool_return_schedule(void);
 
-/* Maps chunks in which nothing is allocated from the file again, without a copy. */
+/* Maps the file again in chunks without allocated pages. Copies nothing. */
 int vmm_pool_return_unused(size_t begin, size_t end);
 
 #endif

@@ -7,7 +7,7 @@
 #include "pool/state.h"
 #include "trace/log.h"
 
-/* A thread may wait in the kernel for long: a try that meets one counts as so many. */
+/* A try that meets a thread that waits in the kernel, maybe for long, counts as this many. */
 #define LATE_TRIES 10
 
 enum vmm_os_others

@@ -47,8 +47,8 @@ void vmm_log_enter(const struct vmm_log_place *place);
 
 /*
  * The functions that level 3 reports, in a table that functions.awk generates. Those of
- * pool/, heap/ and jemalloc/ are compiled with -finstrument-functions (gcc(1)): each calls
- * __cyg_profile_func_enter, of functions.c, first.
+ * pool/, heap/ and jemalloc/ are compiled with -finstrument-functions (gcc(1)): each begins
+ * with a call of __cyg_profile_func_enter (functions.c).
  */
 struct vmm_traced_function {
 	const void *address; /* NULL if the function is not in this variant */
@@ -128,9 +128,9 @@ extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")))
 	} while (0)
 
 /*
- * VMM_LOG_CALL(result, arguments): reports a call by the program of the enclosing function,
- * VMM_LOG_CALL_AS of the function `name`. The result is VMM_RESULT or VMM_RESULT_POINTER,
- * each argument VMM_NUMBER or VMM_POINTER. VMM_LOG_CALL_VOID(_AS): there is no result.
+ * VMM_LOG_CALL(result, arguments): reports that the program has called the function that
+ * contains it; VMM_LOG_CALL_AS, the function `name`. The result is VMM_RESULT or
+ * VMM_RESULT_POINTER, an argument VMM_NUMBER or VMM_POINTER. ..._VOID: there is no result.
  */
 #define VMM_LOG_CALL(result, ...)                                              \
 	VMM_LOG_CALL_WITH(__func__, (&(const struct vmm_log_value)result),     \

@@ -15,7 +15,7 @@ shift 2
 
 mkdir -p "$dir"
 cd "$dir"
-# Only the library has counters. Programs that contain it are linked with their code.
+# Only the library has counters. LDFLAGS is for the programs that contain the library.
 flags="-g -O0 --coverage -fprofile-update=atomic"
 [ -e Makefile ] || "$source/configure" --quiet CC="$CC" CFLAGS="-g -O0" \
 	LDFLAGS=--coverage

@@ -33,7 +33,7 @@ START_TEST(test_mallinfo)
 	ck_assert_int_eq(small.arena, small.uordblks + small.fordblks);
 	free(block);
 	ck_assert_uint_lt(mallinfo2().uordblks, during.uordblks - size + 65536);
-	/* keepcost is what malloc_trim could release: the freed range, which its arena keeps. */
+	/* malloc_trim could release keepcost bytes: the freed range, which its arena keeps. */
 	ck_assert_uint_ge(mallinfo2().keepcost, size);
 }
 END_TEST

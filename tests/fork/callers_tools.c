@@ -110,7 +110,7 @@ callers_churn_start(int nthreads)
 {
 	sigset_t all, saved;
 
-	/* The kernel then sends signals of the process to the thread that started these. */
+	/* The churners block signals, so this thread gets the signals of the process. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &saved);
 	nchurners = nthreads < CHURN_MAX ? nthreads : CHURN_MAX;

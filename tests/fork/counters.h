@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* The heap counts as returned when less of it is private. */
+/* The heap counts as returned when less than this is private. */
 #define RETURNED_KB 4096UL
 
 /* Start a thread, join all threads, allocate zeroed memory. Failures end the test. */

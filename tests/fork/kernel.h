@@ -7,7 +7,7 @@
 
 #include "../support/cases.h"
 
-/* The heap counts as returned when less of it is private. */
+/* The heap counts as returned when less than this is private. */
 #define RETURNED_KB 4096UL
 
 /* The file that is read with O_DIRECT: pieces of computed content. */
@@ -32,12 +32,12 @@ struct engine {
 	 * at least one. Returns -1 and sets errno if the call or a read has failed.
 	 */
 	int (*collect)(int waits);
-	/* After it the kernel writes to no memory. */
+	/* After this call the kernel does not write to the heap. */
 	void (*end)(void);
 };
 extern const struct engine aio, uring;
 
-/* kernel_reads.c: reads are under way when the heap has reasons to return. */
+/* kernel_reads.c: reads are under way in a heap that could otherwise return. */
 struct reads {
 	const struct engine *engine;
 	int has_thread; /* another thread allocates, and this thread waits for reads */
@@ -51,12 +51,13 @@ struct reads_at_fork {
 };
 void run_reads_at_fork(const struct test_case *self);
 
-/* kernel_uring.c: registered buffers. *with: registered while a child lives. */
+/* kernel_uring.c: registered buffers. *with is 1: they are registered while a child lives. */
 void run_registered(const struct test_case *self);
 
 /*
- * kernel_refused.c: the kernel may refuse memory or mappings that fork(2) needs. *with, for
- * run_overcommit: the heap can leave and clone(2) fails; for run_limit: the resource.
+ * kernel_refused.c: the kernel may refuse memory or mappings that fork(2) needs. In
+ * run_overcommit *with is 1 if the heap can leave and clone(2) fails, and 0 if the heap
+ * cannot leave. In run_limit *with is the resource.
  */
 void run_overcommit(const struct test_case *self);
 void run_mappings(const struct test_case *self);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel_reads.c: part of kernel: direct reads into blocks of the heap, which are under way
- * when the heap has reasons to return. No data may be lost. */
+/* kernel_reads.c: part of kernel: direct reads into blocks of a heap that could otherwise
+ * return, or that forks. No data may be lost. */
 #include "config.h"
 
 #include <errno.h>

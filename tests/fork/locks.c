@@ -126,7 +126,7 @@ run_worker(void *argument)
 	return run_steps((uint64_t)(uintptr_t)argument) ? NULL : argument;
 }
 
-/* A thread that forks while other threads work, and fork. */
+/* A thread that forks, while the workers run and a second such thread forks, too. */
 static void *
 run_forker(void *argument)
 {

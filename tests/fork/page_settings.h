@@ -7,7 +7,7 @@
 
 #include "../support/cases.h"
 
-/* The heap counts as returned when less of it is private: a few MiB near pages with
+/* The heap counts as returned when less than this is private: a few MiB near pages with
  * settings may stay private. */
 #define RETURNED_KB 4096UL
 #define RETURN_LIMIT_MS 3000

@@ -14,7 +14,7 @@
 #define FEW_ALLOCATIONS 200
 #define HOLE_BLOCKS 120
 #define HOLE_BYTES ((size_t)2 << 20)
-/* The pool may consist of a few more parts, but not of one more for each hole. */
+/* A fork or a return may add this many mappings, but not one for each hole. */
 #define MORE_MAPPINGS 10
 
 static int
@@ -46,7 +46,7 @@ run_returns(const struct test_case *self)
 	}
 }
 
-/* A limit of file sizes below the pool's size: a write would raise SIGXFSZ. */
+/* With a limit of file sizes below the pool's size, a return would raise SIGXFSZ. */
 void
 run_file_limit(const struct test_case *self)
 {

@@ -41,8 +41,8 @@ static struct common {
 } *common;
 
 /*
- * The killer is a program of its own: a child that kept its parent's heap would keep the
- * heap from returning, and then nothing would be stopped again.
+ * The killer is a program of its own. If it were a child with a copy of the heap, the heap
+ * would never return, and then nothing would be stopped again.
  */
 
 /* exit_signal, field 38 of proc_pid_stat(5): a child of fork(2) has SIGCHLD, the helper 0. */
@@ -131,7 +131,7 @@ all_is_counted(void)
 	return 1;
 }
 
-/* Overwrites what its parent would notice. */
+/* Overwrites the counters: the parent would notice if a page were shared. */
 static _Noreturn void
 be_child(void)
 {

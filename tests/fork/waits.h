@@ -5,7 +5,7 @@
 
 #include "../support/cases.h"
 
-/* The heap counts as returned when less of it is private. */
+/* The heap counts as returned when less than this is private. */
 #define RETURNED_KB 4096UL
 
 /* Writes to a block. After a fork this gives the heap a reason to return. */

@@ -26,7 +26,7 @@
 #define WHOLE_EVERY 5
 #define WHOLE_LIMIT_MS 400
 #define EVENT_LIMIT_US 3000000
-/* Some timeouts count the ticks of the kernel's clock. */
+/* A timeout may end this much early, since some count the ticks of the kernel's clock. */
 #define EARLY_US 10000
 /* A stop may interrupt calls with longer timeouts: libvmmalloc(7). */
 #define LONG_MS 1000
@@ -269,7 +269,7 @@ without_signals(void)
 		run_round();
 		feed_waiters(round);
 	}
-	/* A call that is made again after a stop may begin its timeout anew. */
+	/* Waits: a call that is repeated after a stop may start its timeout again. */
 	for (int i = 0; i < nwaiters; i++) {
 		if (waiters[i].call->feed == NULL &&
 		    waiters[i].call->timeout_ms <= LONG_MS)

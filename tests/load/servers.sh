@@ -68,7 +68,7 @@ soon() {
 	done
 }
 
-# gone PID: the process has ended, also if its parent has not waited for it yet.
+# gone PID: the process has ended, even if its parent has not waited for it yet.
 gone() {
 	! grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status" 2>/dev/null
 }

@@ -60,7 +60,7 @@ void end_thread(struct worker *worker);
 
 /*
  * Take and release the locks of a set: bit i stands for workers[i], and bit NWORKERS for
- * the exchange. With the lock of a worker its thread waits.
+ * the exchange. While the lock of a worker is taken, the worker's thread waits.
  */
 #define ALL_LOCKS ((1U << (NWORKERS + 1)) - 1)
 void take_locks(unsigned set);

@@ -104,7 +104,7 @@ end
 END
 }
 
-# nginx_load CONNECTION: starts wrk in the background, for half of the time.
+# nginx_load CONNECTION: starts wrk in the background, for half of $SERVER_SECONDS.
 nginx_load() {
 	nginx_lua "$1" >"$work/lua"
 	# wrk allocates room for ten million measurements.

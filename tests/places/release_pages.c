@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* release_pages.c: the pool returns blocks to the file system, and allocates them
- * again. Run with the library preloaded: release_pages DIR [keeps]. Prints TAP.
+/* release_pages.c: the pool gives its blocks back to the file system, and reserves
+ * them again. Run with the library preloaded: release_pages DIR [keeps]. Prints TAP.
  * `keeps` is for DAX, where the pool keeps its blocks. */
 #include "config.h"
 
@@ -76,9 +76,9 @@ free_blocks(int n)
 #define NPIECES 12
 
 /*
- * The file system is full. The lowest free ranges have lost their blocks, higher ones
- * still have them. malloc must return each of the higher ones again. Returns how many
- * it did, or -1.
+ * The file system is full. The lowest free ranges have lost their file blocks, but higher
+ * free ranges still have theirs, and malloc must allocate each of these. Returns how many
+ * it has allocated, or -1.
  */
 static int
 pieces_again(const char *path)
@@ -181,8 +181,8 @@ main(int argc, char **argv)
 	close(ends[1]);
 	result(waitpid(pid, &status, 0) == pid && status == 0,
 	    "so can the child");
-	/* After the return of the heap to the file, a little later, space is missing
-	 * again. */
+	/* The heap returns to the file some time later. Then the file needs blocks again,
+	 * and calloc fails on the full file system. */
 	until = time(NULL) + 60;
 	do {
 		n = allocate_blocks();

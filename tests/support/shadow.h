@@ -67,7 +67,7 @@ struct shadow_chain {
 
 /*
  * Allocates blocks until malloc returns NULL. Returns false if errno is then not ENOMEM,
- * or if it has allocated `most` blocks before.
+ * or if malloc has not returned NULL after `most` blocks.
  */
 bool shadow_fill(struct shadow_chain *chain, size_t most);
 

@@ -133,7 +133,7 @@ allocate_by(enum function function, struct shadow_block *block, uint64_t random,
 	case MALLOC:
 		return malloc(size);
 	case CALLOC:
-		/* calloc multiplies, so the number is 7 where the size can be divided. */
+		/* calloc multiplies count and size: use a count of 7 if it divides the size. */
 		return size % 7 == 0 ? calloc(7, size / 7) : calloc(size, 1);
 	case REALLOC_NULL:
 		return realloc(NULL, size);

@@ -2,8 +2,8 @@
 /* lines.c: threads write numbered lines to one stream, while another thread forks and
  * the heap returns. Each line arrives once, and whole. Prints TAP.
  *	lines FORKS FILE
- * makes FORKS forks beside a stream to FILE, and fewer beside other streams.
- * Overwrites FILE. */
+ * forks FORKS times while threads write to FILE, which it overwrites, and fewer times for
+ * other streams. */
 #include "config.h"
 
 #include <pthread.h>
@@ -109,7 +109,7 @@ struct found {
 	int is_good;
 };
 
-/* Reads all lines. Those of each thread are in order, without a gap. */
+/* Reads all lines. Checks that those of each thread are in order, without a gap. */
 static void *
 read_lines(void *argument)
 {
