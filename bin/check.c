@@ -284,7 +284,7 @@ show_place(const char *dir)
 		fail(1, "%s: %s", dir, strerror(error));
 	printf("directory:      %s\n", dir);
 	printf("file system:    %s\n", name);
-	/* Such as a read-only file system, another user's directory, /proc. */
+	/* For example on a read-only file system, in another user's directory, in /proc. */
 	if (error != 0) {
 		printf("advice:         no pool is possible: cannot make a file (%s)\n",
 		    strerror(error));

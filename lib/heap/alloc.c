@@ -79,9 +79,9 @@ struct libc_info {
 static struct libc_info (*libc_info)(void);
 
 /*
- * Aborts with a message if libc cannot have allocated the foreign block. libc itself reads
- * the header in front of the block: a wrong one often ends in a message, but may also end
- * in a signal. In most processes libc's allocator has never allocated anything.
+ * Aborts with a message if libc cannot have allocated the foreign block: the header in front
+ * of it is not readable, or libc's allocator has no memory, as in most processes. libc itself
+ * would read the header, and if that is wrong, may end in a signal instead of a message.
  */
 static void
 check_foreign(const char *what, const void *block)

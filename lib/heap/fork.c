@@ -43,10 +43,10 @@ vmm_fork_is_locking(void)
 
 /*
  * Locks libc's list of FILEs first: a thread that holds that lock may wait for a FILE whose
- * owner waits for the allocator. libc's fork takes it only after all handlers, when the
- * allocator's locks are held. Signals stay unblocked while this thread waits for locks.
- * When it holds all locks, they are blocked until in_parent or in_child, because a signal
- * handler might fork.
+ * owner waits for the allocator. libc's fork takes that lock too late, after all handlers,
+ * when the allocator's locks are held. Signals stay unblocked while this thread waits for
+ * locks. When it holds all locks, they are blocked until in_parent or in_child, because a
+ * signal handler might fork.
  */
 static void
 before_fork(void)

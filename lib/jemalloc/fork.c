@@ -22,20 +22,20 @@ static struct {
 /*
  * A signal handler that has interrupted an allocation may call fork(2). Locks that this
  * thread holds already remain held: the interrupted code releases them later, in the parent
- * and in the child. Other threads may wait for these locks while they hold the rest, and
- * so may never release it: then the fork must fail.
+ * and in the child. Another thread may wait for one of these locks while it holds a lock
+ * that the fork needs: then the fork must fail.
  */
 #define HELD_MAX 64
 static __thread struct {
 	pthread_mutex_t *held[HELD_MAX]; /* locks of what a signal interrupted */
 	size_t nheld;
-	size_t nmissing;      /* locks that other threads hold; this thread goes on without */
-	bool is_hopeless;     /* one of those may be held by this thread itself */
+	size_t nmissing;      /* locks that other threads hold; this fork goes without them */
+	bool is_hopeless;     /* this thread itself may hold one of the missing locks */
 	uint64_t begin_us;
-	uint64_t patience_us; /* after that, locks of other threads are missing */
+	uint64_t patience_us; /* after this time, locks that other threads hold are missing */
 } forking __attribute__((tls_model("initial-exec")));
 
-/* How long a taken lock may have no owner because its thread waits for a processor. */
+/* glibc may set the owner of a taken lock this much later, if its thread gets no CPU. */
 #define UNOWNED_US 2000000
 #define PATIENCE_US 200000
 
@@ -58,7 +58,7 @@ is_held(const pthread_mutex_t *mutex)
 	return false;
 }
 
-/* Takes a lock for fork(2), unless this thread holds it already, or has to do without. */
+/* Takes a lock for fork(2), or records that this thread holds it, or that it is missing. */
 static void
 take_lock(pthread_mutex_t *mutex)
 {
@@ -105,7 +105,7 @@ vmm_jehost_mutex_unlock(pthread_mutex_t *mutex)
 {
 	if (is_held(mutex))
 		return 0;
-	/* Of the others, not those that it goes without. */
+	/* A missing lock is another thread's: leave it as it is. */
 	if (forking.nmissing > 0 && mutex->__data.__owner != vmm_os_thread())
 		return 0;
 	return pthread_mutex_unlock(mutex);

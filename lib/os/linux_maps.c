@@ -190,8 +190,8 @@ copy_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *earlier)
 }
 
 /*
- * Whether a file of /proc might be opened later. Another error means: there is no /proc.
- * One is ESRCH: sandboxes chroot(2) into the directory of a process that has ended.
+ * Whether a file of /proc could be opened later. Any other error means that there is no
+ * /proc; ESRCH: a sandbox has used chroot(2) into the directory of an ended process.
  */
 static bool
 is_shortage(int error)

@@ -110,8 +110,8 @@ is_own_link(const char *path)
 
 /*
  * Follows a symbolic link as the last name if it belongs to this user or the superuser. The
- * kernel cares for links in the path before (proc_sys_fs(5), protected_symlinks). The link
- * may change meanwhile, but in a directory where others may do that no name is safe.
+ * kernel checks the links before it in the path (proc_sys_fs(5), protected_symlinks). The
+ * link may change meanwhile, but in a directory where others may do that no name is safe.
  */
 static int
 open_appending(const char *path)
@@ -129,8 +129,8 @@ open_appending(const char *path)
 }
 
 /*
- * EPERM: the owner could read the log. EMLINK: the user may not know the file by its other
- * name, and not want the log there.
+ * EPERM: the owner could read the log. EMLINK: by another name the file may be one to which
+ * the user wants no log written.
  */
 static int
 check_owner(const struct stat *stat)

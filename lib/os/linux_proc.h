@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 
 /*
- * The process by its calling thread. /proc/self is its main thread, and shows no memory and
- * no descriptors once that thread has ended (pthread_exit(3)).
+ * The process's directory, as the calling thread's. /proc/self is the main thread's, and
+ * shows no memory and no descriptors once that thread has ended (pthread_exit(3)).
  */
 #define VMM_OS_SELF "/proc/thread-self/"
 
@@ -28,8 +28,8 @@ void vmm_os_nofile_restore(const struct rlimit *before);
 int vmm_os_proc_open(int directory, const char *path, int flags);
 
 /*
- * Calls `visit` with the name of each entry of a directory until it returns true. Returns
- * whether it did.
+ * Calls `visit` with the name of each entry of a directory, until `visit` returns true.
+ * Returns true in that case.
  */
 bool vmm_os_proc_each(int directory, bool (*visit)(void *argument, const char *name),
     void *argument);

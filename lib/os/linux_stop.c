@@ -48,8 +48,8 @@ futex_wait(unsigned *futex, unsigned value)
 }
 
 /*
- * Makes the helper end with the thread that waits for it, because the helper keeps the
- * memory and the descriptors. That thread may end at any moment, with its process (exit(3) in
+ * Makes the helper end with the thread that waits for it: alive, the helper would keep the
+ * memory and the descriptors. The thread may end at any moment, with its process (exit(3) in
  * another thread, SIGKILL) or without it (execve(2)). The helper also leaves the process
  * group: if it were stopped with the group, the threads would never continue.
  */

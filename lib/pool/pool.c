@@ -151,7 +151,7 @@ allocate_locked(const char *wanted, size_t size, size_t alignment,
 	size_t offset;
 	bool is_allocated = allocate_usable(wanted, size, alignment, &offset);
 
-	/* The lowest fit may be a hole whose blocks a full file system cannot reserve. */
+	/* A full file system may refuse blocks for a hole: try to allocate elsewhere. */
 	if (!is_allocated && wanted == NULL && vmm_pool.hole_count > 0) {
 		vmm_pool_holes_hide();
 		is_allocated = allocate_usable(NULL, size, alignment, &offset);

@@ -8,9 +8,9 @@
 #include "trace/log.h"
 
 /*
- * Reserve ahead of use a share of what is used, so that the number of steps grows with
- * the logarithm of the pool. The minimum is lower on tmpfs, where reserving allocates:
- * a small program pays only for what it uses.
+ * Reserve 1/RESERVE_SHARE of the used bytes ahead of use, so that the number of steps grows
+ * with the logarithm of the used bytes. The minimum is lower on tmpfs, where reserving
+ * allocates: a small program pays only for what it uses.
  */
 #define RESERVE_SHARE 8
 #define RESERVE_MIN_COSTLY ((size_t)256 << 10)
@@ -148,8 +148,8 @@ vmm_pool_reserve_to(size_t end)
 }
 
 /*
- * Returns how far to reserve for `end` at least. A page cache has large pages, of up to
- * a chunk, and on xfs a store into one needs blocks for all of it.
+ * Returns up to where to reserve at least, for memory below `end`: whole chunks, because on
+ * xfs a store needs blocks for all of a large page. But on tmpfs exactly to `end`.
  */
 static size_t
 reserve_end(size_t end)
@@ -242,7 +242,7 @@ next_holes(size_t at, size_t *begin, size_t *end)
 	return *begin < *end;
 }
 
-/* A run of holes lies in one free range, of which the rest stays free. */
+/* A run of holes lies in one free range. The pages of the range on either side stay free. */
 void
 vmm_pool_holes_hide(void)
 {

@@ -3,7 +3,7 @@
 # test_exports.sh: the symbols that the library exports, and how it is linked.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
-# In C++ names size_t is m where a pointer has 64 bits, and j otherwise.
+# In mangled names of C++, the letter m stands for size_t if pointers have 64 bits, otherwise j.
 letter=m
 [ "$(getconf LONG_BIT)" = 64 ] || letter=j
 sed -n -e 's/#.*//' -e '/^local:/q' -e 's/^[[:space:]]*\([A-Za-z_].*\);$/\1/p' \
@@ -32,8 +32,8 @@ for variant in $(variants); do
 	expect "$variant: RELRO" grep -q GNU_RELRO "$work/segments"
 done
 
-# The header declares every exported C function, except those that only stand before
-# libc's functions of the same name.
+# The header declares every exported C function, except those that call libc's function of
+# the same name and do something before or after it.
 expect "the header declares every function" sh -c "
 	grep -v -e '^_Z' -e '^fork$' -e '^dlopen$' \
 		-e '^__register_atfork$' '$work/map' | while read -r name; do

@@ -6,7 +6,7 @@
 #include "system_calls.h"
 
 #define ERRORS_MAX 18
-#define SECONDS_MAX 30 /* the program and its children may take so long each */
+#define SECONDS_MAX 30 /* for the program, and for each child */
 
 /* The page that the test, the program and the seam share. Maps the file `path`. */
 extern struct inject *inject;

@@ -60,8 +60,8 @@ others() {
 		END { printf "%d\n", 100 * count * (1 - idle / all) }'
 }
 
-# One run is enough if it reaches all limits. Otherwise the median of three runs counts:
-# other work may spoil a run.
+# One run is enough if its ratios are within all limits. Otherwise the median of three runs
+# counts: other work may disturb a run.
 measure() {
 	rm -f "$work"/bench.*
 	busy=0

@@ -3,7 +3,7 @@
 # fresh.sh: the two commands of README.md on a fresh Debian system that has only the base,
 # git and a compiler. Sourced after lib.sh, with $suite set.
 
-# commands_of_readme: runs them in the fresh system.
+# commands_of_readme: runs the two commands in the fresh system.
 commands_of_readme() {
 	inside_dir=/root
 	expect "$suite: git and a compiler" inside sh -c "

@@ -91,7 +91,7 @@ measures() {
 
 # plan: prints the TAP plan. It is the last command of a test script.
 plan() {
-	# Of this shell, and of the programs that it has run.
+	# The processor time of this shell, and of the programs that it has run.
 	times >"$work/times"
 	comment "$work/times"
 	echo "1..$count"

@@ -129,7 +129,7 @@ is_named(const struct stat *stat, const char *name)
 static bool
 may_refuse(const struct stat *stat, int error)
 {
-	/* The library builds a new path with the target of each link. */
+	/* The library puts the target of each link into the path, which may get too long. */
 	if (error == ENAMETOOLONG)
 		return true;
 	if (is_named(stat, "/" HIDDEN))
