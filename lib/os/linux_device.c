@@ -47,9 +47,8 @@ read_attribute(dev_t device, const char *name)
 	return number;
 }
 
-/* Whether a character device belongs to /sys/bus/dax (Linux 5.1). */
-static bool
-is_dax(dev_t device)
+bool
+vmm_os_device_is_memory(dev_t device)
 {
 	static const char bus[] = "/dax";
 	struct vmm_text path;
@@ -85,7 +84,7 @@ vmm_os_device_open(const char *path, struct vmm_os_file *file)
 	/* Checked before open(2), because to open another device may have an effect. */
 	if (vmm_sys.stat(path, &it) != 0)
 		return errno;
-	if (!S_ISCHR(it.st_mode) || !is_dax(it.st_rdev))
+	if (!S_ISCHR(it.st_mode) || !vmm_os_device_is_memory(it.st_rdev))
 		return ENOTDIR;
 	fs = (struct vmm_os_fs){
 		.name = "device DAX",

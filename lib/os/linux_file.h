@@ -3,6 +3,8 @@
 #ifndef VMM_OS_LINUX_FILE_H
 #define VMM_OS_LINUX_FILE_H
 
+#include <sys/types.h>
+
 #include "os/file.h"
 
 /*
@@ -14,6 +16,9 @@ int vmm_os_file_adopt(int fd, struct vmm_os_file *file);
 
 /* Sets the descriptor's offset to VMM_OS_FILE_MARK. An error is ignored. */
 void vmm_os_file_mark(const struct vmm_os_file *file);
+
+/* Whether a character device is memory: it belongs to /sys/bus/dax (Linux 5.1). */
+bool vmm_os_device_is_memory(dev_t device);
 
 /* Opens a device as vmm_os_file_create does. ENOTDIR if `path` is not a memory device. */
 int vmm_os_device_open(const char *path, struct vmm_os_file *file);

@@ -32,6 +32,10 @@ next_number(char **at, int base, unsigned long *number)
 	return true;
 }
 
+/* Calls of Linux 5.16 and 6.7, with the same numbers on every architecture. */
+#define CALL_FUTEX_WAITV 449
+#define CALL_FUTEX_WAIT 455
+
 static bool
 is_futex_call(unsigned long number)
 {
@@ -39,7 +43,7 @@ is_futex_call(unsigned long number)
 	if (number == SYS_futex_time64)
 		return true;
 #endif
-	return number == SYS_futex;
+	return number == SYS_futex || number == CALL_FUTEX_WAIT;
 }
 
 /* A search for threads that wait on addresses in [base, base + size). */
@@ -59,6 +63,25 @@ is_pi(unsigned long operation)
 
 	return command == FUTEX_LOCK_PI || command == FUTEX_WAIT_REQUEUE_PI ||
 	    command == LOCK_PI2;
+}
+
+/* Whether a thread has a seccomp filter. True if that is not known. */
+static bool
+is_filtered(void *argument, const char *name)
+{
+	const int *tasks = argument;
+	struct vmm_os_field seccomp = { "Seccomp:", 10, 0 };
+	struct vmm_text path;
+	int error;
+
+	if (name[0] == '.')
+		return false;
+	vmm_text_clear(&path);
+	vmm_text_str(&path, name);
+	vmm_text_str(&path, "/status");
+	error = vmm_os_proc_fields(*tasks, path.data, &seccomp, 1);
+	/* The thread may have ended meanwhile. */
+	return error == 0 ? seccomp.value != 0 : error != ENOENT && error != ESRCH;
 }
 
 /*
@@ -81,16 +104,29 @@ add_wait(void *argument, const char *name)
 	/* Not dumpable: only root may read /proc (proc(5)), so threads may be missing. */
 	if (error != 0 && error != ENOENT && error != ESRCH)
 		waits->is_complete = false;
-	if (!next_number(&at, 10, &number) || !is_futex_call(number) ||
-	    !next_number(&at, 16, &address) || !next_number(&at, 16, &operation) ||
-	    (operation & FUTEX_PRIVATE_FLAG) != 0 ||
+	if (!next_number(&at, 10, &number))
+		return false;
+	/* Its addresses are in memory that may be gone by now. */
+	if (number == CALL_FUTEX_WAITV) {
+		waits->is_complete = false;
+		waits->needs_stop += is_filtered(&search->tasks, name);
+	}
+	if (!is_futex_call(number) || !next_number(&at, 16, &address) ||
+	    !next_number(&at, 16, &operation))
+		return false;
+	if (number == CALL_FUTEX_WAIT) {
+		next_number(&at, 16, &operation);
+		next_number(&at, 16, &operation);
+		operation &= FUTEX_PRIVATE_FLAG;
+	}
+	if ((operation & FUTEX_PRIVATE_FLAG) != 0 ||
 	    address - search->base >= search->size)
 		return false;
 	if (waits->count < VMM_OS_WAITS_MAX)
 		waits->addresses[waits->count++] = address;
 	else
 		waits->is_complete = false;
-	waits->npi += is_pi(operation);
+	waits->needs_stop += is_pi(operation);
 	return false;
 }
 
@@ -99,7 +135,7 @@ vmm_os_futex_waits(const void *base, size_t size, struct vmm_os_waits *waits)
 {
 	struct search search = { .base = (uintptr_t)base, .size = size, .waits = waits };
 
-	waits->count = waits->npi = 0;
+	waits->count = waits->needs_stop = 0;
 	waits->is_complete = true;
 	if (!vmm_os_has_threads())
 		return;
@@ -110,25 +146,6 @@ vmm_os_futex_waits(const void *base, size_t size, struct vmm_os_waits *waits)
 	}
 	vmm_os_proc_each(search.tasks, add_wait, &search);
 	vmm_sys.close(search.tasks);
-}
-
-/* Whether a thread has a seccomp filter. True if that is not known. */
-static bool
-is_filtered(void *argument, const char *name)
-{
-	const int *tasks = argument;
-	struct vmm_os_field seccomp = { "Seccomp:", 10, 0 };
-	struct vmm_text path;
-	int error;
-
-	if (name[0] == '.')
-		return false;
-	vmm_text_clear(&path);
-	vmm_text_str(&path, name);
-	vmm_text_str(&path, "/status");
-	error = vmm_os_proc_fields(*tasks, path.data, &seccomp, 1);
-	/* The thread may have ended meanwhile. */
-	return error == 0 ? seccomp.value != 0 : error != ENOENT && error != ESRCH;
 }
 
 int

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "os/linux_file.h"
 #include "os/linux_proc.h"
 #include "os/linux_sys.h"
 #include "os/os.h"
@@ -24,18 +25,27 @@
 static bool
 is_copying_device(dev_t device, const char *path)
 {
-	enum { MEMORY = 1, TERMINALS = 2, TERMINALS_END = 5, MISC = 10, INPUT = 13,
-		SOUND = 116, PTYS = 136, PTYS_END = 143 };
+	/* Major numbers: Documentation/admin-guide/devices.txt of the kernel. */
+	enum { MEMORY = 1, PTYS_OLD = 2, CONSOLES = 5, VCS = 7, MISC = 10, INPUT = 13, I2C = 89,
+		SOUND = 116, PTYS = 136, PTYS_END = 143, SPI = 153 };
+	/* Terminals and others with many or dynamic numbers. */
+	static const char *const copying[] = { "/dev/tty", "/dev/hvc", "/dev/rtc", "/dev/ptp",
+		"/dev/hidraw", "/dev/pps", "/dev/gpiochip", "/dev/watchdog", "/dev/ppp" };
+	static const char *const writing[] = { "vhost", "vfio", "kvm", "rdma",
+		"userfaultfd" };
 	unsigned number = major(device);
 
-	if (number == MISC)
-		return strstr(path, "vhost") == NULL &&
-		    strstr(path, "vfio") == NULL && strstr(path, "kvm") == NULL &&
-		    strstr(path, "rdma") == NULL &&
-		    strstr(path, "userfaultfd") == NULL;
-	return number == MEMORY || number == INPUT || number == SOUND ||
-	    (number >= TERMINALS && number <= TERMINALS_END) ||
-	    (number >= PTYS && number <= PTYS_END);
+	for (size_t i = 0; i < sizeof(copying) / sizeof(copying[0]); i++) {
+		if (strncmp(path, copying[i], strlen(copying[i])) == 0)
+			return true;
+	}
+	for (size_t i = 0; number == MISC && i < sizeof(writing) / sizeof(writing[0]); i++) {
+		if (strstr(path, writing[i]) != NULL)
+			return false;
+	}
+	return number == MEMORY || (number >= PTYS_OLD && number <= CONSOLES) ||
+	    number == VCS || number == MISC || number == INPUT || number == I2C ||
+	    number == SOUND || (number >= PTYS && number <= PTYS_END) || number == SPI;
 }
 
 /* Whether the kernel may write to memory for a descriptor. `argument` is /proc/PID/fd. */
@@ -66,7 +76,7 @@ descriptor_writes(void *argument, const char *name)
 		    strstr(target, "userfaultfd") != NULL;
 	return target[0] == '/' && vmm_sys.fstat(fd, &stat) == 0 &&
 	    S_ISCHR(stat.st_mode) && !is_copying_device(stat.st_rdev, target) &&
-	    strncmp(target, "/dev/dax", 8) != 0;
+	    !vmm_os_device_is_memory(stat.st_rdev);
 }
 
 static int

@@ -167,7 +167,7 @@ read_settings(struct vmm_os_parts *parts, uintptr_t base)
 			parts->has_settings |= read_flags(&parts->list[next++], line);
 	}
 	vmm_os_lines_close(&lines);
-	return 0;
+	return lines.error;
 }
 
 /* Copies the settings from `earlier` and returns true, if `earlier` lists the same mappings. */

@@ -196,3 +196,20 @@ vmm_os_is_readable(const void *address, size_t length)
 
 	return got < 0 ? errno != EFAULT : (size_t)got == length;
 }
+
+void
+vmm_os_copy_readable(void *to, const void *from, size_t length)
+{
+	struct iovec local = { to, length };
+	struct iovec own = { (void *)(uintptr_t)from, length };
+
+	vmm_sys.process_vm_readv(vmm_os_process(), &local, 1, &own, 1, 0);
+}
+
+void
+vmm_os_guards_remove(void *address, size_t length)
+{
+	enum { GUARD_REMOVE = 103 }; /* MADV_GUARD_REMOVE */
+
+	vmm_sys.madvise(address, length, GUARD_REMOVE);
+}

@@ -165,6 +165,18 @@ vmm_os_lines_close(struct vmm_os_lines *lines)
 	vmm_os_unmap(lines->data, LINE_BYTES);
 }
 
+static uint64_t
+count_words(const char *text)
+{
+	uint64_t count = 0;
+
+	while (*(text += strspn(text, "\t ")) != '\0') {
+		text += strcspn(text, "\t ");
+		count++;
+	}
+	return count;
+}
+
 int
 vmm_os_proc_fields(int directory, const char *path, struct vmm_os_field *fields,
     size_t count)
@@ -182,8 +194,9 @@ vmm_os_proc_fields(int directory, const char *path, struct vmm_os_field *fields,
 			size_t length = strlen(fields[i].name);
 
 			if (strncmp(line, fields[i].name, length) == 0)
-				fields[i].value = strtoull(line + length, NULL,
-				    fields[i].base);
+				fields[i].value = fields[i].base == VMM_OS_FIELD_COUNT
+				    ? count_words(line + length)
+				    : strtoull(line + length, NULL, fields[i].base);
 		}
 	}
 	vmm_os_lines_close(&lines);

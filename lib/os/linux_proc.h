@@ -59,7 +59,11 @@ int vmm_os_lines_open(struct vmm_os_lines *lines, int directory, const char *pat
 char *vmm_os_lines_next(struct vmm_os_lines *lines);
 void vmm_os_lines_close(struct vmm_os_lines *lines);
 
-/* Reads the numbers behind names such as "Seccomp:". The value of a missing name is 0. */
+/*
+ * Reads the numbers behind names such as "Seccomp:". The value of a missing name is 0. With
+ * the base VMM_OS_FIELD_COUNT the value is how many numbers there are.
+ */
+#define VMM_OS_FIELD_COUNT 0
 struct vmm_os_field {
 	const char *name;
 	int base;

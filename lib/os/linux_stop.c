@@ -91,11 +91,13 @@ allow_trace(pid_t helper)
 		vmm_sys.prctl(PR_SET_PTRACER, (unsigned long)helper, 0, 0, 0);
 }
 
+/* The helper's stack ends where the structure begins. */
 static void
-run_helper(struct helper *helper, char *stack_end)
+run_helper(void *argument)
 {
+	struct helper *helper = argument;
 	/* CLONE_FS is not needed, but valgrind knows no clone(2) without it. */
-	pid_t pid = vmm_sys.clone(helper_main, stack_end, CLONE_VM | CLONE_FS | CLONE_FILES |
+	pid_t pid = vmm_sys.clone(helper_main, helper, CLONE_VM | CLONE_FS | CLONE_FILES |
 	    CLONE_UNTRACED | CLONE_CHILD_CLEARTID, helper, NULL, NULL,
 	    &helper->lives);
 
@@ -130,9 +132,15 @@ vmm_os_has_threads(void)
 {
 	struct stat of_tasks;
 
-	if (vmm_sys.stat(VMM_OS_TASKS, &of_tasks) != 0)
-		return !__libc_single_threaded;
-	return of_tasks.st_nlink != 3;
+	if (vmm_sys.stat(VMM_OS_TASKS, &of_tasks) == 0)
+		return of_tasks.st_nlink != 3;
+	/*
+	 * Without /proc: unshare(2) with CLONE_VM changes nothing, and fails if the memory is
+	 * shared. But a seccomp filter might end the process for it: then only libc can tell.
+	 */
+	return !__libc_single_threaded ||
+	    (vmm_sys.prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0 &&
+		vmm_sys.unshare(CLONE_VM) != 0);
 }
 
 /* Returns 0 if the other threads, `count` with this one, may and can be stopped. */
@@ -167,8 +175,10 @@ call_in_helper(void (*work)(void *argument), void *argument, int tasks, size_t c
 			.busy_wait_us = busy_wait_us, .max = count + MORE_TASKS,
 			.list = (void *)(helper + 1) },
 	};
-	run_helper(helper, (char *)map + VMM_OS_STOP_STACK);
-	error = helper->error;
+	/* On another stack, too: this thread's own may be a block of the heap. */
+	error = vmm_os_call_alone(run_helper, helper);
+	if (error == 0)
+		error = helper->error;
 	vmm_os_unmap(map, size);
 	return error;
 }
@@ -186,6 +196,12 @@ call_without_signals(void (*work)(void *argument), void *argument, int tasks, si
 			  : vmm_os_call_alone(work, argument);
 	vmm_os_signals_restore(&signals);
 	return error;
+}
+
+int
+vmm_os_may_stop(enum vmm_os_others others)
+{
+	return others == VMM_OS_NO_OTHERS ? 0 : may_stop(2, others);
 }
 
 int

@@ -21,6 +21,7 @@
  */
 #define STOP_WAIT_US 20000
 #define LATE_WAIT_US 20000
+#define LATE_BUSY_US 200000 /* longer, while such a thread waits for a CPU */
 
 static bool
 is_listed(const struct vmm_os_stop *stop, pid_t id)
@@ -224,6 +225,7 @@ void
 vmm_os_stop_finish(struct vmm_os_stop *stop)
 {
 	uint64_t deadline_us = vmm_os_now_us() + LATE_WAIT_US;
+	uint64_t limit_us = deadline_us + LATE_BUSY_US;
 	bool is_late = false;
 
 	for (size_t i = 0; i < stop->ntasks; i++) {
@@ -238,9 +240,14 @@ vmm_os_stop_finish(struct vmm_os_stop *stop)
 			vmm_sys.ptrace(PTRACE_DETACH, stop->list[i].id, NULL, NULL);
 	}
 	for (size_t i = 0; i < stop->ntasks; i++) {
-		if (stop->list[i].state != VMM_OS_TASK_SEIZED)
+		struct vmm_os_task *task = &stop->list[i];
+
+		if (task->state != VMM_OS_TASK_SEIZED)
 			continue;
-		wait_for_stop(&stop->list[i], deadline_us);
-		prepare_thread(stop, &stop->list[i]);
+		/* A thread that waits for a CPU will stop. Without a wait its call may fail. */
+		while (wait_for_stop(task, deadline_us) == EAGAIN &&
+		    state_of(stop, task->id) == 'R' && deadline_us < limit_us)
+			deadline_us += LATE_WAIT_US;
+		prepare_thread(stop, task);
 	}
 }

@@ -77,6 +77,7 @@
 	    struct statx *stat), (dir, path, flags, mask, stat)) \
 	KERNEL(int, tgkill, (pid_t group, pid_t thread, int signal), \
 	    (group, thread, signal)) \
+	KERNEL(int, unshare, (int flags), (flags)) \
 	KERNEL(int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags)) \
 	KERNEL(ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size)) \
 	OTHER(int, clock_gettime, (clockid_t clock, struct timespec *time), (clock, time)) \

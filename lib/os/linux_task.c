@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/user.h>
@@ -86,7 +87,10 @@ vmm_os_task_needs_permission(void)
 
 #if HAS_REGISTERS
 
-/* Makes the helper's ptrace(2) requests, for a thread that does not exist. */
+/*
+ * Makes the helper's ptrace(2) requests, for a thread that does not exist, and the call of
+ * vmm_os_copy_readable.
+ */
 static int
 try_to_trace(void *argument)
 {
@@ -99,6 +103,7 @@ try_to_trace(void *argument)
 	vmm_sys.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	vmm_sys.setpgid(0, 0);
 	vmm_sys.tgkill(vmm_sys.getpid(), vmm_sys.getpid(), 0);
+	vmm_sys.process_vm_readv(vmm_sys.getpid(), &none, 1, &none, 1, 0);
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (vmm_sys.ptrace(requests[i], 0, NULL, &none) == -1 && errno != ESRCH)
 			return 1;
@@ -133,18 +138,36 @@ probe_filters(void)
 	return error;
 }
 
+/*
+ * Whether children of this thread are born in its own process namespace. After unshare(2)
+ * with CLONE_NEWPID the helper would be the first process of the new one, and end it.
+ */
+static bool
+has_own_namespace(void)
+{
+	struct stat own, of_children;
+
+	return vmm_sys.stat(VMM_OS_SELF "ns/pid", &own) != 0 ||
+	    (vmm_sys.stat(VMM_OS_SELF "ns/pid_for_children", &of_children) == 0 &&
+		own.st_ino == of_children.st_ino);
+}
+
 int
 vmm_os_task_can_trace(void)
 {
-	static uint64_t probed_filters;
-	static int probed_error;
-	enum { TRACER, SECCOMP, FILTERS, NFIELDS };
+	/* Of this thread: each has filters of its own. */
+	static __thread uint64_t probed_filters __attribute__((tls_model("initial-exec")));
+	static __thread int probed_error __attribute__((tls_model("initial-exec")));
+	enum { TRACER, SECCOMP, FILTERS, IDS, NFIELDS };
 	struct vmm_os_field status[NFIELDS] = { { "TracerPid:", 10, 0 },
-		{ "Seccomp:", 10, 0 }, { "Seccomp_filters:", 10, 0 } };
+		{ "Seccomp:", 10, 0 }, { "Seccomp_filters:", 10, 0 },
+		{ "NSpid:", VMM_OS_FIELD_COUNT, 0 } };
 	sigset_t signals;
 	int error = vmm_os_proc_fields(AT_FDCWD, VMM_OS_SELF "status", status, NFIELDS);
 
-	if (error != 0 || status[TRACER].value != 0)
+	/* More IDs than one: /proc is that of an outer namespace, and names other threads. */
+	if (error != 0 || status[TRACER].value != 0 || status[IDS].value > 1 ||
+	    !has_own_namespace())
 		return error != 0 ? error : EPERM;
 	if (status[SECCOMP].value == 0)
 		return 0;

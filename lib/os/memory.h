@@ -42,6 +42,15 @@ void vmm_os_populate_read(void *address, size_t length);
 bool vmm_os_is_readable(const void *address, size_t length);
 
 /*
+ * Copies `length` bytes up to the first that cannot be read (process_vm_readv(2)). Copies
+ * nothing if that call is refused. Unlike memcpy(3) it gets no signal.
+ */
+void vmm_os_copy_readable(void *to, const void *from, size_t length);
+
+/* Removes guard pages (madvise(2), MADV_GUARD_INSTALL, Linux 6.13), if there are any. */
+void vmm_os_guards_remove(void *address, size_t length);
+
+/*
  * Sets is_private[i] for each page of a private mapping: true if the process has written to
  * the page, so that it is no longer the file's (/proc/self/pagemap). Also true for pages
  * about which /proc reports nothing.

@@ -48,7 +48,7 @@ void vmm_os_yield(void);
 /* Sleeps for 20 microseconds or more (nanosleep(2)). */
 void vmm_os_pause(void);
 
-/* Whether there are other threads: as the kernel counts (/proc), or else as libc says. */
+/* Whether there are other threads: by /proc; without it by unshare(2), or by libc. */
 bool vmm_os_has_threads(void);
 
 /* How a stop treats the other threads. */
@@ -74,12 +74,15 @@ enum vmm_os_others {
  *            PR_SET_DUMPABLE, Yama, seccomp(2), an architecture that lacks the code)
  * ETIMEDOUT  a thread waits in the kernel, for example in vfork(2)
  * EAGAIN     a thread got no CPU in time
- * ENOENT     there is no /proc, and libc says that there are threads
+ * ENOENT     there is no /proc, and there are threads
  * EMFILE, ENOMEM, ...
  * After ECANCELED the helper was killed, and `work` may have been interrupted.
  */
 int vmm_os_call_stopped(void (*work)(void *argument), void *argument,
     enum vmm_os_others others);
+
+/* Returns 0 if other threads may be stopped, or one of these errors: EPERM, EMFILE, ... */
+int vmm_os_may_stop(enum vmm_os_others others);
 
 /*
  * EBUSY if the kernel may write to this process's memory while no thread is in a system
@@ -93,7 +96,8 @@ int vmm_os_kernel_writes(void);
 struct vmm_os_waits {
 	uintptr_t addresses[VMM_OS_WAITS_MAX];
 	size_t count;     /* of `addresses` */
-	size_t npi;       /* threads that wait for a mutex with priority inheritance */
+	size_t needs_stop; /* threads that only a stop can wake: they wait for a mutex with
+			      priority inheritance, or in futex_waitv(2) with a filter */
 	bool is_complete; /* false: there may be more threads */
 };
 
@@ -102,7 +106,7 @@ void vmm_os_futex_waits(const void *base, size_t size, struct vmm_os_waits *wait
 
 /*
  * Wakes the threads that wait at `offset` of the file, and began to wait while it was
- * mapped shared (futex(2)). The threads that `npi` counts are not woken.
+ * mapped shared (futex(2)). The threads that `needs_stop` counts are not woken.
  */
 void vmm_os_futex_wake_file(const struct vmm_os_file *file, size_t offset);
 

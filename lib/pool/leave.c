@@ -53,6 +53,8 @@ vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *earlier
 			.has_file = true, .is_pool = true,
 		};
 
+		/* Unknown protections are lost: the memory can be copied. */
+		vmm_os_mprotect(vmm_pool.base + begin, part.end - begin, part.protection);
 		error = vmm_os_parts_add(parts, &part);
 		begin = part.end;
 	}
@@ -103,7 +105,8 @@ check_waits(void)
 	struct vmm_os_waits waits;
 
 	vmm_os_futex_waits(vmm_pool.base, vmm_pool.mapped, &waits);
-	return waits.npi == 0 || vmm_pool_call_stopped_at_fork(NULL, NULL) == 0 ? 0 : EAGAIN;
+	return waits.needs_stop == 0 ||
+	    vmm_pool_call_stopped_at_fork(NULL, NULL) == 0 ? 0 : EAGAIN;
 }
 
 static void
@@ -210,7 +213,6 @@ leave_by_mapping(void)
 	static bool had_settings;
 	int error;
 
-	vmm_pool.has_dontfork = false;
 	error = clear_from(vmm_larger(vmm_pool.reserved, vmm_pool.high_water));
 	if (error == 0)
 		error = vmm_pool_parts_read(0, vmm_pool.mapped, NULL, &leave.parts);
@@ -256,7 +258,7 @@ leave_by_copying(bool may_fail)
 	}
 	if (error == 0)
 		error = clear_from(limit);
-	vmm_pool.is_copied = error == 0;
+	vmm_pool.is_copied = vmm_pool.is_copied || error == 0;
 	return error == EPERM || error == EBUSY || error == ETIMEDOUT || error == ECANCELED
 	    ? EAGAIN : error;
 }
@@ -264,6 +266,8 @@ leave_by_copying(bool may_fail)
 int
 vmm_pool_leave(bool may_fail)
 {
+	bool is_copied = vmm_pool.is_private ? vmm_pool.is_copied
+	    : vmm_os_file_can_be_private(&vmm_pool.file) != 0;
 	bool is_alone;
 	int error;
 
@@ -272,24 +276,23 @@ vmm_pool_leave(bool may_fail)
 	error = check_waits();
 	if (error != 0)
 		return error;
-	if (vmm_pool.is_private) {
-		error = leave_by_mapping();
-		requeue_waits();
-		return error;
-	}
-	if (vmm_os_file_can_be_private(&vmm_pool.file) != 0) {
-		error = leave_by_copying(may_fail);
-	} else {
-		/* Without the lock the heap cannot return, but nothing is lost. */
+	vmm_pool.has_dontfork = false;
+	/* Without the lock the heap cannot return, but nothing is lost. */
+	if (!vmm_pool.is_private && !is_copied)
 		vmm_os_lock_hold(&vmm_pool.users_lock, &is_alone);
-		error = leave_by_mapping();
-		vmm_pool_chunks_add(0, vmm_pool_chunks_end(), VMM_CHUNK_PRIVATE);
+	error = is_copied ? leave_by_copying(may_fail) : leave_by_mapping();
+	/* After a failure parts may still be shared: the next leave has to look for them. */
+	vmm_pool.has_dontfork |= error != 0;
+	if (!vmm_pool.is_private) {
+		if (!is_copied)
+			vmm_pool_chunks_add(0, vmm_pool_chunks_end(), VMM_CHUNK_PRIVATE);
+		vmm_pool.is_private = error == 0;
+		vmm_pool.anonymous_from = vmm_smaller(vmm_pool.anonymous_from,
+		    vmm_pool.mapped);
+		if (error != 0)
+			vmm_os_lock_release(&vmm_pool.users_lock);
+		vmm_pool_return_schedule();
 	}
-	vmm_pool.is_private = error == 0;
-	vmm_pool.anonymous_from = vmm_smaller(vmm_pool.anonymous_from, vmm_pool.mapped);
-	if (error != 0)
-		vmm_os_lock_release(&vmm_pool.users_lock);
-	vmm_pool_return_schedule();
 	requeue_waits();
 	return error;
 }

@@ -27,6 +27,7 @@ static struct {
 	size_t begin, end;
 	size_t done;
 	char *window;
+	bool is_first;     /* a copy while other threads run; a second one follows */
 	bool is_second;    /* this copy is the second: only of pages that differ */
 	bool has_deadline; /* other threads are stopped */
 	uint64_t deadline_us;
@@ -90,6 +91,11 @@ copy_pages(size_t begin, size_t end)
 	const char *from = vmm_pool.base + begin;
 	char *to = move.window + (begin - move.begin);
 
+	if (move.is_first) {
+		/* Another thread may take the right to read away: the second copy has it all. */
+		vmm_os_copy_readable(to, from, end - begin);
+		return 0;
+	}
 	if (move.is_second && memcmp(to, from, end - begin) == 0)
 		return 0;
 	/* A child has none of these pages mapped yet: map them in one call. */
@@ -204,6 +210,11 @@ copy_range(size_t begin, size_t end, size_t *copied_end)
 static bool
 must_move(const struct vmm_os_part *part)
 {
+	/* As in leave_by_mapping: children do not get it, and devices may have buffers there. */
+	if (part->is_pool && part->is_dontfork && move.to == VMM_POOL_TO_ANONYMOUS) {
+		vmm_pool.has_dontfork |= part->is_shared;
+		return false;
+	}
 	return part->is_pool && part->is_shared == (move.to == VMM_POOL_TO_ANONYMOUS);
 }
 
@@ -234,6 +245,7 @@ static int
 move_part(struct vmm_os_part part)
 {
 	bool is_readable = (part.protection & PROT_READ) != 0;
+	struct vmm_os_part rest = part;
 	size_t copied_end = part.end;
 	int error = 0;
 
@@ -241,6 +253,9 @@ move_part(struct vmm_os_part part)
 		move.done = part.end;
 		return 0;
 	}
+	/* A copy of a guard page would fault (Linux 6.13). The guard is lost: libvmmalloc(7). */
+	if (move.to == VMM_POOL_TO_ANONYMOUS)
+		vmm_os_guards_remove(vmm_pool.base + part.begin, part.end - part.begin);
 	if (!is_readable)
 		error = protect(&part, part.protection | PROT_READ);
 	if (error == 0)
@@ -249,9 +264,9 @@ move_part(struct vmm_os_part part)
 	if (error == 0)
 		error = replace(&part);
 	if (error == 0)
-		move.done = copied_end;
-	else if (!is_readable)
-		protect(&part, part.protection);
+		move.done = rest.begin = copied_end;
+	if (!is_readable && rest.begin < rest.end)
+		protect(&rest, rest.protection);
 	return error;
 }
 
@@ -295,12 +310,14 @@ copy_in_advance(void)
 	size_t copied_end;
 	int error = vmm_pool_parts_read(move.begin, move.end, NULL, &move.parts_before);
 
+	move.is_first = true;
 	for (size_t i = 0; error == 0 && i < move.parts_before.count; i++) {
 		const struct vmm_os_part *part = &move.parts_before.list[i];
 
 		if (must_move(part) && (part->protection & PROT_READ) != 0)
 			error = copy_range(part->begin, part->end, &copied_end);
 	}
+	move.is_first = false;
 	return error;
 }
 
@@ -328,8 +345,9 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, bool asks_kerne
 	move.data_begin = move.data_end = 0;
 	move.parts_before = (struct vmm_os_parts){ .list = NULL };
 	move.error = 0;
-	/* The check is repeated during the stop. Here it saves a stop in vain. */
-	if (has_threads && (error = check_kernel()) == 0)
+	/* These are checked again for the stop. Here they save a copy in vain. */
+	if (has_threads && (error = vmm_os_may_stop(others)) == 0 &&
+	    (error = check_kernel()) == 0)
 		error = copy_in_advance();
 	move.is_second = has_threads;
 	move.has_deadline = has_threads;
@@ -337,6 +355,12 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, bool asks_kerne
 		error = vmm_pool_call_stopped(move_stopped, NULL, others);
 	if (error == 0)
 		error = move.error;
+	/* A helper that was killed may have left pages readable. */
+	for (size_t i = 0; error == ECANCELED && i < move.parts_before.count; i++) {
+		if ((move.parts_before.list[i].protection & PROT_READ) == 0)
+			protect(&move.parts_before.list[i],
+			    move.parts_before.list[i].protection);
+	}
 	vmm_os_parts_free(&move.parts_before);
 	*done = move.done;
 	if (move.window != NULL && error != ECANCELED)

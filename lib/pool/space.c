@@ -166,7 +166,7 @@ vmm_pool_reserve_ahead(size_t end)
 	size_t ahead = end / RESERVE_SHARE;
 
 	if (end <= (vmm_pool.is_private ? vmm_pool.mapped : vmm_pool.reserved))
-		return true;
+		return vmm_pool_map_to(end) == 0;
 	if (vmm_pool.is_private)
 		return vmm_pool_map_to(vmm_smaller(end + ahead, vmm_pool.size)) == 0 ||
 		    vmm_pool_map_to(end) == 0;

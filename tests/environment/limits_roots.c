@@ -3,10 +3,15 @@
 #include "config.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,14 +27,113 @@ change_root(const char *dir)
 }
 
 /* Without its descriptor the heap is copied at the first fork, here without /proc. */
-void
-change_root_closed(const char *dir)
+static void
+close_and_change_root(const char *dir)
 {
 	for (int fd = 3; fd < 1024; fd++)
 		close(fd);
 	if (chroot(dir) != 0 || chdir("/") != 0)
 		exit(99);
+}
+
+void
+change_root_closed(const char *dir)
+{
+	void *block;
+
+	/* Nothing tells the library that this page cannot be read. */
+	if (posix_memalign(&block, 4096, 1 << 20) != 0 ||
+	    mprotect((char *)memset(block, 1, 1 << 20) + 8192, 4096, PROT_NONE) != 0)
+		exit(99);
+	close_and_change_root(dir);
 	check_heap(ENOENT, "in another root");
+}
+
+/* A thread that libc does not know writes to a block of the heap. */
+#define COUNTED_BYTES ((size_t)8 << 20)
+#define COUNTED (COUNTED_BYTES / sizeof(unsigned))
+#define COUNTED_STEP 16
+
+static volatile unsigned *counted;
+static int counting_is_over, counting_has_ended;
+static unsigned rounds_counted;
+static unsigned long stores_lost;
+
+/* Adds 1 to many words, again and again. Each must have the value of the round before. */
+static void
+count_until_over(void)
+{
+	unsigned value = 0;
+
+	while (!__atomic_load_n(&counting_is_over, __ATOMIC_ACQUIRE)) {
+		for (size_t i = 0; i < COUNTED; i += COUNTED_STEP) {
+			stores_lost += counted[i] != value;
+			counted[i] = value + 1;
+		}
+		value++;
+		__atomic_store_n(&rounds_counted, value, __ATOMIC_RELEASE);
+	}
+	for (size_t i = 0; i < COUNTED; i += COUNTED_STEP)
+		stores_lost += counted[i] != value;
+}
+
+static void
+wait_for_rounds(unsigned rounds)
+{
+	unsigned until = __atomic_load_n(&rounds_counted, __ATOMIC_ACQUIRE) + rounds;
+
+	while (__atomic_load_n(&rounds_counted, __ATOMIC_ACQUIRE) < until)
+		sched_yield();
+}
+
+static void
+make_counted(void)
+{
+	void *block;
+
+	if (posix_memalign(&block, 4096, COUNTED_BYTES) != 0)
+		exit(99);
+	counted = memset(block, 0, COUNTED_BYTES);
+}
+
+static int
+count_in_raw_thread(void *argument)
+{
+	(void)argument;
+	count_until_over();
+	__atomic_store_n(&counting_has_ended, 1, __ATOMIC_RELEASE);
+	/* exit(3) or a return would end the process. */
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+void
+change_root_raw(const char *dir)
+{
+	_Alignas(16) static char stack[65536];
+	pid_t pid;
+
+	make_counted();
+	close_and_change_root(dir);
+	if (clone(count_in_raw_thread, stack + sizeof(stack), CLONE_VM | CLONE_FS |
+		CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, NULL) < 0)
+		exit(99);
+	wait_for_rounds(5);
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	printf("# fork %s\n", pid < 0 ? strerror(errno) : "succeeds");
+	if (pid > 0)
+		child_succeeds(pid);
+	wait_for_rounds(5);
+	__atomic_store_n(&counting_is_over, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&counting_has_ended, __ATOMIC_ACQUIRE))
+		sched_yield();
+	tap_result(stores_lost == 0, "no store of a thread that libc does not know is lost");
+	/* exit(3) would call libc's handlers, which know nothing of such threads either. */
+	printf("1..1\n");
+	fflush(stdout);
+	_exit(stores_lost != 0);
 }
 
 static int
@@ -66,6 +170,89 @@ leave_namespaces(const char *unused)
 	if (unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC) != 0)
 		exit(99);
 	check_heap(0, "in new namespaces");
+}
+
+static void *
+wait_until_over(void *argument)
+{
+	while (!__atomic_load_n(&counting_is_over, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	return argument;
+}
+
+/* The same beside a thread, which a helper process would have to stop. */
+void
+leave_namespace_beside(const char *unused)
+{
+	pthread_t thread;
+	void *block;
+
+	(void)unused;
+	if (posix_memalign(&block, 4096, 1 << 20) != 0 ||
+	    mprotect(memset(block, 1, 1 << 20), 4096, PROT_NONE) != 0 ||
+	    pthread_create(&thread, NULL, wait_until_over, NULL) != 0)
+		exit(99);
+	check_heap(0, "before unshare");
+	if (unshare(CLONE_NEWPID) != 0)
+		exit(99);
+	check_heap(0, "in a new process namespace");
+	__atomic_store_n(&counting_is_over, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+}
+
+/*
+ * /proc of an outer process namespace lists other numbers: among them some that name other
+ * threads and processes here.
+ */
+#define OUTER_FORKS 30
+#define OUTER_ALLOCATIONS 40
+
+static void *
+fork_and_allocate(void *argument)
+{
+	pid_t sleeper = fork();
+
+	/* Executing a program, the child needs the heap no more: it returns. */
+	if (sleeper == 0) {
+		execlp("sleep", "sleep", "60", NULL);
+		_exit(99);
+	}
+	for (int i = 0; i < OUTER_FORKS; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(0);
+		child_succeeds(pid);
+		for (int n = 0; n < OUTER_ALLOCATIONS; n++) {
+			char *one = malloc(200000 + (size_t)n * 4096), *two = malloc(1 << 21);
+
+			if (one != NULL)
+				memset(one, 1, 4096);
+			free(one);
+			free(two);
+			usleep(300);
+		}
+	}
+	kill(sleeper, SIGKILL);
+	waitpid(sleeper, NULL, 0);
+	__atomic_store_n(&counting_is_over, 1, __ATOMIC_RELEASE);
+	return argument;
+}
+
+void
+count_in_outer_proc(const char *unused)
+{
+	pthread_t forking, waiting;
+
+	(void)unused;
+	make_counted();
+	if (pthread_create(&forking, NULL, fork_and_allocate, NULL) != 0 ||
+	    pthread_create(&waiting, NULL, wait_until_over, NULL) != 0)
+		exit(99);
+	count_until_over();
+	pthread_join(forking, NULL);
+	pthread_join(waiting, NULL);
+	tap_result(stores_lost == 0, "no store is lost");
 }
 
 void

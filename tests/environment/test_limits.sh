@@ -106,9 +106,15 @@ roots() {
 	limits "the program changes its root" "$1" chroot "$work/root"
 	limits "the program changes its root, without descriptors" "$1" chroot_closed \
 		"$work/root"
+	forks=1
+	limits "another root, no descriptors, a thread of clone(2)" "$1" chroot_raw \
+		"$work/root"
+	unset forks
 	limits "the root is gone" "$1" gone
 	if unshare -m -p -i true 2>/dev/null; then
 		limits "the program enters new namespaces" "$1" unshare
+		limits "the program enters a new process namespace beside a thread" "$1" \
+			unshare_beside
 		limits "the program loses /proc" "$1" noproc
 		forks="1 2 3"
 		on_pool_by="$work/no_proc"
@@ -126,6 +132,10 @@ roots() {
 		fi
 		on_pool_by="unshare -p -f"
 		limits "the first process of a process namespace" "$1" plain "$pool_dir"
+		# The IDs in /proc are larger by 1 than those in the inner namespace.
+		on_pool_by="unshare -p -f --mount-proc unshare -p -f"
+		forks=1
+		limits "/proc of an outer process namespace" "$1" outer_proc
 		on_pool_by=
 		unset forks
 	else

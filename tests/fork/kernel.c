@@ -80,6 +80,7 @@ static const struct test_case cases[] = {
 	{ "aio_at_fork_closed", run_reads_at_fork, &aio_closed, 60 },
 	{ "uring_at_fork", run_reads_at_fork, &uring_open, 60 },
 	{ "uring_at_fork_closed", run_reads_at_fork, &uring_closed, 60 },
+	{ "device_at_fork_closed", run_device_at_fork, NULL, 60 },
 	{ "registered", run_registered, &no, 60 },
 	{ "registered_with_child", run_registered, &yes, 60 },
 	{ "overcommit_leave", run_overcommit, &no, 60 },

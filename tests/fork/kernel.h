@@ -50,6 +50,7 @@ struct reads_at_fork {
 	int is_closed; /* the pool's descriptor, so that the library has to copy the heap */
 };
 void run_reads_at_fork(const struct test_case *self);
+void run_device_at_fork(const struct test_case *self);
 
 /* kernel_uring.c: registered buffers. *with is 1: they are registered while a child lives. */
 void run_registered(const struct test_case *self);

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -259,4 +260,21 @@ run_reads_at_fork(const struct test_case *self)
 	    : "fork succeeds");
 	reads->engine->end();
 	cases_result(heap_forks(), "without asynchronous I/O, fork succeeds");
+}
+
+/* A driver that only copies data keeps no fork from copying the heap. */
+void
+run_device_at_fork(const struct test_case *self)
+{
+	static const struct reads_at_fork closed = { &aio, 1 };
+	static const char *const devices[] = { "/dev/null", "/dev/random", "/dev/ptmx",
+		"/dev/vcs", "/dev/rtc0", "/dev/ttyS0", "/dev/fuse" };
+	int count = 0;
+
+	(void)self;
+	is_heap_copied(&closed);
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
+		count += open(devices[i], O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY) >= 0;
+	cases_comment("%d devices are open", count);
+	cases_result(heap_forks(), "fork succeeds with open devices that copy their data");
 }

@@ -89,6 +89,7 @@ child_lives(void *argument)
 	return 1;
 }
 
+static const int no = 0, yes = 1;
 static const int current = MCL_CURRENT, future = MCL_CURRENT | MCL_FUTURE;
 static const struct test_case cases[] = {
 	{ "returns", run_returns, NULL, 60 },
@@ -113,6 +114,14 @@ static const struct test_case cases[] = {
 	{ "together", run_settings_together, NULL, 60 },
 	{ "large", run_large, NULL, 30 },
 	{ "dofork", run_dofork, NULL, 30 },
+	{ "dontfork_refused", run_dontfork_refused, NULL, 30 },
+	{ "dontfork_closed", run_dontfork_closed, NULL, 30 },
+	{ "unreadable", run_unreadable, &no, 30 },
+	{ "unreadable_closed", run_unreadable, &yes, 30 },
+	{ "toggled_closed", run_toggled, &yes, 30 },
+	{ "guard_installed", run_guard_installed, &no, 30 },
+	{ "guard_installed_closed", run_guard_installed, &yes, 30 },
+	{ "own_descriptors", run_own_descriptors, NULL, 30 },
 	{ "descriptor_limit", run_descriptor_limit, NULL, 30 },
 	{ "descriptors_closed", run_descriptors_closed, NULL, 30 },
 	{ "mlockall", run_lock, &current, 30 },

@@ -51,10 +51,18 @@ void run_setting(const struct test_case *self);
 void run_settings_together(const struct test_case *self);
 void run_large(const struct test_case *self);
 void run_dofork(const struct test_case *self);
+void run_dontfork_refused(const struct test_case *self);
 
 /* Cases in page_settings_descriptors.c. */
 void run_descriptor_limit(const struct test_case *self);
 void run_descriptors_closed(const struct test_case *self);
+void run_dontfork_closed(const struct test_case *self);
+
+/* Cases in page_settings_unreadable.c; `with` points to whether descriptors are closed. */
+void run_unreadable(const struct test_case *self);
+void run_toggled(const struct test_case *self);
+void run_guard_installed(const struct test_case *self);
+void run_own_descriptors(const struct test_case *self);
 
 /* Cases in page_settings_lock.c; `with` points to the flags of mlockall(2). */
 void run_lock(const struct test_case *self);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -76,4 +77,32 @@ run_descriptors_closed(const struct test_case *self)
 	spot_set(&spot, setting_find("guard"));
 	through_fork(&spots, NULL, "first fork");
 	through_fork(&spots, NULL, "second fork");
+}
+
+/*
+ * The heap is copied at a fork, but no child gets this area, and a device may have a buffer
+ * there: it must stay where it is.
+ */
+void
+run_dontfork_closed(const struct test_case *self)
+{
+	char before[SELF_TEXT], after[SELF_TEXT];
+	char *area = area_make();
+	int is_good;
+
+	(void)self;
+	filler_write(1);
+	if (syscall(SYS_close_range, 3U, ~0U, 0U) != 0) {
+		cases_skip("an area with MADV_DONTFORK is not copied", strerror(errno));
+		return;
+	}
+	memset(area, 'x', AREA_BYTES);
+	madvise(area, AREA_BYTES, MADV_DONTFORK);
+	is_good = self_mapping(area, before) && heap_forks() &&
+	    self_mapping(area, after);
+	cases_result(is_good && strcmp(before, after) == 0 && is_filled(area, 'x'),
+	    "an area with MADV_DONTFORK is not copied");
+	madvise(area, AREA_BYTES, MADV_DOFORK);
+	cases_result(heap_forks() && is_filled(area, 'x') && area_has_neighbours(area),
+	    "after MADV_DOFORK it is");
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../support/blocks.h"
@@ -13,7 +14,6 @@
 #include "page_settings_set.h"
 #include "../support/heap_return.h"
 #include "../support/self.h"
-
 
 static int
 are_right(const struct spots *spots, int is_child, const char *when)
@@ -195,4 +195,37 @@ run_dofork(const struct test_case *self)
 	    is_filled(area, 'x'), "a third child gets the area with its content");
 	close(child.told);
 	child_succeeds(child.pid);
+}
+
+/* A fork that fails must not make a later one forget the area. */
+void
+run_dontfork_refused(const struct test_case *self)
+{
+	struct heap_child child, second;
+	struct rlimit before, none;
+	char *area = area_make();
+	pid_t pid;
+
+	(void)self;
+	filler_write(1);
+	memset(area, 'x', AREA_BYTES);
+	madvise(area, AREA_BYTES, MADV_DONTFORK);
+	heap_child_start(&child, child_lives, NULL);
+	getrlimit(RLIMIT_AS, &before);
+	none = before;
+	none.rlim_cur = 1 << 20;
+	setrlimit(RLIMIT_AS, &none);
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	setrlimit(RLIMIT_AS, &before);
+	cases_comment("a fork without memory %s", pid < 0 ? "fails" : "succeeds");
+	if (pid > 0)
+		child_succeeds(pid);
+	madvise(area, AREA_BYTES, MADV_DOFORK);
+	heap_child_start(&second, write_area, area);
+	cases_result(heap_child_end(&second), "a later child can write to the area");
+	cases_result(is_filled(area, 'x') && area_has_neighbours(area),
+	    "the parent does not see its writes");
+	heap_child_end(&child);
 }

@@ -42,12 +42,14 @@ waits_until(const int *flag)
 	return 1;
 }
 
-static const struct table table = { { calls_plain, calls_ipc }, 0 },
-	table_signals = { { calls_plain, calls_ipc }, 1 },
-	table_shared = { { calls_shared, NULL }, 0 },
-	table_shared_signals = { { calls_shared, NULL }, 1 },
-	table_aio = { { calls_aio, NULL }, 0 },
-	table_aio_signals = { { calls_aio, NULL }, 1 };
+static const struct table table = { { calls_plain, calls_ipc, calls_futex }, 0 },
+	table_signals = { { calls_plain, calls_ipc, calls_futex }, 1 },
+	table_shared = { { calls_shared }, 0 },
+	table_waitv = { { calls_waitv }, 0 },
+	table_new_wait = { { calls_new_wait }, 0 },
+	table_shared_signals = { { calls_shared }, 1 },
+	table_aio = { { calls_aio }, 0 },
+	table_aio_signals = { { calls_aio }, 1 };
 
 #define LOCK_LIMIT_S 8
 static const struct test_case cases[] = {
@@ -68,6 +70,8 @@ static const struct test_case cases[] = {
 	{ "calls", run_table, &table, 60 },
 	{ "calls_signals", run_table, &table_signals, 60 },
 	{ "shared_futex", run_table, &table_shared, 60 },
+	{ "futex_waitv", run_table, &table_waitv, 60 },
+	{ "futex_wait", run_table, &table_new_wait, 60 },
 	{ "shared_futex_signals", run_table, &table_shared_signals, 60 },
 	{ "aio", run_table, &table_aio, 60 },
 	{ "aio_signals", run_table, &table_aio_signals, 60 },

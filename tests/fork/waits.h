@@ -19,7 +19,7 @@ void run_lock(const struct test_case *self);
 
 /* Cases in waits_table.c: many calls at once, each in a thread. */
 struct table {
-	const struct call *lists[2]; /* the second may be NULL */
+	const struct call *lists[3]; /* the second and the third may be NULL */
 	int has_signals;             /* signals interrupt the calls */
 };
 void run_table(const struct test_case *self);

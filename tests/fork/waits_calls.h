@@ -51,7 +51,8 @@ struct call {
 };
 
 /* Lists of calls; the last has no name. */
-extern const struct call calls_plain[], calls_ipc[], calls_shared[], calls_aio[];
+extern const struct call calls_plain[], calls_ipc[], calls_shared[], calls_aio[],
+    calls_futex[], calls_waitv[], calls_new_wait[];
 
 /* The outcome of a call with this result. Some calls report a timeout as an error. */
 enum outcome calls_outcome(long result, int error_of_timeout);

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <linux/aio_abi.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -237,51 +236,6 @@ wait_inotify(struct waiter *waiter)
 	return calls_take_byte(waiter, pread(waiter->fd[1], waiter->heap, 1, 0), 0);
 }
 
-/*
- * futex(2) without libc
- */
-
-#define WORD_AT 256
-
-static int
-open_futex(struct waiter *waiter)
-{
-	waiter->fd[0] = FUTEX_PRIVATE_FLAG;
-	return 1;
-}
-
-static int
-open_shared_futex(struct waiter *waiter)
-{
-	waiter->fd[0] = 0;
-	return 1;
-}
-
-static void
-feed_futex(struct waiter *waiter)
-{
-	int *word = (int *)(waiter->heap + WORD_AT);
-
-	__atomic_store_n(word, waiter->fed, __ATOMIC_RELEASE);
-	syscall(SYS_futex, word, FUTEX_WAKE | waiter->fd[0], 1, NULL, NULL, 0);
-}
-
-/* futex(2) may return without a wake-up. */
-static enum outcome
-wait_futex(struct waiter *waiter)
-{
-	int *word = (int *)(waiter->heap + WORD_AT);
-	unsigned char before = (unsigned char)(waiter->next - 1);
-
-	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == before) {
-		if (syscall(SYS_futex, word, FUTEX_WAIT | waiter->fd[0], before,
-			calls_timeout(waiter), NULL, 0) != 0 && errno != EAGAIN)
-			return calls_outcome(-1, ETIMEDOUT);
-	}
-	waiter->heap[0] = (unsigned char)*word;
-	return calls_take_byte(waiter, 1, 0);
-}
-
 const struct call calls_ipc[] = {
 	{ "semop", -1, open_semaphore, wait_semaphore, feed_semaphore, 1 },
 	{ "semtimedop, 20 ms", 20, open_semaphore, wait_semaphore, NULL, 0 },
@@ -293,18 +247,6 @@ const struct call calls_ipc[] = {
 	{ "recv, 5000 ms", 5000, open_sockets, wait_recv, feed_socket, 1 },
 	{ "accept", -1, open_listener, wait_accept, feed_listener, 1 },
 	{ "read of inotify", -1, open_inotify, wait_inotify, feed_file, 1 },
-	{ "futex", -1, open_futex, wait_futex, feed_futex, 1 },
-	{ "futex, 20 ms", 20, open_futex, wait_futex, NULL, 0 },
-	{ "futex, 5000 ms", 5000, open_futex, wait_futex, feed_futex, 1 },
-	{ NULL, 0, NULL, NULL, NULL, 0 },
-};
-
-/* The kernel identifies these futexes by the page of the file, not by the address. */
-const struct call calls_shared[] = {
-	{ "shared futex", -1, open_shared_futex, wait_futex, feed_futex, 1 },
-	{ "shared futex, 20 ms", 20, open_shared_futex, wait_futex, NULL, 0 },
-	{ "shared futex, 5000 ms", 5000, open_shared_futex, wait_futex, feed_futex,
-	    1 },
 	{ NULL, 0, NULL, NULL, NULL, 0 },
 };
 

@@ -142,7 +142,7 @@ start_waiters(const struct table *table)
 	sigemptyset(&fed);
 	sigaddset(&fed, FED_SIGNAL);
 	pthread_sigmask(SIG_BLOCK, &fed, NULL);
-	for (int list = 0; list < 2; list++) {
+	for (int list = 0; list < 3; list++) {
 		const struct call *call = table->lists[list];
 
 		for (; call != NULL && call->name != NULL; call++) {
