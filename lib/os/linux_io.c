@@ -76,7 +76,7 @@ descriptor_writes(void *argument, const char *name)
 		    strstr(target, "userfaultfd") != NULL;
 	return target[0] == '/' && vmm_sys.fstat(fd, &stat) == 0 &&
 	    S_ISCHR(stat.st_mode) && !is_copying_device(stat.st_rdev, target) &&
-	    !vmm_os_device_is_memory(stat.st_rdev);
+	    strncmp(target, "/dev/dax", 8) != 0 && !vmm_os_device_is_memory(stat.st_rdev);
 }
 
 static int

@@ -192,18 +192,20 @@ vmm_os_is_readable(const void *address, size_t length)
 	char bytes[16];
 	struct iovec to = { bytes, length };
 	struct iovec from = { (void *)(uintptr_t)address, length };
-	ssize_t got = vmm_sys.process_vm_readv(vmm_os_process(), &to, 1, &from, 1, 0);
+	ssize_t got = vmm_sys.process_vm_readv(vmm_os_thread(), &to, 1, &from, 1, 0);
 
 	return got < 0 ? errno != EFAULT : (size_t)got == length;
 }
 
-void
+int
 vmm_os_copy_readable(void *to, const void *from, size_t length)
 {
 	struct iovec local = { to, length };
 	struct iovec own = { (void *)(uintptr_t)from, length };
+	/* By this thread's ID: the main thread may have ended. */
+	ssize_t got = vmm_sys.process_vm_readv(vmm_os_thread(), &local, 1, &own, 1, 0);
 
-	vmm_sys.process_vm_readv(vmm_os_process(), &local, 1, &own, 1, 0);
+	return got < 0 ? (errno == EFAULT ? EFAULT : 0) : (size_t)got < length ? EFAULT : 0;
 }
 
 void

@@ -132,15 +132,21 @@ vmm_os_has_threads(void)
 {
 	struct stat of_tasks;
 
-	if (vmm_sys.stat(VMM_OS_TASKS, &of_tasks) == 0)
-		return of_tasks.st_nlink != 3;
-	/*
-	 * Without /proc: unshare(2) with CLONE_VM changes nothing, and fails if the memory is
-	 * shared. But a seccomp filter might end the process for it: then only libc can tell.
-	 */
-	return !__libc_single_threaded ||
-	    (vmm_sys.prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0 &&
-		vmm_sys.unshare(CLONE_VM) != 0);
+	return vmm_sys.stat(VMM_OS_TASKS, &of_tasks) == 0 ? of_tasks.st_nlink != 3
+							  : !__libc_single_threaded;
+}
+
+/*
+ * Whether this is the only thread, without /proc. Libc does not know threads of clone(2):
+ * unshare(2) with CLONE_VM changes nothing, and fails if the memory is shared. A seccomp
+ * filter might end the process for that call: then libc's word has to do.
+ */
+static bool
+is_alone_without_proc(void)
+{
+	return !vmm_os_has_threads() &&
+	    (vmm_sys.prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0 ||
+		vmm_sys.unshare(CLONE_VM) == 0);
 }
 
 /* Returns 0 if the other threads, `count` with this one, may and can be stopped. */
@@ -216,8 +222,8 @@ vmm_os_call_stopped(void (*work)(void *argument), void *argument,
 	tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS, O_RDONLY | O_DIRECTORY);
 	error = errno;
 	if (tasks < 0)
-		return vmm_os_has_threads() ? error
-			: call_without_signals(work, argument, -1, 1, 0);
+		return (error == ENOENT || error == ESRCH) && is_alone_without_proc()
+		    ? call_without_signals(work, argument, -1, 1, 0) : error;
 	count = task_count(tasks);
 	error = may_stop(count, others);
 	if (error == 0)

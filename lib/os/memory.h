@@ -42,10 +42,10 @@ void vmm_os_populate_read(void *address, size_t length);
 bool vmm_os_is_readable(const void *address, size_t length);
 
 /*
- * Copies `length` bytes up to the first that cannot be read (process_vm_readv(2)). Copies
- * nothing if that call is refused. Unlike memcpy(3) it gets no signal.
+ * Copies `length` bytes, or those before the first that cannot be read: EFAULT, and no
+ * signal (process_vm_readv(2)). Copies nothing, and returns 0, if that call is refused.
  */
-void vmm_os_copy_readable(void *to, const void *from, size_t length);
+int vmm_os_copy_readable(void *to, const void *from, size_t length);
 
 /* Removes guard pages (madvise(2), MADV_GUARD_INSTALL, Linux 6.13), if there are any. */
 void vmm_os_guards_remove(void *address, size_t length);

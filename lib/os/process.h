@@ -48,7 +48,7 @@ void vmm_os_yield(void);
 /* Sleeps for 20 microseconds or more (nanosleep(2)). */
 void vmm_os_pause(void);
 
-/* Whether there are other threads: by /proc; without it by unshare(2), or by libc. */
+/* Whether there are other threads: as the kernel counts (/proc), or else as libc says. */
 bool vmm_os_has_threads(void);
 
 /* How a stop treats the other threads. */

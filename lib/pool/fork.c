@@ -125,6 +125,7 @@ vmm_pool_fork_child(struct vmm_pool_fork *fork)
 	vmm_pool.rest_until_us = vmm_pool.return_us = 0;
 	vmm_pool.return_error = 0;
 	vmm_pool.wake_pending = false;
+	vmm_pool.has_dontfork = false; /* the kernel gave this process no such part */
 	/* A heap that left by copying needs nothing of the parent's file. */
 	if (vmm_pool.is_copied)
 		vmm_os_file_close(&vmm_pool.file, NULL, 0);

@@ -249,7 +249,9 @@ leave_by_copying(bool may_fail)
 		    VMM_POOL_TO_ANONYMOUS, may_fail, vmm_pool_others_at_fork(), &done);
 		/* A killed helper may have moved any part: count all of them as moved. */
 		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
-		    VMM_CHUNK_PRIVATE | VMM_CHUNK_ANONYMOUS);
+		    VMM_CHUNK_PRIVATE);
+		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
+		    VMM_CHUNK_ANONYMOUS);
 		/* Each step has its own tries: on a busy machine each may need some. */
 		if (error == 0)
 			tries = 0;

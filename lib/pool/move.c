@@ -32,6 +32,7 @@ static struct {
 	bool has_deadline; /* other threads are stopped */
 	uint64_t deadline_us;
 	struct vmm_os_parts parts, parts_before; /* read during and before the stop */
+	struct vmm_os_part opened; /* a part that is readable only while it is moved */
 	bool can_ask_parent_file;
 	size_t data_begin, data_end; /* of a run of data in the parent's file */
 	int error;
@@ -90,12 +91,8 @@ copy_pages(size_t begin, size_t end)
 {
 	const char *from = vmm_pool.base + begin;
 	char *to = move.window + (begin - move.begin);
+	int error = 0;
 
-	if (move.is_first) {
-		/* Another thread may take the right to read away: the second copy has it all. */
-		vmm_os_copy_readable(to, from, end - begin);
-		return 0;
-	}
 	if (move.is_second && memcmp(to, from, end - begin) == 0)
 		return 0;
 	/* A child has none of these pages mapped yet: map them in one call. */
@@ -104,8 +101,13 @@ copy_pages(size_t begin, size_t end)
 	/* write(2) fails where a store would raise SIGBUS. */
 	if (move.to != VMM_POOL_TO_ANONYMOUS && vmm_pool.file.fs.has_page_cache)
 		return vmm_os_file_write(&vmm_pool.file, begin, from, end - begin);
-	memcpy(to, from, end - begin);
-	return 0;
+	/* Another thread may take the right to read away: the second copy has it all. */
+	if (move.is_first)
+		error = vmm_os_copy_readable(to, from, end - begin);
+	else
+		memcpy(to, from, end - begin);
+	/* The return can be put off; a fork has to go on. */
+	return move.to == VMM_POOL_TO_ANONYMOUS ? 0 : error;
 }
 
 /*
@@ -240,12 +242,20 @@ replace(const struct vmm_os_part *part)
 	return error;
 }
 
+/* Makes what was not moved unreadable again; what was moved is so already. */
+static void
+close_opened(void)
+{
+	if (move.opened.begin < move.opened.end)
+		protect(&move.opened, move.opened.protection);
+	move.opened.begin = move.opened.end = 0;
+}
+
 /* Moves a part, or as much of it as the deadline allows. */
 static int
 move_part(struct vmm_os_part part)
 {
 	bool is_readable = (part.protection & PROT_READ) != 0;
-	struct vmm_os_part rest = part;
 	size_t copied_end = part.end;
 	int error = 0;
 
@@ -254,19 +264,20 @@ move_part(struct vmm_os_part part)
 		return 0;
 	}
 	/* A copy of a guard page would fault (Linux 6.13). The guard is lost: libvmmalloc(7). */
-	if (move.to == VMM_POOL_TO_ANONYMOUS)
+	if (move.to == VMM_POOL_TO_ANONYMOUS || !vmm_pool.file.fs.has_page_cache)
 		vmm_os_guards_remove(vmm_pool.base + part.begin, part.end - part.begin);
-	if (!is_readable)
+	if (!is_readable) {
+		move.opened = part;
 		error = protect(&part, part.protection | PROT_READ);
+	}
 	if (error == 0)
 		error = copy_range(part.begin, part.end, &copied_end);
 	part.end = copied_end;
 	if (error == 0)
 		error = replace(&part);
 	if (error == 0)
-		move.done = rest.begin = copied_end;
-	if (!is_readable && rest.begin < rest.end)
-		protect(&rest, rest.protection);
+		move.done = move.opened.begin = copied_end;
+	close_opened();
 	return error;
 }
 
@@ -308,7 +319,7 @@ static int
 copy_in_advance(void)
 {
 	size_t copied_end;
-	int error = vmm_pool_parts_read(move.begin, move.end, NULL, &move.parts_before);
+	int error = 0;
 
 	move.is_first = true;
 	for (size_t i = 0; error == 0 && i < move.parts_before.count; i++) {
@@ -319,6 +330,42 @@ copy_in_advance(void)
 	}
 	move.is_first = false;
 	return error;
+}
+
+/* Whether a part has to be moved. Without any, nothing needs to be asked or stopped. */
+static bool
+has_work(void)
+{
+	bool has_any = false;
+
+	for (size_t i = 0; i < move.parts_before.count; i++)
+		has_any |= must_move(&move.parts_before.list[i]);
+	return has_any;
+}
+
+/* Stops other threads and moves. What can be checked and copied before is done before. */
+static int
+move_parts(bool has_threads, enum vmm_os_others others)
+{
+	int error = vmm_pool_parts_read(move.begin, move.end, NULL, &move.parts_before);
+
+	if (error != 0)
+		return error;
+	if (!has_work()) {
+		move.done = move.end;
+		return 0;
+	}
+	if (has_threads)
+		error = vmm_os_may_stop(others);
+	/* Asked again during the stop. */
+	if (has_threads && error == 0)
+		error = check_kernel();
+	if (has_threads && error == 0)
+		error = copy_in_advance();
+	move.is_second = move.has_deadline = has_threads;
+	if (error == 0)
+		error = vmm_pool_call_stopped(move_stopped, NULL, others);
+	return error == 0 ? move.error : error;
 }
 
 int
@@ -345,22 +392,9 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, bool asks_kerne
 	move.data_begin = move.data_end = 0;
 	move.parts_before = (struct vmm_os_parts){ .list = NULL };
 	move.error = 0;
-	/* These are checked again for the stop. Here they save a copy in vain. */
-	if (has_threads && (error = vmm_os_may_stop(others)) == 0 &&
-	    (error = check_kernel()) == 0)
-		error = copy_in_advance();
-	move.is_second = has_threads;
-	move.has_deadline = has_threads;
-	if (error == 0)
-		error = vmm_pool_call_stopped(move_stopped, NULL, others);
-	if (error == 0)
-		error = move.error;
-	/* A helper that was killed may have left pages readable. */
-	for (size_t i = 0; error == ECANCELED && i < move.parts_before.count; i++) {
-		if ((move.parts_before.list[i].protection & PROT_READ) == 0)
-			protect(&move.parts_before.list[i],
-			    move.parts_before.list[i].protection);
-	}
+	error = move_parts(has_threads, others);
+	/* If the helper was killed: */
+	close_opened();
 	vmm_os_parts_free(&move.parts_before);
 	*done = move.done;
 	if (move.window != NULL && error != ECANCELED)

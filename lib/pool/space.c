@@ -29,6 +29,7 @@ counter_of(enum vmm_chunk kind)
 void
 vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind)
 {
+	VMM_ASSERT((kind & (kind - 1)) == 0); /* one bit: each has its counter */
 	for (begin = begin / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE; begin < end;
 	     begin += VMM_CHUNK_SIZE) {
 		unsigned char *chunk = &vmm_pool.chunks[begin / VMM_CHUNK_SIZE];

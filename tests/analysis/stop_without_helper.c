@@ -13,6 +13,13 @@ vmm_os_has_threads(void)
 }
 
 int
+vmm_os_may_stop(enum vmm_os_others others)
+{
+	(void)others;
+	return 0;
+}
+
+int
 vmm_os_call_stopped(void (*work)(void *argument), void *argument,
     enum vmm_os_others others)
 {

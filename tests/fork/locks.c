@@ -65,6 +65,12 @@ vmm_os_has_threads(void)
 }
 
 int
+vmm_os_may_stop(enum vmm_os_others others)
+{
+	return others != VMM_OS_NO_OTHERS && has_threads ? EPERM : 0;
+}
+
+int
 vmm_os_call_stopped(void (*work)(void *argument), void *argument,
     enum vmm_os_others others)
 {

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <linux/aio_abi.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -87,6 +88,7 @@ void
 run_dontfork_closed(const struct test_case *self)
 {
 	char before[SELF_TEXT], after[SELF_TEXT];
+	aio_context_t context = 0;
 	char *area = area_make();
 	int is_good;
 
@@ -102,6 +104,11 @@ run_dontfork_closed(const struct test_case *self)
 	    self_mapping(area, after);
 	cases_result(is_good && strcmp(before, after) == 0 && is_filled(area, 'x'),
 	    "an area with MADV_DONTFORK is not copied");
+	if (syscall(SYS_io_setup, 1, &context) == 0) {
+		cases_result(heap_forks(),
+		    "fork succeeds beside asynchronous I/O if nothing has to be copied");
+		syscall(SYS_io_destroy, context);
+	}
 	madvise(area, AREA_BYTES, MADV_DOFORK);
 	cases_result(heap_forks() && is_filled(area, 'x') && area_has_neighbours(area),
 	    "after MADV_DOFORK it is");
