@@ -110,7 +110,8 @@ unit_tests=
 [ ! -x "$programs/entry/check_entry" ] ||
 	unit_tests="tests/unit/check_ranges tests/unit/check_settings tests/unit/check_pool"
 programs_of="$unit_tests tests/entry/check_entry tests/entry/extent_hooks"
-tests="$unit_tests tests/entry/test_contract.sh"
+short="$unit_tests tests/entry/test_contract.sh"
+tests=$short other_forks=
 confs=none without=--disable-debug-variant
 if [ -n "${CI_FULL-}" ]; then
 	programs_of='' without=''
@@ -118,10 +119,10 @@ if [ -n "${CI_FULL-}" ]; then
 		tests/fork/test_heap.sh tests/fork/test_handlers.sh tests/fork/test_callers.sh
 		tests/fork/test_return.sh"
 	confs="none tcache_nslots_small_max:8 tcache:false"
+	# Other tests of fork(2) depend less on jemalloc: they run once with each version.
+	other_forks=$(cd "$top_srcdir" && ls tests/fork/test_*.sh |
+		grep -v -e locks -e heap -e handlers -e callers -e return)
 fi
-# Other tests of fork(2) depend less on jemalloc: they run once with each version.
-other_forks=$(cd "$top_srcdir" && ls tests/fork/test_*.sh |
-	grep -v -e locks -e heap -e handlers -e callers -e return)
 for version in $known; do
 	if [ "$version$confs" = "${built_with}none" ]; then
 		skip "jemalloc $version from its source" "this build has it: set CI_FULL=1"
@@ -141,13 +142,15 @@ for version in $known; do
 	expect "jemalloc $version: the source is not changed" test -z "$(
 		find "$source" -newer "$work/mark")"
 	for conf in $confs; do
-		more=
-		[ "$version$conf${CI_FULL-}" = "${built_with}none1" ] ||
-			[ "$conf${CI_FULL-}" != none1 ] || more=$other_forks
+		case $version-$conf in
+		"$built_with-none") list=$short ;; # all tests run with its archive
+		*-none) list="$tests $other_forks" ;;
+		*) list=$tests ;;
+		esac
 		[ "$conf" != none ] || conf=
 		# shellcheck disable=SC2086 # names of tests
 		expect "jemalloc $version: tests${conf:+ with $conf}" \
-			checked "$version" "$conf" $tests $more
+			checked "$version" "$conf" $list
 	done
 	stops "$version" "a replaced function with one more argument" \
 		"$headers/extent_mmap.h" 's/\*commit)/*commit, int more)/'
