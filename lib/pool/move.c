@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 
 #include "pool/state.h"
-#include "trace/log.h"
 
 /*
  * About how long other threads are stopped. Pages are copied before the stop. During
@@ -28,8 +27,7 @@ static struct {
 	size_t done;
 	char *window;
 	bool is_first;     /* a copy while other threads run; a second one follows */
-	bool is_second;    /* this copy is the second: only of pages that differ */
-	bool has_deadline; /* other threads are stopped */
+	bool is_second;    /* other threads are stopped: copy what differs, until a deadline */
 	uint64_t deadline_us;
 	struct vmm_os_parts parts, parts_before; /* read during and before the stop */
 	struct vmm_os_part opened; /* a part that is readable only while it is moved */
@@ -201,7 +199,7 @@ copy_range(size_t begin, size_t end, size_t *copied_end)
 		next = vmm_smaller(end, (at / VMM_CHUNK_SIZE + 1) * VMM_CHUNK_SIZE);
 		error = copy_chunk(at, next);
 		*copied_end = next;
-		if (move.has_deadline && vmm_os_now_us() > move.deadline_us &&
+		if (move.is_second && vmm_os_now_us() > move.deadline_us &&
 		    next % vmm_pool_move_unit() == 0)
 			break;
 	}
@@ -362,7 +360,7 @@ move_parts(bool has_threads, enum vmm_os_others others)
 		error = check_kernel();
 	if (has_threads && error == 0)
 		error = copy_in_advance();
-	move.is_second = move.has_deadline = has_threads;
+	move.is_second = has_threads;
 	if (error == 0)
 		error = vmm_pool_call_stopped(move_stopped, NULL, others);
 	return error == 0 ? move.error : error;
@@ -387,7 +385,6 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, bool asks_kerne
 	move.end = end;
 	move.window = window;
 	move.is_second = false;
-	move.has_deadline = false;
 	move.can_ask_parent_file = vmm_os_file_is_open(&vmm_pool.parent_file);
 	move.data_begin = move.data_end = 0;
 	move.parts_before = (struct vmm_os_parts){ .list = NULL };
