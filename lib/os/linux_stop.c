@@ -93,9 +93,8 @@ allow_trace(pid_t helper)
 
 /* The helper's stack ends where the structure begins. */
 static void
-run_helper(void *argument)
+run_helper(struct helper *helper)
 {
-	struct helper *helper = argument;
 	/* CLONE_FS is not needed, but valgrind knows no clone(2) without it. */
 	pid_t pid = vmm_sys.clone(helper_main, helper, CLONE_VM | CLONE_FS | CLONE_FILES |
 	    CLONE_UNTRACED | CLONE_CHILD_CLEARTID, helper, NULL, NULL,
@@ -181,10 +180,8 @@ call_in_helper(void (*work)(void *argument), void *argument, int tasks, size_t c
 			.busy_wait_us = busy_wait_us, .max = count + MORE_TASKS,
 			.list = (void *)(helper + 1) },
 	};
-	/* On another stack, too: this thread's own may be a block of the heap. */
-	error = vmm_os_call_alone(run_helper, helper);
-	if (error == 0)
-		error = helper->error;
+	run_helper(helper);
+	error = helper->error;
 	vmm_os_unmap(map, size);
 	return error;
 }
