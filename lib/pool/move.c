@@ -390,7 +390,7 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, bool asks_kerne
 	move.parts_before = (struct vmm_os_parts){ .list = NULL };
 	move.error = 0;
 	error = move_parts(has_threads, others);
-	/* If the helper was killed: */
+	/* A helper that was killed has not done that itself. */
 	close_opened();
 	vmm_os_parts_free(&move.parts_before);
 	*done = move.done;

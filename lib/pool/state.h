@@ -188,7 +188,7 @@ enum vmm_os_others vmm_pool_others_at_fork(void);
 /*
  * leave.c: makes the heap private, if it is not. EAGAIN if threads had to be stopped and
  * could not be; with `may_fail`, also if the heap had to be copied while the kernel may
- * write to it. After a failure some memory may be private: it does no harm, and returns.
+ * write to it. A failure may leave some memory private: harmless, and it returns later.
  */
 int vmm_pool_leave(bool may_fail);
 
