@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-#include "heap/alloc.h"
+#include "heap/fail.h"
+#include "heap/foreign.h"
 #include "heap/guard.h"
 #include "pool/pool.h"
 #include "trace/log.h"
@@ -34,7 +35,7 @@
 static inline void *
 vmm_entry_malloc(size_t size)
 {
-	return vmm_alloc_checked(vmm_guard_malloc(size), size);
+	return vmm_fail_checked(vmm_guard_malloc(size), size);
 }
 
 static inline void
@@ -43,7 +44,7 @@ vmm_entry_free(void *block)
 	if (VMM_LIKELY(vmm_pool_has(block)))
 		vmm_guard_free(block);
 	else
-		vmm_alloc_foreign_free(block);
+		vmm_foreign_free(block);
 }
 
 static inline void
@@ -52,7 +53,7 @@ vmm_entry_free_sized(void *block, size_t size)
 	if (VMM_LIKELY(vmm_pool_has(block)))
 		vmm_guard_free_sized(block, size);
 	else
-		vmm_alloc_foreign_free(block);
+		vmm_foreign_free(block);
 }
 
 /* Allocates `size` bytes at a multiple of `alignment`, a power of two. */
@@ -68,7 +69,7 @@ vmm_entry_aligned(size_t alignment, size_t size)
 		if (VMM_LIKELY(rounded <= VMM_ENTRY_SMALL_SIZE))
 			return vmm_entry_malloc(rounded);
 	}
-	return vmm_alloc_checked(vmm_guard_aligned_alloc(alignment, size), size);
+	return vmm_fail_checked(vmm_guard_aligned_alloc(alignment, size), size);
 }
 
 /*

@@ -24,21 +24,21 @@ reallocate(void *block, size_t size)
 
 	if (VMM_UNLIKELY(!vmm_pool_has(block)))
 		return block == NULL ? vmm_entry_malloc(size)
-				     : vmm_alloc_foreign_realloc(block, size);
+				     : vmm_foreign_realloc(block, size);
 	if (VMM_UNLIKELY(size == 0)) {
 		vmm_guard_free(block);
 		return NULL;
 	}
 	/* je_realloc does the same, after 38 instructions for other cases. */
 	moved = vmm_guard_rallocx(block, size, 0);
-	return VMM_LIKELY(moved != NULL) ? moved : vmm_alloc_fail(size);
+	return VMM_LIKELY(moved != NULL) ? moved : vmm_fail_memory(size);
 }
 
 /* For large blocks jemalloc may know that the memory is zero already. */
 static __attribute__((noinline)) void *
 zeroed_large(size_t bytes)
 {
-	return vmm_alloc_checked(vmm_guard_calloc(1, bytes), bytes);
+	return vmm_fail_checked(vmm_guard_calloc(1, bytes), bytes);
 }
 
 static inline void *
@@ -48,7 +48,7 @@ zeroed(size_t count, size_t size)
 	void *block;
 
 	if (VMM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
-		return vmm_alloc_refuse_size(count, size);
+		return vmm_fail_overflow(count, size);
 	/* jemalloc's calloc has no fast path. */
 	if (VMM_UNLIKELY(bytes > VMM_ENTRY_SMALL_SIZE))
 		return zeroed_large(bytes);
@@ -99,7 +99,7 @@ aligned_alloc(size_t alignment, size_t size)
 {
 	void *block = VMM_LIKELY(is_power_of_two(alignment))
 	    ? vmm_entry_aligned(alignment, size)
-	    : vmm_alloc_refuse_alignment(alignment);
+	    : vmm_fail_alignment(alignment);
 
 	VMM_LOG_CALL(VMM_RESULT_POINTER(block), VMM_NUMBER(alignment),
 	    VMM_NUMBER(size));
@@ -132,7 +132,7 @@ posix_memalign(void **block, size_t alignment, size_t size)
 	bool is_fit = is_power_of_two(alignment) &&
 	    alignment % sizeof(void *) == 0;
 	void *aligned = VMM_LIKELY(is_fit) ? vmm_entry_aligned(alignment, size)
-					   : vmm_alloc_refuse_alignment(alignment);
+					   : vmm_fail_alignment(alignment);
 
 	/* A failed first try may have set errno although a second try succeeded. */
 	errno = saved_errno;
@@ -162,7 +162,7 @@ reallocarray(void *block, size_t count, size_t size)
 	void *moved;
 
 	if (VMM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
-		moved = vmm_alloc_refuse_size(count, size);
+		moved = vmm_fail_overflow(count, size);
 	else if (VMM_UNLIKELY(realloc != own_realloc))
 		moved = realloc(block, bytes);
 	else
@@ -179,7 +179,7 @@ memalign(size_t alignment, size_t size)
 	void *block;
 
 	if (VMM_UNLIKELY(alignment > SIZE_MAX / 2 + 1)) {
-		block = vmm_alloc_refuse_alignment(alignment);
+		block = vmm_fail_alignment(alignment);
 	} else {
 		while (power < alignment)
 			power *= 2;
@@ -208,7 +208,7 @@ pvalloc(size_t size)
 
 	if (VMM_UNLIKELY(
 		__builtin_add_overflow(size, page_size - 1, &rounded)))
-		block = vmm_alloc_refuse_size(1, size);
+		block = vmm_fail_overflow(1, size);
 	else
 		block = vmm_entry_aligned(page_size,
 		    rounded & ~(page_size - 1));
@@ -222,7 +222,7 @@ malloc_usable_size(void *block)
 	VMM_LOG_ENTER();
 	if (VMM_LIKELY(vmm_pool_has(block)))
 		return vmm_guard_malloc_usable_size(block);
-	return vmm_alloc_foreign_usable_size(block);
+	return vmm_foreign_usable_size(block);
 }
 
 VMM_EXPORT void

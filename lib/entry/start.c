@@ -16,7 +16,7 @@ static const char behind_libc[] = "libvmmalloc: the library has no effect, becau
 static void __attribute__((constructor))
 start(void)
 {
-	if (!vmm_alloc_find_libc()) {
+	if (!vmm_foreign_find_libc()) {
 		vmm_os_write_error(behind_libc, sizeof(behind_libc) - 1);
 		return;
 	}

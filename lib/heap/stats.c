@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "base/text.h"
-#include "heap/alloc.h"
+#include "heap/fail.h"
 #include "heap/je.h"
 #include "heap/stats.h"
 #include "pool/pool.h"
@@ -127,7 +127,7 @@ append_summary(struct vmm_text *text)
 	vmm_text_str(text, location(&pool));
 	vmm_text_str(text, "\n");
 	append_forks(text, &pool);
-	append_count(text, "  failed allocations:  ", vmm_alloc_failures());
+	append_count(text, "  failed allocations:  ", vmm_fail_count());
 	vmm_text_str(text, "\n");
 }
 

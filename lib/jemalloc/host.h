@@ -33,8 +33,8 @@ ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);
 void vmm_jehost_conf_end(void);
 
 /*
- * src/pages.c: returns false if jemalloc was built for pages that are at least as large as
- * the system's. Otherwise every malloc would fail, so it ends the process with a message.
+ * src/pages.c: returns false, which is success. If jemalloc was built for smaller pages than
+ * the system's, every malloc would fail: then it ends the process with a message.
  */
 bool vmm_jehost_pages_boot(void);
 

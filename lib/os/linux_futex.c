@@ -85,7 +85,8 @@ is_filtered(void *argument, const char *name)
 }
 
 /*
- * Records the address that a thread waits on, unless the futex is private to the process.
+ * Records the address that a thread waits on, if it lies in the range that is searched and
+ * the futex is not private to the process.
  * The kernel identifies a shared futex by what is mapped at its address (futex(2)).
  */
 static bool

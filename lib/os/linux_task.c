@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_task.c: one seized thread: its registers, its system call, the right to trace. */
+/* linux_task.c: checks whether the helper may trace this process, and makes a seized thread
+ * repeat the system call that the stop interrupted. */
 #include "config.h"
 
 #include <elf.h>

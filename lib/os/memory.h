@@ -89,7 +89,8 @@ int vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offs
 int vmm_os_window_move(void *window, void *address, size_t offset, size_t length);
 
 /*
- * Maps a piece of the file shared at `address` + offset and replaces what is mapped there.
+ * Maps [offset, offset + length) of the file at `address` + offset, shared (MAP_SHARED), and
+ * replaces what is mapped there.
  * For huge pages, which kernels before Linux 5.16 cannot move.
  */
 int vmm_os_file_map_at(const struct vmm_os_file *file, void *address,

@@ -13,7 +13,7 @@
  * The heap leaves: it becomes private memory at the same addresses. Then the kernel's
  * copy-on-write makes the child's heap at the instant of clone(2). A process returns
  * when it has a file to itself. A child that is to get one makes it before fork(2)
- * returns in it, while the parent waits. For all other processes see return.c.
+ * returns in it, while the parent waits. For all other processes see return_to_file.c.
  */
 
 /* Memory for the children's replies; replies_in_use has a bit for each of them. */

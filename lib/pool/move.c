@@ -161,8 +161,8 @@ end_of_run(const unsigned char *is_marked, size_t page, size_t npages)
 }
 
 /*
- * Copies the marked pages of one chunk. Where reserving allocates and clears (tmpfs),
- * reserves blocks in a new file only for pages that are not written.
+ * Copies the marked pages of one chunk. Where reserving allocates and clears (tmpfs), a new
+ * file also needs blocks for the other pages of a used chunk: the copy allocates the rest.
  */
 static int
 copy_chunk(size_t begin, size_t end)

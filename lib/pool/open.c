@@ -123,7 +123,7 @@ set_up_fork(const struct vmm_settings *settings)
 	if (settings->never_stop_threads)
 		vmm_pool.others = VMM_OS_SPARE_OTHERS;
 	vmm_pool.owner = vmm_os_process();
-	/* Only a child's file needs the path: a failure is reported by child.c. */
+	/* Only a child's file needs the path: a failure is reported by child_file.c. */
 	if (vmm_os_path_absolute(settings->pool_dir, vmm_pool.dir,
 		sizeof(vmm_pool.dir)) != 0)
 		vmm_pool.dir[0] = '\0';

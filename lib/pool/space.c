@@ -279,7 +279,7 @@ vmm_pool_holes_show(void)
 
 /*
  * Releases a free chunk. Of a private chunk only the memory: its blocks are released
- * when the chunk returns (release_holes in return.c).
+ * when the chunk returns (release_holes in return_to_file.c).
  */
 static void
 release_chunk(size_t begin)

@@ -34,7 +34,7 @@ enum vmm_chunk {
  *
  * A private heap (is_private) is copy-on-write memory over the file, or anonymous
  * memory. The file must not change then, since other processes may need it. During the
- * return (return.c) is_private is false, and some chunks still are private.
+ * return (return_to_file.c) is_private is false, and some chunks still are private.
  */
 struct vmm_pool_state {
 	pthread_mutex_t lock;
@@ -186,7 +186,7 @@ int vmm_pool_call_stopped_at_fork(void (*work)(void *argument), void *argument);
 enum vmm_os_others vmm_pool_others_at_fork(void);
 
 /*
- * leave.c: makes the heap private, if it is not. EAGAIN if threads had to be stopped and
+ * leave_file.c: makes the heap private, if it is not. EAGAIN if threads had to be stopped and
  * could not be; with `may_fail`, also if the heap had to be copied while the kernel may
  * write to it. A failure may leave some memory private: harmless, and it returns later.
  */
@@ -223,7 +223,7 @@ size_t vmm_pool_move_unit(void);
 /* Returns the size of the pages in [begin, end) that are private copies. */
 size_t vmm_pool_private_bytes(size_t begin, size_t end);
 
-/* child.c: checks in the parent that a child's file can be made: ENOSPC, EMFILE, ... */
+/* child_file.c: checks in the parent that a child's file can be made: ENOSPC, EMFILE, ... */
 int vmm_pool_child_file_check(void);
 
 /*
@@ -234,7 +234,7 @@ int vmm_pool_child_file_check(void);
 int vmm_pool_child_file_make(bool may_stay_private, bool *is_cloned);
 void vmm_pool_child_file_unshare(void);
 
-/* return.c: schedules a return, after memory became private. */
+/* return_to_file.c: schedules a return, after memory became private. */
 void vmm_pool_return_schedule(void);
 
 /* Maps the file again in chunks without allocated pages. Copies nothing. */

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_first_allocation.sh: a first allocation at unusual moments, and blocks of libc.
+# test_first_allocation.sh: a first allocation at unusual moments.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 for variant in $(variants); do
@@ -10,15 +10,5 @@ for variant in $(variants); do
 		on_pool "$variant" env -i PATH="$PATH" \
 		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
 		LD_PRELOAD="$(library "$variant")" env -u PATH "$programs/support/churn" 1000
-done
-
-for variant in $(variants); do
-	what="$variant: the library passes libc's own blocks back to libc"
-	on_pool "$variant" "$programs/entry/libc_blocks" >"$work/out" 2>&1
-	case $? in
-	0) ok "$what" ;;
-	77) skip "$what" "$(cat "$work/out")" ;;
-	*) not_ok "$what"; comment "$work/out" ;;
-	esac
 done
 plan

@@ -129,7 +129,7 @@ now_bytes(int resource)
 
 /*
  * Allocates many blocks of small sizes, so that jemalloc's own memory grows as well.
- * Returns whether malloc worked or failed with ENOMEM.
+ * Returns 0 if malloc failed with another error than ENOMEM, otherwise 1.
  */
 static int
 use_small_blocks(void)

@@ -27,7 +27,8 @@ for variant in $(variants); do
 			MALLOC_CONF=stats_print:true LD_PRELOAD='$(library "$variant")' \
 			'$programs/support/churn' 10 2>&1 | wc -l | grep -q '^0\$'"
 
-	# The library refuses options that jemalloc does not accept.
+	# Refused are options that jemalloc rejects, and other values of those that the library
+	# sets itself (dss, hpa, background_thread, zero_realloc).
 	for conf in nonsense:1 narenas:none narenas hpa:true narenas:1,background_thread:true \
 		dss:primary zero_realloc:alloc; do
 		on_pool "$variant" env VMMALLOC_CONF=$conf /bin/true >"$work/out" 2>&1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# matrix.sh: the file systems and conditions under which the programs of test_counters.sh,
+# matrix.sh: the file systems and conditions under which the programs of test_stop_threads.sh,
 # test_kernel.sh, test_page_settings.sh and test_waits.sh run. Sourced after lib.sh. A
 # column says which cases of the program run:
 #
@@ -7,7 +7,7 @@
 #   page_settings   all            all; debug: few     all; few       few
 #   waits           all            all; debug, 2: few  few            those that wait
 #   kernel          all            all; debug, 2: few  all; few       few
-#   counters        all            both variants; 2    release; 2     counting
+#   stop_threads    all            both variants; 2    release; 2     counting
 #
 # VMMALLOC_FORK is 1; "2" means VMMALLOC_FORK=2; page_settings runs with 1 and 2
 # everywhere. "without stops" is four runs in which threads cannot be stopped.

@@ -64,7 +64,7 @@ void run_toggled(const struct test_case *self);
 void run_guard_installed(const struct test_case *self);
 void run_own_descriptors(const struct test_case *self);
 
-/* Cases in page_settings_lock.c; `with` points to the flags of mlockall(2). */
+/* Cases in page_settings_mlockall.c; `with` points to the flags of mlockall(2). */
 void run_lock(const struct test_case *self);
 
 /* Cases in page_settings_core.c; `with` is the name of the process that aborts. */

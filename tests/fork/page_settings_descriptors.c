@@ -62,7 +62,7 @@ run_descriptor_limit(const struct test_case *self)
 	forks_at_limit(&own, now.rlim_max, "the program's own mapping");
 }
 
-/* As in a daemon that has closed every descriptor, including the pool's. */
+/* As in a daemon that has closed every descriptor from 3 on, including the pool's. */
 void
 run_descriptors_closed(const struct test_case *self)
 {

@@ -41,8 +41,8 @@ static struct common {
 } *common;
 
 /*
- * The killer is a program of its own. If it were a child with a copy of the heap, the heap
- * would never return, and then nothing would be stopped again.
+ * The killer is a program of its own. A child of fork(2) needs the pool file for as long as
+ * it lives. The heap could not return meanwhile, and no helper would be started.
  */
 
 /* exit_signal, field 38 of proc_pid_stat(5): a child of fork(2) has SIGCHLD, the helper 0. */

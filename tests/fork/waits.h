@@ -14,7 +14,7 @@ void waits_write_block(void);
 /* Waits until *flag is true. Returns 0 if that takes longer than 5 s. */
 int waits_until(const int *flag);
 
-/* Cases in waits_locks.c. The name of the case is the name of a struct lock. */
+/* Cases in waits_in_heap.c. The name of the case is the name of a struct lock. */
 void run_lock(const struct test_case *self);
 
 /* Cases in waits_table.c: many calls at once, each in a thread. */

@@ -177,7 +177,7 @@ same() {
 		skip "$same_what" "needs $1"
 		return
 	fi
-	# python3 may be a script that looks for the program.
+	# The command python3 may be a script that starts the interpreter: ask for its file.
 	[ "$1" != python3 ] ||
 		same_program=$("$1" -c 'import sys; print(sys.executable)')
 	# shellcheck disable=SC2086 # words

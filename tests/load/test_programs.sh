@@ -177,15 +177,4 @@ same "sqlite3" sqlite3 "sqlite3 t.db \"
 	select count(*), sum(a), max(b), round(avg(c), 6) from t where b > 'row 2';
 	select b from t order by b desc limit 5;\""
 
-# C++ programs that throw, catch and use every operator.
-for variant in $(variants); do
-	if [ ! -x "$programs/entry/operators" ]; then
-		skip "$variant: C++ operators" "needs a C++17 compiler"
-		continue
-	fi
-	expect "$variant: C++ operators and exceptions" \
-		on_pool "$variant" "$programs/entry/operators"
-	expect "$variant: C++ operators that a program replaces" \
-		on_pool "$variant" "$programs/entry/operators_replaced"
-done
 plan

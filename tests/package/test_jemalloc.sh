@@ -110,7 +110,7 @@ unit_tests=
 [ ! -x "$programs/entry/check_entry" ] ||
 	unit_tests="tests/unit/check_ranges tests/unit/check_settings tests/unit/check_pool"
 programs_of="$unit_tests tests/entry/check_entry tests/entry/extent_hooks"
-short="$unit_tests tests/entry/test_contract.sh"
+short="$unit_tests tests/entry/test_entry_points.sh"
 tests=$short other_forks=
 confs=none without=--disable-debug-variant
 if [ -n "${CI_FULL-}" ]; then

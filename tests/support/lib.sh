@@ -97,7 +97,7 @@ plan() {
 	echo "1..$count"
 }
 
-# variants: prints the variants that were built, a line each.
+# variants: prints "release", and "debug" if that variant was built, a line each.
 variants() {
 	echo release
 	[ ! -e "$top_builddir/lib/debug/.libs/libvmmalloc.so.1" ] || echo debug

@@ -49,6 +49,7 @@ make_suite(void)
 	TCase *tcase = tcase_create("pool");
 
 	add_open_tests(tcase);
+	add_reserve_tests(tcase);
 	add_space_tests(tcase);
 	add_fork_tests(tcase);
 	suite_add_tcase(suite, tcase);

@@ -34,6 +34,7 @@ bool is_emulated(void);
 
 /* Each function adds the tests of one file. */
 void add_open_tests(TCase *tcase);
+void add_reserve_tests(TCase *tcase);
 void add_space_tests(TCase *tcase);
 void add_fork_tests(TCase *tcase);
 

@@ -89,8 +89,8 @@ START_TEST(test_allocate_aligned_from_origin)
 END_TEST
 
 /*
- * A search gives up after some ranges that are long enough only without alignment. It then
- * finds the longer range behind them.
+ * The first search stops after some ranges that are long enough, but not behind their first
+ * aligned page. A second search finds the longer range that lies behind them.
  */
 START_TEST(test_allocate_aligned_among_misfits)
 {

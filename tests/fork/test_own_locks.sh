@@ -1,18 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_locks.sh: the library's own locks under ThreadSanitizer, through fork(2).
+# test_own_locks.sh: the library's own locks under ThreadSanitizer, through fork(2).
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 : "${CC:=cc}"
 
 # ThreadSanitizer does not know the helper process, which shares memory without being a
-# thread. locks.c replaces the functions that make the helper.
+# thread. own_locks.c replaces the functions that make the helper.
 files=$(below_jemalloc | grep -v -e /os/linux_stop -e /os/linux_task)
 # shellcheck disable=SC2086 # files and flags are words
 build() {
 	$CC -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=thread -DVMM_SYS_LIBC -I"$top_builddir" \
-		-I"$top_srcdir/lib" -I"$top_srcdir/include" "$@" -o "$work/locks" \
-		$files "$top_srcdir/tests/fork/locks.c" -lpthread
+		-I"$top_srcdir/lib" -I"$top_srcdir/include" "$@" -o "$work/own_locks" \
+		$files "$top_srcdir/tests/fork/own_locks.c" -lpthread
 }
 
 echo 'int main(void) { return 0; }' >"$work/empty.c"
@@ -34,7 +34,7 @@ for variant in $(variants); do
 	expect "$variant: builds with ThreadSanitizer" build $define
 	for fork in 1 2 3; do
 		expect "$variant, VMMALLOC_FORK=$fork: no data race, no wrong order of locks" \
-			"$work/locks" "$pool_dir" $fork
+			"$work/own_locks" "$pool_dir" $fork
 	done
 done
 plan

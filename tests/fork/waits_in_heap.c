@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_locks.c: part of waits: threads wait on a futex in the heap while two other threads
+/* waits_in_heap.c: part of waits: threads wait on a futex in the heap while two other threads
  * fork. Each must wake afterwards. */
 #include "config.h"
 

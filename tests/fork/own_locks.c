@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* locks.c: the locks of the pool and the order of the library's handlers, with threads and
+/* own_locks.c: the locks of the pool and the order of the library's handlers, with threads and
  * through fork(2), for ThreadSanitizer. A single lock stands for those of jemalloc. Built
- * by test_locks.sh. The exit status is 0 if the ranges keep their content.
- * locks DIR FORK: VMMALLOC_POOL_DIR and VMMALLOC_FORK */
+ * by test_own_locks.sh. The exit status is 0 if the ranges keep their content.
+ * own_locks DIR FORK: VMMALLOC_POOL_DIR and VMMALLOC_FORK */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* counters_time.c: part of counters: how soon the heap returns, and how long it stops
+/* stop_threads_time.c: part of stop_threads: how soon the heap returns, and how long it stops
  * threads for that. */
 #include "config.h"
 
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "../support/blocks.h"
-#include "counters.h"
+#include "stop_threads.h"
 #include "../support/heap_return.h"
 #include "../support/in_pool.h"
 #include "../support/self.h"
@@ -105,9 +105,9 @@ wait_for_limit(long long begin_us, unsigned long *at_one_second_kb)
 }
 
 int
-counters_rss(void)
+stop_threads_rss(void)
 {
-	char *heap = counters_block(RSS_BYTES);
+	char *heap = stop_threads_block(RSS_BYTES);
 	struct in_pool_figures figures;
 	struct heap_child child;
 	unsigned long private_kb = 0;
@@ -115,7 +115,7 @@ counters_rss(void)
 	int after_ms;
 
 	for (int i = 0; i < RSS_THREADS; i++)
-		counters_start_thread(write_share, heap);
+		stop_threads_start_thread(write_share, heap);
 	if (!heap_child_start(&child, always, NULL))
 		return 99;
 	/* Most likely the writers have now written to all of the heap since the fork. */
@@ -132,7 +132,7 @@ counters_rss(void)
 	tap_result(private_kb < RSS_LIMIT_KB,
 	    "a second after the child's end little memory is private");
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
-	counters_join_threads();
+	stop_threads_join_threads();
 	tap_result(has_all_writes(heap), "no write of these threads is lost");
 	return tap_plan();
 }
@@ -173,13 +173,13 @@ print_longest(const char *when)
 }
 
 int
-counters_stop(void)
+stop_threads_pauses(void)
 {
-	char *heap = counters_block(STOP_BYTES);
+	char *heap = stop_threads_block(STOP_BYTES);
 	struct heap_child child;
 	int is_returned;
 
-	counters_start_thread(observe, NULL);
+	stop_threads_start_thread(observe, NULL);
 	pause_ms(QUIET_MS);
 	print_longest("before the fork");
 	if (!heap_child_start(&child, always, NULL))
@@ -193,7 +193,7 @@ counters_stop(void)
 	print_longest(is_returned ? "during the return"
 				  : "during 5 s without a return");
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
-	counters_join_threads();
+	stop_threads_join_threads();
 	tap_result(heap[0] == 1 && heap[STOP_BYTES - 1] == 1,
 	    "the heap keeps its content");
 	return tap_plan();

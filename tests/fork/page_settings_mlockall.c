@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_lock.c: part of page_settings: mlockall(2), which locks the pages that the
+/* page_settings_mlockall.c: part of page_settings: mlockall(2), which locks the pages that the
  * heap uses, and not the rest of the pool. */
 #include "config.h"
 

@@ -1,75 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* alloc.c: the rare cases behind the entry points: errors and foreign blocks. */
+/* foreign.c: blocks outside the pool: whose they are, and who frees them. */
 #include "config.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdint.h>
 
-#include "heap/alloc.h"
+#include "heap/fail.h"
+#include "heap/foreign.h"
 #include "heap/guard.h"
+#include "heap/je.h"
 #include "os/os.h"
 #include "pool/pool.h"
 #include "trace/fatal.h"
 #include "trace/log.h"
 
-/* libc's functions, NULL before vmm_alloc_find_libc. */
+/* libc's functions, NULL before vmm_foreign_find_libc. */
 static struct {
 	void (*free)(void *);
 	void *(*realloc)(void *, size_t);
 	size_t (*usable_size)(void *);
 } libc;
-
-#ifdef VMMALLOC_DEBUG
-static size_t failures;
-
-size_t
-vmm_alloc_failures(void)
-{
-	return __atomic_load_n(&failures, __ATOMIC_RELAXED);
-}
-#endif
-
-void *
-vmm_alloc_refuse_alignment(size_t alignment)
-{
-	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "alignment is "),
-	    vmm_text_uint(line, alignment),
-	    vmm_text_str(line, alignment > SIZE_MAX / 2 + 1
-		? ", larger than the largest power of two: "
-		: (alignment & (alignment - 1)) != 0 || alignment == 0
-		? ", no power of two: " : ", no multiple of a pointer's size: "),
-	    vmm_text_errno(line, EINVAL));
-	(void)alignment;
-	errno = EINVAL;
-	return NULL;
-}
-
-void *
-vmm_alloc_refuse_size(size_t count, size_t size)
-{
-	VMM_LOG(VMM_LOG_ERRORS, vmm_text_uint(line, count),
-	    vmm_text_str(line, " times "), vmm_text_uint(line, size),
-	    vmm_text_str(line, " bytes are more than there can be: "),
-	    vmm_text_errno(line, ENOMEM));
-	(void)count;
-	(void)size;
-	errno = ENOMEM;
-	return NULL;
-}
-
-void *
-vmm_alloc_fail(size_t size)
-{
-	errno = ENOMEM;
-#ifdef VMMALLOC_DEBUG
-	__atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
-#endif
-	VMM_LOG(VMM_LOG_ERRORS, vmm_text_str(line, "no room for "),
-	    vmm_text_uint(line, size), vmm_text_str(line, " bytes"));
-	(void)size;
-	return NULL;
-}
 
 #ifdef VMMALLOC_DEBUG
 /* struct mallinfo2 of mallinfo2(3), glibc 2.33; older headers do not declare it. */
@@ -116,15 +67,54 @@ check_foreign(const char *what, const void *block)
 #define check_foreign(what, block) ((void)0)
 #endif
 
+/*
+ * jemalloc maps each page to the record of its extent. jemalloc's free assumes that there
+ * is a record and crashes for other addresses. With is_dependent = false, this lookup
+ * returns NULL for them instead. It requires a cache, the context, which is not kept.
+ */
+#define CONTEXT_SIZE 1024 /* sizeof(rtree_ctx_t) is 384 (rtree_tsd.h, 5.3.0, 5.3.1) */
+
+/*
+ * The first word of a leaf element is the address of the record, or 0. Bits below the
+ * record's alignment and from ADDRESS_BITS on hold other data (rtree.h, rtree_leaf_elm_s).
+ */
+#define RECORD_ALIGNMENT 128
+#define ADDRESS_BITS (sizeof(void *) == 8 ? 48 : 32)
+
+/*
+ * Whether the page of `block` belongs to an extent of jemalloc. Outside the pool, the
+ * program's own hooks allocated that extent. Accepts any address. Takes no lock, keeps errno.
+ */
+static bool
+is_of_jemalloc(const void *block)
+{
+	uintptr_t context[CONTEXT_SIZE / sizeof(uintptr_t)];
+	uintptr_t *element, record;
+
+	/* jemalloc ignores the bits from ADDRESS_BITS on. */
+	if ((uint64_t)(uintptr_t)block >> ADDRESS_BITS != 0)
+		return false;
+	je_rtree_ctx_data_init((void *)context);
+	element = (void *)je_rtree_leaf_elm_lookup_hard(NULL,
+	    (struct rtree_s *)&je_arena_emap_global, (void *)context,
+	    (uintptr_t)block, false, false);
+	if (element == NULL)
+		return false;
+	record = __atomic_load_n(element, __ATOMIC_ACQUIRE);
+	record <<= 8 * sizeof(record) - ADDRESS_BITS;
+	record >>= 8 * sizeof(record) - ADDRESS_BITS;
+	return record >= RECORD_ALIGNMENT;
+}
+
 void
-vmm_alloc_foreign_free(void *block)
+vmm_foreign_free(void *block)
 {
 	int saved_errno = errno;
 
 	if (block == NULL)
 		return;
 	/* Extent hooks of the program may change errno. */
-	if (vmm_lookup_owns(block)) {
+	if (is_of_jemalloc(block)) {
 		vmm_guard_free(block);
 		errno = saved_errno;
 		return;
@@ -136,38 +126,38 @@ vmm_alloc_foreign_free(void *block)
 }
 
 void *
-vmm_alloc_foreign_realloc(void *block, size_t size)
+vmm_foreign_realloc(void *block, size_t size)
 {
-	bool is_jemalloc = vmm_lookup_owns(block);
+	bool is_jemalloc = is_of_jemalloc(block);
 
 	if (is_jemalloc && size == 0) {
-		vmm_alloc_foreign_free(block);
+		vmm_foreign_free(block);
 		return NULL;
 	}
 	if (is_jemalloc) {
 		void *moved = vmm_guard_rallocx(block, size, 0);
 
-		return moved != NULL ? moved : vmm_alloc_fail(size);
+		return moved != NULL ? moved : vmm_fail_memory(size);
 	}
 	check_foreign("realloc", block);
 	if (libc.realloc != NULL)
 		return libc.realloc(block, size);
-	return vmm_alloc_fail(size);
+	return vmm_fail_memory(size);
 }
 
 size_t
-vmm_alloc_foreign_usable_size(void *block)
+vmm_foreign_usable_size(void *block)
 {
 	if (block == NULL)
 		return 0;
-	if (vmm_lookup_owns(block))
+	if (is_of_jemalloc(block))
 		return vmm_guard_malloc_usable_size(block);
 	check_foreign("malloc_usable_size", block);
 	return libc.usable_size != NULL ? libc.usable_size(block) : 0;
 }
 
 bool
-vmm_alloc_find_libc(void)
+vmm_foreign_find_libc(void)
 {
 	*(void **)&libc.free = dlsym(RTLD_NEXT, "free");
 	*(void **)&libc.realloc = dlsym(RTLD_NEXT, "realloc");

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* counters.c: threads increment counters all over the heap, and the kernel writes to it,
+/* stop_threads.c: threads increment counters all over the heap, and the kernel writes to it,
  * while the process forks and its heap returns. No increment may be lost, and each child
  * must see the heap as it was at its fork. Prints TAP.
- * counters THREADS INCREMENTS: at least INCREMENTS by each thread, and 20 forks
- * counters rss: measures private memory one second after the end of a child
- * counters stop: measures for how long a thread is stopped */
+ * stop_threads THREADS INCREMENTS: at least INCREMENTS by each thread, and 20 forks
+ * stop_threads rss: measures private memory one second after the end of a child
+ * stop_threads stop: measures for how long a thread is stopped */
 #include "config.h"
 
 #include <pthread.h>
@@ -14,14 +14,18 @@
 #include <unistd.h>
 
 #include "../support/blocks.h"
-#include "counters.h"
+#include "stop_threads.h"
 #include "../support/heap_return.h"
 #include "../support/self.h"
 
 #define NBLOCKS 64
 #define BLOCK_BYTES ((size_t)1 << 20)
 
-/* A slot has a lane for each thread, so that neighbours share pages and cache lines. */
+/*
+ * A slot is an array of counters: one for each writer, one for read(2), and a twin that
+ * several threads share. They lie side by side, so that different threads write to the same
+ * pages and cache lines at the same time. Such writes would be lost first.
+ */
 #define LANES 16
 #define SLOT_BYTES (LANES * sizeof(uint64_t))
 #define SLOTS_PER_BLOCK (BLOCK_BYTES / SLOT_BYTES)
@@ -62,21 +66,21 @@ static pthread_t threads[THREADS_MAX];
 static int nthreads;
 
 void
-counters_start_thread(void *(*run)(void *argument), void *argument)
+stop_threads_start_thread(void *(*run)(void *argument), void *argument)
 {
 	if (pthread_create(&threads[nthreads++], NULL, run, argument) != 0)
 		exit(99);
 }
 
 void
-counters_join_threads(void)
+stop_threads_join_threads(void)
 {
 	while (nthreads > 0)
 		pthread_join(threads[--nthreads], NULL);
 }
 
 char *
-counters_block(size_t bytes)
+stop_threads_block(size_t bytes)
 {
 	void *block;
 
@@ -87,7 +91,7 @@ counters_block(size_t bytes)
 }
 
 uint64_t
-counters_random(uint64_t *state)
+stop_threads_random(uint64_t *state)
 {
 	*state ^= *state << 13;
 	*state ^= *state >> 7;
@@ -133,7 +137,7 @@ write_counters(void *argument)
 
 	for (uint64_t n = 0; n < increments ||
 	     !__atomic_load_n(&is_over, __ATOMIC_ACQUIRE); n++) {
-		++*counter(counters_random(&state) % NSLOTS, writer);
+		++*counter(stop_threads_random(&state) % NSLOTS, writer);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		added[writer] = n + 1;
 		if (n % TWIN_EVERY == 0)
@@ -154,7 +158,7 @@ read_numbers(void *argument)
 	if (pipe(ends) != 0)
 		_exit(98);
 	while (!__atomic_load_n(&is_over, __ATOMIC_ACQUIRE)) {
-		size_t slot = counters_random(&state) % NSLOTS;
+		size_t slot = stop_threads_random(&state) % NSLOTS;
 		uint64_t number = ++nread;
 
 		if (write(ends[1], &number, sizeof(number)) != sizeof(number) ||
@@ -256,10 +260,10 @@ count(void)
 	uint64_t total = 0;
 
 	for (int i = 0; i < NBLOCKS; i++)
-		blocks[i] = counters_block(BLOCK_BYTES);
+		blocks[i] = stop_threads_block(BLOCK_BYTES);
 	for (int writer = 0; writer < nwriters; writer++)
-		counters_start_thread(write_counters, (void *)(uintptr_t)writer);
-	counters_start_thread(read_numbers, NULL);
+		stop_threads_start_thread(write_counters, (void *)(uintptr_t)writer);
+	stop_threads_start_thread(read_numbers, NULL);
 	while (forks < FORKS_MIN || !have_all_added()) {
 		is_good &= fork_once(forks++);
 		if (forks % RETURN_EVERY == 0)
@@ -267,7 +271,7 @@ count(void)
 	}
 	seen_returned += heap_returns(RETURNED_KB, LAST_LIMIT_MS);
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
-	counters_join_threads();
+	stop_threads_join_threads();
 	tap_result(is_good, "each child sees the heap of its fork");
 	tap_result(has_all_increments(), "no increment is lost");
 	tap_result(has_all_numbers(), "no number that the kernel wrote is lost");
@@ -286,13 +290,13 @@ main(int argc, char **argv)
 {
 	self_prepare();
 	if (argc == 2 && strcmp(argv[1], "rss") == 0)
-		return counters_rss();
+		return stop_threads_rss();
 	if (argc == 2 && strcmp(argv[1], "stop") == 0)
-		return counters_stop();
+		return stop_threads_pauses();
 	nwriters = argc == 3 ? atoi(argv[1]) : 0;
 	increments = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
 	if (nwriters < 1 || nwriters > WRITERS_MAX || increments == 0) {
-		fprintf(stderr, "usage: counters THREADS INCREMENTS | rss | stop\n");
+		fprintf(stderr, "usage: stop_threads THREADS INCREMENTS | rss | stop\n");
 		return 2;
 	}
 	return count();

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_contract.sh: tests of each entry point, with each variant.
+# test_entry_points.sh: tests of each entry point, with each variant.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 for variant in $(variants); do

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_maps.c: the parts of the pool, their settings, and private pages, on Linux. */
+/* linux_parts.c: the parts of the pool, their settings, and private pages, on Linux. */
 #include "config.h"
 
 #include <errno.h>

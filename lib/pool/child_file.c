@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* child.c: a forked child's file, into which the heap moves. */
+/* child_file.c: a forked child's file, into which the heap moves. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* return.c: the return of a private heap to its file. */
+/* return_to_file.c: the return of a private heap to its file. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* leave.c: the heap leaves: it becomes private memory. */
+/* leave_file.c: the heap leaves: it becomes private memory. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check_pool_reserve.c: reserving blocks of the pool file ahead of use. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "check_pool.h"
+#include "os/linux_sys.h"
+#include "pool/state.h"
+
+START_TEST(test_reserve_grows)
+{
+	bool is_zero = false;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	vmm_pool_read_figures(&figures);
+	ck_assert_uint_lt(figures.reserved, POOL_SIZE);
+	ck_assert_ptr_nonnull(vmm_pool_allocate(NULL, 8 * MIB, page_size, &is_zero));
+	vmm_pool_read_figures(&figures);
+	ck_assert_uint_ge(figures.reserved, 8 * MIB);
+	ck_assert_uint_eq(figures.high_water, 8 * MIB);
+}
+END_TEST
+
+START_TEST(test_reserve_full)
+{
+	open_pool(pool_dir(), VMM_RESERVE_FULL, _i);
+	vmm_pool_read_figures(&figures);
+	ck_assert_uint_eq(figures.reserved, POOL_SIZE);
+}
+END_TEST
+
+/* Makes the library's table of system calls writable and returns it. */
+static struct vmm_sys *
+writable_calls(void)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	char *page = (char *)((uintptr_t)&vmm_sys & -size);
+
+	ck_assert_int_eq(mprotect(page, (size_t)((char *)(&vmm_sys + 1) - page),
+	    PROT_READ | PROT_WRITE), 0);
+	return &vmm_sys;
+}
+
+static int (*real_fallocate)(int fd, int mode, off_t offset, off_t size);
+
+/* A signal interrupts each large call, and the kernel undoes its work until then. */
+static int
+interrupted_fallocate(int fd, int mode, off_t offset, off_t size)
+{
+	if (size > (off_t)MIB) {
+		errno = EINTR;
+		return -1;
+	}
+	return real_fallocate(fd, mode, offset, size);
+}
+
+START_TEST(test_reserve_interrupted)
+{
+	real_fallocate = vmm_sys.fallocate;
+	writable_calls()->fallocate = interrupted_fallocate;
+	open_pool(pool_dir(), VMM_RESERVE_FULL, _i);
+	vmm_pool_read_figures(&figures);
+	ck_assert_uint_eq(figures.reserved, POOL_SIZE);
+}
+END_TEST
+
+static int (*real_madvise)(void *address, size_t size, int advice);
+
+/* Linux before 5.14 does not know this advice. */
+static int
+old_madvise(void *address, size_t size, int advice)
+{
+	enum { POPULATE_READ = 22, POPULATE_WRITE = 23 };
+
+	if (advice == POPULATE_READ || advice == POPULATE_WRITE) {
+		errno = EINVAL;
+		return -1;
+	}
+	return real_madvise(address, size, advice);
+}
+
+/* The program has closed the pool's descriptor, so fallocate(2) is not possible. */
+START_TEST(test_reserve_without_file)
+{
+	bool is_zero = true;
+
+	/* The emulator does not know process_vm_writev(2). */
+	if (is_emulated())
+		return;
+	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	real_madvise = vmm_sys.madvise;
+	writable_calls()->madvise = old_madvise;
+	close(vmm_pool.file.fd);
+	for (size_t had = 0; had < POOL_SIZE; had += MIB) {
+		char *range = vmm_pool_allocate(NULL, MIB, page_size, &is_zero);
+
+		ck_assert_ptr_nonnull(range);
+		memset(range, 1, MIB);
+	}
+}
+END_TEST
+
+void
+add_reserve_tests(TCase *tcase)
+{
+	tcase_add_loop_test(tcase, test_reserve_grows, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_reserve_full, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_reserve_interrupted, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_reserve_without_file, 0, NPAGE_SIZES);
+}
