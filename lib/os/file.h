@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* file.h: the pool file, devices, and the lock; os.h has the rules. */
+/* file.h: functions for the pool file, memory devices, and the lock; os.h has the rules. */
 #ifndef VMM_OS_FILE_H
 #define VMM_OS_FILE_H
 
@@ -9,12 +9,12 @@
 
 /* Properties of the file system of a pool file. */
 struct vmm_os_fs {
-	const char *name;       /* as in mount(8), or "another kind" */
-	size_t page_size;       /* of mappings of the file: larger on hugetlbfs */
+	const char *name;       /* as in mount(8), "device DAX" or "another kind" */
+	size_t page_size;       /* of mappings of the file: larger on hugetlbfs, devices */
 	bool maps_reserve;      /* mmap(2) itself reserves the pages (hugetlbfs) */
-	bool reserve_allocates; /* to reserve takes memory and time per byte (tmpfs) */
-	bool is_dax;            /* its pages are the memory of the device */
-	bool has_page_cache;    /* unused pages are worth releasing; false with DAX */
+	bool reserve_allocates; /* reserving takes memory or time per byte: tmpfs, devices */
+	bool is_dax;            /* its pages are memory of the storage device itself */
+	bool has_page_cache;    /* unused pages are worth releasing; not with DAX, hugetlbfs */
 	uint64_t device_bytes;  /* the size of a device; 0: it is a file */
 };
 
@@ -35,11 +35,11 @@ struct vmm_os_limits {
 /*
  * Creates an empty pool file in directory `dir`, unlinked, with mode 0600, and reads the
  * properties of its file system. The descriptor is close-on-exec, and has a high number
- * that the program does not use. ENOENT, EACCES, EROFS, EMFILE and others as open(2).
+ * (from 1000 on, if the limit allows). ENOENT, EACCES, EROFS, EMFILE and others as open(2).
  *
  * `dir` may also be a character device of memory (kernel documentation, ABI,
- * sysfs-bus-dax). The device is locked for this process and its children: EBUSY if another
- * process has it. ENODEV if the kernel does not report its size. ENOTDIR if `dir` is
+ * sysfs-bus-dax). The device is locked for this process and its children: EBUSY if it is
+ * locked already. ENODEV if the kernel does not report its size. ENOTDIR if `dir` is
  * neither a directory nor such a device. A device keeps its old content until it is
  * reserved. It can be mapped shared only, with ends at multiples of fs.page_size. It cannot
  * be resized, and nothing of it can be released.
@@ -58,7 +58,7 @@ int vmm_os_file_create(const char *dir, struct vmm_os_file *file);
  */
 int vmm_os_path_absolute(const char *path, char *absolute, size_t size);
 
-/* Returns the kind of file system that `path` is on, or NULL if there is no such path. */
+/* Returns fs.name of the file system that `path` is on, or NULL if `path` cannot be opened. */
 const char *vmm_os_fs_name(const char *path);
 
 /* Whether the descriptor still is the file. The program may have closed it. */
@@ -77,28 +77,28 @@ void vmm_os_file_limits(const struct vmm_os_file *file, struct vmm_os_limits *ro
 bool vmm_os_file_may_reach(size_t end);
 
 /*
- * Sets the size of the new file, a multiple of fs.page_size, without blocks
- * (ftruncate(2)). Check RLIMIT_FSIZE first: a larger size raises SIGXFSZ. ENOSPC if a
+ * Sets the size of the new file, a multiple of fs.page_size (ftruncate(2)). The file gets
+ * no file blocks. Check RLIMIT_FSIZE first: a larger size raises SIGXFSZ. ENOSPC if a
  * device is smaller.
  */
 int vmm_os_file_resize(const struct vmm_os_file *file, size_t size);
 
-/* Reports how many bytes the file's blocks take (stat(2)). EBADF; EOPNOTSUPP for a device. */
+/* Reports the bytes that the file blocks take (stat(2)). EBADF; EOPNOTSUPP for a device. */
 int vmm_os_file_blocks(const struct vmm_os_file *file, uint64_t *bytes);
 
 /*
- * Reserves the blocks of [offset, offset + length) (fallocate(2)), which `address` + offset
- * maps: a later store cannot fail for space. Of a device the bytes are set to 0. ENOSPC;
- * EFBIG beyond RLIMIT_FSIZE; EOPNOTSUPP if the file system cannot reserve. If the program
- * has closed the descriptor, the blocks are reserved through the mapping, which must hold
- * nothing but zeros; EBADF if `address` is NULL then.
+ * Reserves the file blocks of [offset, offset + length) (fallocate(2)): a later store cannot
+ * fail for space. `address` is where the file is mapped, or NULL. Clears the bytes of a
+ * device, which must be mapped. Does nothing if fs.maps_reserve. If the program has closed
+ * the descriptor, reserves through the mapping, where all bytes must be 0, or returns EBADF
+ * if `address` is NULL. ENOSPC; EFBIG beyond RLIMIT_FSIZE; EOPNOTSUPP.
  */
 int vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length);
 
 /*
- * Releases the memory and the blocks of the mapping [address, address + length), and
- * thereby what was reserved (madvise(2), MADV_REMOVE). The bytes read as 0 afterwards.
+ * Releases the memory and the file blocks of the mapping [address, address + length), which
+ * are then no longer reserved (madvise(2), MADV_REMOVE). The bytes read as 0 afterwards.
  * Needs no descriptor. EOPNOTSUPP, EINVAL.
  */
 int vmm_os_file_release(void *address, size_t length);
@@ -109,17 +109,17 @@ int vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
 
 /*
  * Sets [*begin, *end) to the first data at or behind `from` (lseek(2), SEEK_DATA,
- * SEEK_HOLE), or both to `limit` if there is none before that. If the file system does not
- * know its holes, all of the file is data. The kernel examines every page up to *end.
+ * SEEK_HOLE), or both to `limit` if there is none before `limit`. If the file system does not
+ * know its holes, all of the file is data. The kernel may examine all pages up to the hole.
  */
 void vmm_os_file_next_data(const struct vmm_os_file *file, size_t from, size_t limit,
     size_t *begin, size_t *end);
 
 /*
- * Makes both files share the blocks of [offset, offset + length); a file gets its own block
- * where it writes (ioctl_ficlonerange(2)). Unlike copy_file_range(2) it never copies, so the
- * caller knows that neither file has these blocks reserved. Writes dirty pages to disk
- * first. EOPNOTSUPP, EINVAL, EXDEV if the blocks cannot be shared.
+ * Makes both files share the file blocks of [offset, offset + length); a write to either
+ * file gives that file a new block (ioctl_ficlonerange(2)). Unlike copy_file_range(2) this
+ * never copies, so the caller knows that neither file has these blocks reserved. The kernel
+ * writes dirty pages to disk first. EOPNOTSUPP, EINVAL, EXDEV if blocks cannot be shared.
  */
 int vmm_os_file_clone(const struct vmm_os_file *to,
     const struct vmm_os_file *from, size_t offset, size_t length);
@@ -141,8 +141,8 @@ void vmm_os_file_write_out(const struct vmm_os_file *file);
 int vmm_os_file_can_be_private(const struct vmm_os_file *file);
 
 /*
- * Held by each process that needs the pool file as it is. The lock is on a file of its own,
- * so that it works on every file system.
+ * A lock that several processes can hold: each one whose private heap is mapped from the
+ * pool file. The lock is on a file of its own, so that it works on every file system.
  */
 struct vmm_os_lock {
 	struct vmm_os_file file;
@@ -151,8 +151,8 @@ struct vmm_os_lock {
 
 /*
  * Takes the lock for this process; its children of fork(2) hold it, too. exit, execve(2) and
- * vmm_os_lock_release release it. *is_alone says whether no other process holds it. Needs
- * /proc. EBADF if the program has closed the descriptor, EMFILE, ENOMEM: nothing has changed.
+ * vmm_os_lock_release release it. *is_alone is true if this process alone holds it. Needs
+ * /proc. EBADF if the program has closed the lock's file, EMFILE, ENOMEM: nothing changes.
  */
 int vmm_os_lock_hold(struct vmm_os_lock *lock, bool *is_alone);
 

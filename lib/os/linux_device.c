@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_device.c: a memory device as a pool: device DAX of Linux. */
+/* linux_device.c: opens a memory device instead of a pool file: device DAX of Linux. */
 #include "config.h"
 
 #include <errno.h>
@@ -62,9 +62,9 @@ vmm_os_device_is_memory(dev_t device)
 }
 
 /*
- * A device has no files and no owner, so two processes would overwrite each other's heap. A
- * lock keeps other users of this library out. It lasts until close, exit or execve(2) has
- * removed the last descriptor and mapping of the open file description (flock(2)).
+ * All users of a device use the same memory: two processes would overwrite each other's heap.
+ * The lock keeps out other users of this library. It lasts until close, exit or execve(2)
+ * has removed the last descriptor and mapping of the open file description (flock(2)).
  */
 static int
 lock_device(int fd)
@@ -81,7 +81,7 @@ vmm_os_device_open(const char *path, struct vmm_os_file *file)
 	struct vmm_os_fs fs;
 	int error;
 
-	/* Checked before open(2), because to open another device may have an effect. */
+	/* Checked before open(2): opening a device of another kind may have an effect. */
 	if (vmm_sys.stat(path, &it) != 0)
 		return errno;
 	if (!S_ISCHR(it.st_mode) || !vmm_os_device_is_memory(it.st_rdev))

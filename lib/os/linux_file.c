@@ -14,7 +14,7 @@
 #include "os/linux_sys.h"
 #include "os/os.h"
 
-/* Programs rarely use descriptors from here on, or close them with others. */
+/* Programs rarely use descriptors from this number on, and rarely close all up to it. */
 #define FD_HIGH 1000
 #define NAME_TRIES_MAX 100
 
@@ -94,9 +94,9 @@ open_unlinked(const char *dir)
 }
 
 /*
- * Duplicates a descriptor to a number that the program does not use, and that is not the
- * number of a closed stdin, stdout or stderr. A much higher number would make the kernel
- * enlarge the table of every child.
+ * Duplicates a descriptor to a number that the program is unlikely to use, and that is not
+ * the number of a closed stdin, stdout or stderr. A much higher number would make the kernel
+ * enlarge the descriptor table of every child.
  */
 static int
 duplicate_high(int fd)
@@ -289,7 +289,7 @@ vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by)
 	bool is_own = vmm_os_file_is_open(file);
 
 	*file = *by;
-	/* Otherwise the number would change with each generation of children. */
+	/* Keep the number: else it would change with each generation of children. */
 	if (is_own && vmm_sys.dup3(by->fd, number, O_CLOEXEC) == number) {
 		vmm_sys.close(by->fd);
 		file->fd = number;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_file.h: how the port to Linux opens files. */
+/* linux_file.h: functions that open and examine files, for the port to Linux only. */
 #ifndef VMM_OS_LINUX_FILE_H
 #define VMM_OS_LINUX_FILE_H
 
@@ -8,9 +8,9 @@
 #include "os/file.h"
 
 /*
- * Moves a new descriptor to a high number, close-on-exec, and sets `file` except file->fs.
- * If `fd` is negative, returns errno as open(2) has set it. EMFILE. On failure `fd` is
- * closed and file->fd is -1.
+ * Moves a new descriptor to a high number, close-on-exec, and sets `file`, with file->fs all
+ * zero. If `fd` is negative, returns errno as open(2) has set it. EMFILE. On failure
+ * `fd` is closed and file->fd is -1.
  */
 int vmm_os_file_adopt(int fd, struct vmm_os_file *file);
 

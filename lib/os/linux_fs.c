@@ -15,7 +15,7 @@
 #define F2FS_SUPER_MAGIC 0xf2f52010
 #endif
 
-/* Whether a file's pages are the memory of the device (statx(2), Linux 5.8). */
+/* Whether a file's pages are memory of the storage device (statx(2), Linux 5.8). */
 static bool
 is_dax_file(int fd)
 {
@@ -68,7 +68,7 @@ vmm_os_fs_name(const char *path)
 	return name;
 }
 
-/* With copy-on-write a store needs a new block, and raises SIGBUS if there is no space. */
+/* With copy-on-write a store needs a new file block: without space it raises SIGBUS. */
 static void
 forbid_cow(int fd)
 {

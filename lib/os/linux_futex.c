@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_futex.c: threads that wait in futex(2), and waiting for a child, on Linux. */
+/* linux_futex.c: finds and wakes threads in futex(2), and waits for a child, on Linux. */
 #include "config.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "os/linux_sys.h"
 #include "os/os.h"
 
-/* A parent that waits for a child checks after this time whether the child still lives. */
+/* While a parent waits for a child, it checks at this interval that the child lives. */
 #define CHECK_NS 20000000
 
 /* Reads the next number of /proc/PID/syscall (proc(5)). */
@@ -32,7 +32,7 @@ next_number(char **at, int base, unsigned long *number)
 	return true;
 }
 
-/* Calls of Linux 5.16 and 6.7, with the same numbers on every architecture. */
+/* Calls of Linux 5.16 and 6.7. On alpha, ia64 and MIPS their numbers are others. */
 #define CALL_FUTEX_WAITV 449
 #define CALL_FUTEX_WAIT 455
 
@@ -107,7 +107,7 @@ add_wait(void *argument, const char *name)
 		waits->is_complete = false;
 	if (!next_number(&at, 10, &number))
 		return false;
-	/* Its addresses are in memory that may be gone by now. */
+	/* futex_waitv(2) keeps its addresses in memory, which may be gone by now. */
 	if (number == CALL_FUTEX_WAITV) {
 		waits->is_complete = false;
 		waits->needs_stop += is_filtered(&search->tasks, name);
@@ -156,7 +156,7 @@ vmm_os_futex_restart_all(void)
 	int error = 0;
 	int tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS, O_RDONLY | O_DIRECTORY);
 
-	/* Every thread makes this call. A filter may kill the thread, or make libc abort. */
+	/* Every thread makes this call. A seccomp filter may kill one, or make libc abort. */
 	if (tasks >= 0 && !vmm_os_proc_each(tasks, is_filtered, &tasks) &&
 	    vmm_sys.setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1) != 0)
 		error = errno;
@@ -204,8 +204,8 @@ vmm_os_child_await(const unsigned *word, pid_t child)
 
 	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0 && !is_over) {
 		vmm_sys.futex((void *)word, FUTEX_WAIT, 0, &pause);
-		/* The child may have set the word just before its end. */
 		is_over = __atomic_load_n(word, __ATOMIC_ACQUIRE) == 0 && has_ended(child);
 	}
+	/* Read again: the child may have set the word just before its end. */
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }

@@ -48,7 +48,7 @@ is_copying_device(dev_t device, const char *path)
 	    number == SOUND || (number >= PTYS && number <= PTYS_END) || number == SPI;
 }
 
-/* Whether the kernel may write to memory for a descriptor. `argument` is /proc/PID/fd. */
+/* Whether the kernel may write to memory for a descriptor. `argument`: open /proc/PID/fd. */
 static bool
 descriptor_writes(void *argument, const char *name)
 {

@@ -73,7 +73,7 @@ vmm_os_lock_hold(struct vmm_os_lock *lock, bool *is_alone)
 	int error = 0;
 	int fd;
 
-	/* Other processes may still hold a lost lock: a new lock must not replace it. */
+	/* Others may hold the lock of a file that is closed here: do not replace the file. */
 	if (!vmm_os_file_is_open(&lock->file))
 		error = lock->mark != NULL ? EBADF : make_lock_file(&lock->file);
 	if (error != 0)

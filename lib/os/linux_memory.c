@@ -8,7 +8,7 @@
 #include "os/linux_sys.h"
 #include "os/os.h"
 
-/* mremap(2) moves large pages and whole page tables between addresses so aligned. */
+/* mremap(2) moves large pages, and page tables as a whole, between multiples of this. */
 #define ALIGNMENT_LARGE ((size_t)2 << 20)
 
 void *
@@ -92,12 +92,12 @@ vmm_os_place_map(size_t size, size_t alignment, void **address)
 	return 0;
 }
 
-/* Maps the file of a shared mapping a second time, without its descriptor. */
+/* Maps, without a descriptor, the file that the page before `address` is mapped from. */
 static int
 map_again(void *address, size_t length, void **window)
 {
 	size_t page_size = vmm_os_page_size();
-	/* With an old size of 0 mremap(2) maps the same pages again, and more behind. */
+	/* With an old size of 0 mremap(2) maps the file again, from that page on. */
 	char *map = vmm_sys.mremap((char *)address - page_size, 0,
 	    page_size + length, MREMAP_MAYMOVE, NULL);
 
@@ -108,7 +108,7 @@ map_again(void *address, size_t length, void **window)
 	return 0;
 }
 
-/* Maps a place for a window that can be moved by large pages; NULL if it cannot be. */
+/* Maps a place whose alignment lets a window move by large pages; NULL if impossible. */
 static void *
 aligned_place(const struct vmm_os_file *file, size_t offset, size_t length)
 {
@@ -128,7 +128,7 @@ vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
     size_t length, enum vmm_os_backing backing, void **window)
 {
 	bool has_file = backing != VMM_OS_ANONYMOUS;
-	/* Without MAP_NORESERVE the kernel may refuse a second mapping of that size. */
+	/* Without MAP_NORESERVE the kernel may refuse a second private mapping so large. */
 	int flags = backing == VMM_OS_SHARED ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
 	void *place, *map;
 

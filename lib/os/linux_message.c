@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_message.c: stderr, the log file, and the program's descriptors, on Linux. */
+/* linux_message.c: writes to stderr, the log file, the program's descriptors, on Linux. */
 #include "config.h"
 
 #include <errno.h>
@@ -109,14 +109,14 @@ is_own_link(const char *path)
 }
 
 /*
- * Follows a symbolic link as the last name if it belongs to this user or the superuser. The
- * kernel checks the links before it in the path (proc_sys_fs(5), protected_symlinks). The
- * link may change meanwhile, but in a directory where others may do that no name is safe.
+ * Opens the log file. If the last name is a symbolic link, follows it only if this user or
+ * the superuser owns it. Links earlier in the path are followed unchecked. The link may
+ * change after the check, but where other users may change names, no path is safe.
  */
 static int
 open_appending(const char *path)
 {
-	/* Without O_NONBLOCK a fifo without a reader would block the program's start. */
+	/* O_NONBLOCK: a fifo that nobody reads would block the start of the program. */
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
 	int fd = vmm_sys.openat(AT_FDCWD, path, flags | O_NOFOLLOW, 0600);
 
@@ -129,8 +129,8 @@ open_appending(const char *path)
 }
 
 /*
- * EPERM: the owner could read the log. EMLINK: by another name the file may be one to which
- * the user wants no log written.
+ * EPERM: another user owns the file and could read the log. EMLINK: the path may be a hard
+ * link, made by another user, to a file of this user that is no log.
  */
 static int
 check_owner(const struct stat *stat)

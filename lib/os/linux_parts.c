@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_parts.c: the parts of the pool, their settings, and private pages, on Linux. */
+/* linux_parts.c: lists and replaces parts of the pool; finds private pages, on Linux. */
 #include "config.h"
 
 #include <errno.h>
@@ -50,9 +50,9 @@ read_mapping(const char *line, struct mapping *mapping)
 }
 
 /*
- * Returns the piece of a mapping in [begin, end) as a part. It is the pool's own if it is
- * anonymous and not shared, or if it maps a file at the offset at which the pool would. A
- * mapping by the program has another offset, unless it begins at the pool's first page.
+ * Returns the piece of a mapping in [begin, end) as a part. The part counts as the pool's if
+ * it is anonymous and not shared, or if it maps a file at the offset at which the pool would.
+ * A mapping of the program is unlikely to have that offset, except at the pool's first page.
  */
 static struct vmm_os_part
 part_of(const struct mapping *mapping, uintptr_t base, uintptr_t begin, uintptr_t end)
@@ -97,8 +97,8 @@ vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part)
 }
 
 /*
- * Whether the kernel keeps two neighbours apart that it would otherwise merge. Then one has
- * settings, or each already had private pages when they became neighbours.
+ * Whether the kernel lists two neighbours separately that look like one mapping. The cause:
+ * one has settings, or each already had private pages when they became neighbours.
  */
 static bool
 is_split(const struct vmm_os_part *one, const struct vmm_os_part *next)
@@ -130,7 +130,7 @@ static const struct {
 };
 #define NSETTINGS (sizeof(settings) / sizeof(settings[0]))
 
-/* Whether the program has set advice. Locks do not count: mlockall(2) sets them, too. */
+/* Reads a part's settings; true if any. Locks do not count: mlockall(2) sets them, too. */
 static bool
 read_flags(struct vmm_os_part *part, const char *flags)
 {
@@ -170,7 +170,7 @@ read_settings(struct vmm_os_parts *parts, uintptr_t base)
 	return lines.error;
 }
 
-/* Copies the settings from `earlier` and returns true, if `earlier` lists the same mappings. */
+/* If `earlier` lists the same mappings, copies their settings and returns true. */
 static bool
 copy_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *earlier)
 {
@@ -190,8 +190,8 @@ copy_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *earlier)
 }
 
 /*
- * Whether a file of /proc could be opened later. Any other error means that there is no
- * /proc; ESRCH: a sandbox has used chroot(2) into the directory of an ended process.
+ * Whether an error of opening a file of /proc is temporary. Any other error means that there
+ * is no /proc. ESRCH: a sandbox has used chroot(2) into the directory of an ended process.
  */
 static bool
 is_shortage(int error)
@@ -299,7 +299,7 @@ vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window)
 		vmm_os_unmap(window, size);
 		return error;
 	}
-	/* Only now: locks of both mappings would count twice (RLIMIT_MEMLOCK). */
+	/* Locked only now: while both mappings existed, both would count (RLIMIT_MEMLOCK). */
 	if (part->is_locked_on_fault)
 		vmm_sys.mlock2(place, size, MLOCK_ONFAULT);
 	else if (part->is_locked)

@@ -13,7 +13,7 @@
 
 /* How far the hard limit of descriptors is raised for a moment, if it may be. */
 #define MORE_DESCRIPTORS 16
-/* Only the path at the end of a line of /proc/PID/maps may be longer; it is not needed. */
+/* Longer lines are split. Only a path in /proc/PID/maps is so long, and is not needed. */
 #define LINE_BYTES ((size_t)8192)
 
 bool

@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 
 /*
- * The process's directory, as the calling thread's. /proc/self is the main thread's, and
- * shows no memory and no descriptors once that thread has ended (pthread_exit(3)).
+ * The directory of the calling thread, which shows the memory and the descriptors of the
+ * process. /proc/self shows neither once the main thread has ended (pthread_exit(3)).
  */
 #define VMM_OS_SELF "/proc/thread-self/"
 
@@ -18,8 +18,9 @@
 #define VMM_OS_TASKS "/proc/self/task"
 
 /*
- * Raise RLIMIT_NOFILE, returning false if that is not allowed, and restore it. The second
- * keeps errno. Calls must not overlap: the second thread would restore the raised limit.
+ * vmm_os_nofile_raise raises RLIMIT_NOFILE; it returns false if that is not allowed.
+ * vmm_os_nofile_restore restores the limit, and keeps errno. Between the two no other thread
+ * may raise the limit: it would then restore the raised limit.
  */
 bool vmm_os_nofile_raise(struct rlimit *before);
 void vmm_os_nofile_restore(const struct rlimit *before);

@@ -25,7 +25,7 @@ vmm_os_cpu_count(void)
 {
 	cpu_set_t set;
 
-	/* EINVAL: there are more CPUs than that; the exact number hardly matters. */
+	/* EINVAL: there are more CPUs than CPU_SETSIZE; the exact number hardly matters. */
 	if (vmm_sys.sched_getaffinity(0, sizeof(set), &set) != 0)
 		return CPU_SETSIZE;
 	return (unsigned)CPU_COUNT(&set);
@@ -151,7 +151,7 @@ vmm_os_process_mark_make(volatile unsigned char **own)
 	return 0;
 }
 
-/* Returns the next function of that name after the library's, or NULL. Looks it up once. */
+/* Returns the next function of that name after the library's, or NULL. Keeps it in *cached. */
 static void *
 next_function(void **cached, const char *name)
 {
@@ -172,7 +172,7 @@ vmm_os_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
 	int (*next)(void (*)(void), void (*)(void), void (*)(void), void *);
 
 	*(void **)&next = next_function(&cached, "__register_atfork");
-	/* If the library comes after libc (entry/start.c). */
+	/* There is no next one if the library comes after libc (entry/start.c). */
 	if (next == NULL)
 		*(void **)&next = dlsym(RTLD_DEFAULT, "__register_atfork");
 	return next == NULL ? ENOSYS : next(prepare, parent, child, library);
@@ -227,7 +227,7 @@ vmm_os_fork(void)
 	static void *cached;
 	pid_t (*next)(void);
 
-	/* Not in a constructor: a program may fork before the library's has run. */
+	/* Looked up here: a program may fork before the library's constructor has run. */
 	*(void **)&next = next_function(&cached, "fork");
 	if (next == NULL) {
 		errno = ENOSYS;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_reserve.c: reserves and releases the blocks of the pool file, on Linux. */
+/* linux_reserve.c: reserves and releases file blocks of the pool file, on Linux. */
 #include "config.h"
 
 #include <errno.h>

@@ -16,8 +16,8 @@
 
 /*
  * The helper shares the memory and the descriptors of this process but is none of its
- * threads: clone(2) with CLONE_VM. No signal is sent when it ends, so that the program's
- * wait(2) does not see it. The helper seizes each thread by ptrace(2), which interrupts the
+ * threads: clone(2) with CLONE_VM. It sends no signal when it ends, so that only a wait with
+ * __WALL or __WCLONE sees it. The helper seizes each thread by ptrace(2), which interrupts the
  * thread without a signal. It then calls `work`, and ends. If the helper is killed, the
  * kernel lets all threads continue. LeakSanitizer stops threads in the same way.
  */
@@ -48,9 +48,9 @@ futex_wait(unsigned *futex, unsigned value)
 }
 
 /*
- * Makes the helper end with the thread that waits for it: alive, the helper would keep the
- * memory and the descriptors. The thread may end at any moment, with its process (exit(3) in
- * another thread, SIGKILL) or without it (execve(2)). The helper also leaves the process
+ * Makes the helper end with the thread that waits for it: a helper that lived on would keep
+ * the memory and the descriptors. The thread may end at any moment, with its process (exit(3)
+ * in another thread, SIGKILL) or without it (execve(2)). The helper also leaves the process
  * group: if it were stopped with the group, the threads would never continue.
  */
 static bool
@@ -81,8 +81,8 @@ helper_main(void *argument)
 }
 
 /*
- * Yama's first restriction allows a descendant to trace a process only if the process names
- * the descendant (prctl(2), PR_SET_PTRACER). The call fails where there is no Yama.
+ * With Yama's scope 1 a descendant may trace a process only if the process names it (prctl(2),
+ * PR_SET_PTRACER). Without Yama the call would fail, so the scope is checked first.
  */
 static void
 allow_trace(pid_t helper)
@@ -91,7 +91,7 @@ allow_trace(pid_t helper)
 		vmm_sys.prctl(PR_SET_PTRACER, (unsigned long)helper, 0, 0, 0);
 }
 
-/* The helper's stack ends where the structure begins. */
+/* Starts the helper, and waits until it ends. Its stack ends where the structure begins. */
 static void
 run_helper(struct helper *helper)
 {
@@ -107,7 +107,7 @@ run_helper(struct helper *helper)
 	allow_trace(pid);
 	__atomic_store_n(&helper->may_begin, 1, __ATOMIC_RELEASE);
 	vmm_sys.futex(&helper->may_begin, FUTEX_WAKE, 1, NULL);
-	/* waitpid(2) is not enough: a thread that waits for any child may reap the helper. */
+	/* waitpid(2) is not enough: another thread may reap the helper (__WALL, any child). */
 	futex_wait(&helper->lives, 1);
 	while (vmm_sys.waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
@@ -136,9 +136,9 @@ vmm_os_has_threads(void)
 }
 
 /*
- * Whether this is the only thread, without /proc. Libc does not know threads of clone(2):
- * unshare(2) with CLONE_VM changes nothing, and fails if the memory is shared. A seccomp
- * filter might end the process for that call: then libc's word has to do.
+ * Whether this is the only thread, without /proc. libc does not count threads of clone(2), but
+ * unshare(2) with CLONE_VM fails if the memory is shared, and otherwise changes nothing. A
+ * seccomp filter might kill the process for that call: with a filter only libc is asked.
  */
 static bool
 is_alone_without_proc(void)
@@ -148,7 +148,7 @@ is_alone_without_proc(void)
 		vmm_sys.unshare(CLONE_VM) == 0);
 }
 
-/* Returns 0 if the other threads, `count` with this one, may and can be stopped. */
+/* Returns 0 if the other threads may and can be stopped. `count`: all threads, 0: unknown. */
 static int
 may_stop(size_t count, enum vmm_os_others others)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_stop.h: the pieces of a stop: seized threads, their system calls, a stack. */
+/* linux_stop.h: functions of a stop: seize threads, repeat system calls, call `work`. */
 #ifndef VMM_OS_LINUX_STOP_H
 #define VMM_OS_LINUX_STOP_H
 
@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Size of the stack on which the work of a stop is done. It needs a few KiB. */
+/* Size of the stack on which the work of a stop is done. The work needs a few KiB. */
 #define VMM_OS_STOP_STACK ((size_t)128 << 10)
 
 /* A thread that was seized by ptrace(2). */
@@ -39,19 +39,20 @@ struct vmm_os_stop {
 int vmm_os_stop_threads(struct vmm_os_stop *stop);
 
 /*
- * Prepares all threads to continue when the helper ends: the kernel then lets all go. If
- * the helper did so one by one, the first would take its CPU, and the last stay stopped for
- * longer. Threads with a signal to deliver, and all if some are late, continue at once.
+ * Prepares all threads to continue when the helper ends: the kernel then lets all go. If they
+ * were let go one by one, the first would take the helper's CPU, and the last wait for longer.
+ * Threads with a signal to deliver continue at once; so do all if some have not stopped yet.
  */
 void vmm_os_stop_finish(struct vmm_os_stop *stop);
 
-/* Calls work(argument), unless `work` is NULL, in this thread but on a stack of its own. */
+/* Calls work(argument), unless `work` is NULL, in this thread but on another stack. ENOMEM. */
 int vmm_os_call_alone(void (*work)(void *argument), void *argument);
 
 /*
- * Whether a helper may trace the threads of this process: 0, or EPERM if there is another
- * tracer or if a seccomp filter refuses or would kill the helper. Finds out without being
- * killed. PR_SET_DUMPABLE and Yama show only when a thread is seized. Not thread-safe.
+ * Returns 0 if a helper may trace the threads of this process. EPERM if the architecture has
+ * no code for it, if there is another tracer, if the helper or /proc is of another PID
+ * namespace, or if a seccomp filter refuses it or kills the helper: a child process tries
+ * that. Yama and PR_SET_DUMPABLE show only when a thread is seized. Not thread-safe.
  */
 int vmm_os_task_can_trace(void);
 

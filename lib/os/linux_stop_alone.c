@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_stop_alone.c: calls `work` on another stack if there is one thread, on Linux. */
+/* linux_stop_alone.c: calls `work` on another stack if there is one thread only, on Linux. */
 #include "config.h"
 
 #include <ucontext.h>

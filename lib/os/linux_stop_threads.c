@@ -21,7 +21,7 @@
  */
 #define STOP_WAIT_US 20000
 #define LATE_WAIT_US 20000
-#define LATE_BUSY_US 200000 /* longer, while such a thread waits for a CPU */
+#define LATE_BUSY_US 200000 /* in addition, while a late thread waits for a CPU */
 
 static bool
 is_listed(const struct vmm_os_stop *stop, pid_t id)
@@ -92,7 +92,7 @@ seize(struct vmm_os_stop *stop, pid_t id)
 	return 0;
 }
 
-/* Seizes the thread of that name, if it is a new one. Returns true to end the search. */
+/* Seizes the thread `name`, if it is a new one. Returns true on failure, to end the search. */
 static bool
 seize_named(void *argument, const char *name)
 {
@@ -162,7 +162,8 @@ wait_for_stop(struct vmm_os_task *task, uint64_t deadline_us)
 
 /*
  * Returns why threads have not stopped. EAGAIN: one waits for a CPU, and may hold a lock of
- * the kernel that the others wait for. ETIMEDOUT: they wait in the kernel, maybe for long.
+ * the kernel that others wait for. Otherwise ETIMEDOUT if one waits in the kernel, maybe for
+ * long, or EAGAIN if none waits any more.
  */
 static int
 why_late(const struct vmm_os_stop *stop)
@@ -244,7 +245,7 @@ vmm_os_stop_finish(struct vmm_os_stop *stop)
 
 		if (task->state != VMM_OS_TASK_SEIZED)
 			continue;
-		/* A thread that waits for a CPU will stop. Without a wait its call may fail. */
+		/* State R: it stops once it has a CPU. Let go earlier, its call may fail. */
 		while (wait_for_stop(task, deadline_us) == EAGAIN &&
 		    state_of(stop, task->id) == 'R' && deadline_us < limit_us)
 			deadline_us += LATE_WAIT_US;

@@ -19,13 +19,13 @@
 #include "os/linux_sys.h"
 
 #ifndef SYS_cachestat
-#define SYS_cachestat 451 /* Linux 6.5, the same on every architecture */
+#define SYS_cachestat 451 /* Linux 6.5; another number on alpha, ia64 and MIPS */
 #endif
 
 _Static_assert(sizeof(time_t) == sizeof(long), "the kernel's calls for times of 64 bits"
     " have other names on 32-bit systems");
 
-/* Some parameters of KERNEL and ONLY are ints to libc, but longs to syscall(2). */
+/* Some arguments in rows of KERNEL and ONLY are ints, but syscall(2) takes longs. */
 #define LONGS_1(a) (long)(a)
 #define LONGS_2(a, ...) (long)(a), LONGS_1(__VA_ARGS__)
 #define LONGS_3(a, ...) (long)(a), LONGS_2(__VA_ARGS__)
@@ -71,7 +71,7 @@ VMM_SYS_CALLS(NO_FUNCTION, BY_KERNEL, NO_FUNCTION)
 #define SIZE_64(size) (size),
 #endif
 
-/* By the vDSO if possible, as in libc: a seccomp filter may not allow the system call. */
+/* By the vDSO if possible, as in libc: a seccomp filter may forbid the system call. */
 static int
 sys_clock_gettime(clockid_t clock, struct timespec *time)
 {
@@ -89,7 +89,7 @@ sys_clock_gettime(clockid_t clock, struct timespec *time)
 	return (int)syscall(SYS_clock_gettime, clock, time);
 }
 
-/* libc's function, which starts on the new stack. No preloaded library replaces it. */
+/* libc's clone, which calls `function` on the new stack. No preloaded library replaces it. */
 static int
 sys_clone(int (*function)(void *), void *stack, int flags, void *argument,
     pid_t *parent, void *tls, void *child)
@@ -190,7 +190,7 @@ sys_setresuid(uid_t real, uid_t effective, uid_t saved)
 
 #else
 
-/* VMM_SYS_LIBC, and architectures on which the code above was never tried. */
+/* For VMM_SYS_LIBC, and for architectures on which the code above was never tried. */
 #define BY_LIBC(type, name, parameters, arguments) \
 	static type sys_##name parameters \
 	{ \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_sys.h: the table of all system calls that the library makes. */
+/* linux_sys.h: the table of the system calls that the library makes itself. */
 #ifndef VMM_OS_LINUX_SYS_H
 #define VMM_OS_LINUX_SYS_H
 
@@ -16,12 +16,12 @@
 #include <time.h>
 
 /*
- * On x86-64, i386, arm64 and riscv64 the calls are made with syscall(2). Another preloaded
- * library may replace libc's functions (fakeroot, cowdancer, fakechroot, libfaketime), and
- * its function may allocate while the caller holds a lock of the allocator. No call is a
- * cancellation point. Only clone and setresuid are libc's functions. On other architectures
- * all are, and with VMM_SYS_LIBC, because sanitizers must see the calls; some of those are
- * cancellation points.
+ * On x86-64, i386, arm64 and riscv64 the calls are made with syscall(2), except clone and
+ * setresuid, and are no cancellation points. libc's functions are avoided there, because
+ * another preloaded library may replace them (fakeroot, cowdancer, fakechroot, libfaketime)
+ * by functions that allocate, while the caller holds a lock of the allocator. On other
+ * architectures, and with VMM_SYS_LIBC (sanitizers must see the calls), libc's functions are
+ * used where libc has them; some are cancellation points.
  *
  * Each call has the parameters and the result of the function of that name in section 2 of
  * the manual: it returns -1 and sets errno on failure. Any thread may make it.

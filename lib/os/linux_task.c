@@ -89,8 +89,8 @@ vmm_os_task_needs_permission(void)
 #if HAS_REGISTERS
 
 /*
- * Makes the helper's ptrace(2) requests, for a thread that does not exist, and the call of
- * vmm_os_copy_readable.
+ * Makes the helper's system calls: its ptrace(2) requests, for a thread that does not exist,
+ * and others, such as that of vmm_os_copy_readable. Returns 1 if ptrace(2) is refused.
  */
 static int
 try_to_trace(void *argument)
@@ -113,8 +113,8 @@ try_to_trace(void *argument)
 }
 
 /*
- * Tries in a child process. The child has a copy of the memory, so that a filter that kills
- * it does not kill this process, and its stack lies outside the pool.
+ * Calls try_to_trace in a child process, which a filter may kill. The child has a copy of the
+ * memory, so that this process is not killed with it. Its stack lies outside the pool.
  */
 static int
 probe_filters(void)
@@ -140,8 +140,8 @@ probe_filters(void)
 }
 
 /*
- * Whether children of this thread are born in its own process namespace. After unshare(2)
- * with CLONE_NEWPID the helper would be the first process of the new one, and end it.
+ * Whether children of this thread are in the thread's own PID namespace. After unshare(2)
+ * with CLONE_NEWPID the helper would be the first process of a new one, and end it.
  */
 static bool
 has_own_namespace(void)
@@ -156,7 +156,7 @@ has_own_namespace(void)
 int
 vmm_os_task_can_trace(void)
 {
-	/* Of this thread: each has filters of its own. */
+	/* Results for this thread: each thread has filters of its own. */
 	static __thread uint64_t probed_filters __attribute__((tls_model("initial-exec")));
 	static __thread int probed_error __attribute__((tls_model("initial-exec")));
 	enum { TRACER, SECCOMP, FILTERS, IDS, NFIELDS };
@@ -166,13 +166,13 @@ vmm_os_task_can_trace(void)
 	sigset_t signals;
 	int error = vmm_os_proc_fields(AT_FDCWD, VMM_OS_SELF "status", status, NFIELDS);
 
-	/* More IDs than one: /proc is that of an outer namespace, and names other threads. */
+	/* Several IDs: /proc is of an outer PID namespace, whose IDs name other threads. */
 	if (error != 0 || status[TRACER].value != 0 || status[IDS].value > 1 ||
 	    !has_own_namespace())
 		return error != 0 ? error : EPERM;
 	if (status[SECCOMP].value == 0)
 		return 0;
-	/* Filters are never removed, but a new filter may decide otherwise. */
+	/* Filters are never removed: a result holds while their number is the same. */
 	if (probed_filters == status[FILTERS].value + 1)
 		return probed_error;
 	vmm_os_signals_block(&signals);
@@ -235,9 +235,9 @@ has_short_timeouts(int fd)
 }
 
 /*
- * Whether a system call that signal(7) names may be repeated: it has no timeout, or a short
- * one. All calls listed here have done nothing when they return EINTR, except connect(2).
- * A repeated connect(2) continues to wait, as the kernel's own repetition does.
+ * Whether a system call that the kernel does not repeat (signal(7)) may be repeated: it has no
+ * timeout, or a short one. All calls listed here have done nothing when they return EINTR,
+ * except connect(2): repeated, it continues to wait, as the kernel's own repetition does.
  */
 static bool
 may_call_again(long number, const unsigned long arguments[NCALL_ARGUMENTS])

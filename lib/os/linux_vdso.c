@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_vdso.c: the functions that the kernel maps into each process (vdso(7)). */
+/* linux_vdso.c: finds a function that the kernel maps into each process (vdso(7)). */
 #include "config.h"
 
 #include <elf.h>
@@ -15,7 +15,7 @@ struct vdso {
 	const char *base; /* added to the addresses in the vDSO */
 	const ElfW(Sym) *symbols;
 	const char *names;
-	const ElfW(Word) *hash; /* 32-bit numbers: of buckets, of symbols, ... */
+	const ElfW(Word) *hash; /* 32-bit words: number of buckets, number of symbols, ... */
 };
 
 /* Unlike in a library, nobody has relocated the addresses of the dynamic section. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* memory.h: mappings: plain memory, the pool, windows, parts; os.h has the rules. */
+/* memory.h: maps memory, places and windows; lists and replaces parts; os.h has the rules. */
 #ifndef VMM_OS_MEMORY_H
 #define VMM_OS_MEMORY_H
 
@@ -36,14 +36,14 @@ int vmm_os_populate(void *address, size_t length);
 void vmm_os_populate_read(void *address, size_t length);
 
 /*
- * Whether `length` bytes, at most 16, can be read, without a signal if they cannot
- * (process_vm_readv(2)). True if that is not known.
+ * Whether `length` bytes, at most 16, can be read (process_vm_readv(2)). The test raises no
+ * signal. True if it is refused.
  */
 bool vmm_os_is_readable(const void *address, size_t length);
 
 /*
- * Copies `length` bytes, or those before the first that cannot be read: EFAULT, and no
- * signal (process_vm_readv(2)). Copies nothing, and returns 0, if that call is refused.
+ * Copies `length` bytes (process_vm_readv(2)), or those before the first unreadable one: then
+ * EFAULT, without a signal. If the call is refused, copies nothing, but returns 0.
  */
 int vmm_os_copy_readable(void *to, const void *from, size_t length);
 
@@ -68,16 +68,16 @@ int vmm_os_place_clear(void *address, size_t offset, size_t length);
 
 /* The memory behind a window. */
 enum vmm_os_backing {
-	VMM_OS_SHARED,    /* the file; if it is closed, through the mapping that lies before */
+	VMM_OS_SHARED,    /* the file; if it is closed, the file of the page before */
 	VMM_OS_PRIVATE,   /* the file; a copy of a page once it is written to */
 	VMM_OS_ANONYMOUS, /* zeroed memory; `file` may be NULL */
 };
 
 /*
  * Maps a window: [offset, offset + length) of the file, or zeroed memory, readable and
- * writable. The window is later moved to `address` + offset. It is not mapped at its place
- * directly, because a failing mmap(2) with MAP_FIXED may unmap what was there (until Linux
- * 6.11). ENOMEM, EBADF.
+ * writable. The window is later moved to `address` + offset. It is not mapped there at once,
+ * because a failing mmap(2) with MAP_FIXED may unmap what was there (until Linux 6.11).
+ * ENOMEM, EBADF.
  */
 int vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
     size_t length, enum vmm_os_backing backing, void **window);
@@ -131,8 +131,8 @@ int vmm_os_parts_add(struct vmm_os_parts *parts, const struct vmm_os_part *part)
 void vmm_os_parts_free(struct vmm_os_parts *parts);
 
 /*
- * Moves a window to the place of a part. The window gets the part's protection, advice and
- * locks; the locks only as far as RLIMIT_MEMLOCK allows. On failure the window is unmapped.
+ * Replaces a part by a window of the same size. The window gets the part's protection, advice
+ * and locks; the locks only as far as RLIMIT_MEMLOCK allows. On failure it is unmapped.
  */
 int vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* message.h: stderr, the log file, the program's descriptors; os.h has the rules. */
+/* message.h: writes to stderr, the log file, the program's descriptors; os.h has the rules. */
 #ifndef VMM_OS_MESSAGE_H
 #define VMM_OS_MESSAGE_H
 
@@ -23,14 +23,14 @@ void vmm_os_write_error(const char *data, size_t length);
 int vmm_os_log_open(const char *path, struct vmm_os_file *file);
 
 /*
- * Appends `data` with one write(2), so that the lines of several processes do not mix. Data
- * beyond the space of the file system or the limit of file sizes is lost.
+ * Appends `data` with one write(2), so that the lines of several processes do not mix. Writes
+ * nothing if the limit of file sizes is too low, and a part if the file system becomes full.
  */
 void vmm_os_log_write(const struct vmm_os_file *file, const char *data, size_t length);
 
 /*
  * Duplicates the program's descriptor `fd` to a high number, close-on-exec. EMFILE. EBADF
- * if `fd` is closed: then vmm_os_fd_write does nothing.
+ * if `fd` is closed. After an error vmm_os_fd_write does nothing.
  */
 int vmm_os_fd_duplicate(int fd, struct vmm_os_file *file);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* process.h: the process, its threads, the stop, and fork(2); os.h has the rules. */
+/* process.h: functions for the process, its threads, a stop, fork(2); os.h has the rules. */
 #ifndef VMM_OS_PROCESS_H
 #define VMM_OS_PROCESS_H
 
@@ -48,7 +48,7 @@ void vmm_os_yield(void);
 /* Sleeps for 20 microseconds or more (nanosleep(2)). */
 void vmm_os_pause(void);
 
-/* Whether there are other threads: as the kernel counts (/proc), or else as libc says. */
+/* Whether there are other threads: as /proc counts them, or without /proc as libc says. */
 bool vmm_os_has_threads(void);
 
 /* How a stop treats the other threads. */
@@ -61,7 +61,7 @@ enum vmm_os_others {
 
 /*
  * Stops all other threads, calls work(argument) on a stack outside the pool, and lets the
- * threads continue. With `work` NULL the threads only stop. `work` must not take locks and
+ * threads continue. If `work` is NULL, nothing is called. `work` must not take locks and
  * must not rely on this thread's errno. Only one thread at a time may call this function.
  *
  * A helper process stops the threads by ptrace(2), without a signal, and calls `work`. It
@@ -96,8 +96,8 @@ int vmm_os_kernel_writes(void);
 struct vmm_os_waits {
 	uintptr_t addresses[VMM_OS_WAITS_MAX];
 	size_t count;     /* of `addresses` */
-	size_t needs_stop; /* threads that only a stop can wake: they wait for a mutex with
-			      priority inheritance, or in futex_waitv(2) with a filter */
+	size_t needs_stop; /* threads that only a stop wakes: waiting for a mutex with priority
+			      inheritance, or in futex_waitv(2) with a seccomp filter */
 	bool is_complete; /* false: there may be more threads */
 };
 
