@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* probe.h: static probes, by which bpftrace, perf and gdb observe a running pool. */
+/* probe.h: static probes, by which bpftrace, perf and gdb observe the pool of a process. */
 #ifndef VMM_PROBE_H
 #define VMM_PROBE_H
 
 /*
  * VMM_PROBE(name, a, b): the probe libvmmalloc:name with two arguments, for instance sizes
  * in bytes. A probe is one no-op instruction and a note in the ELF file with its address
- * (sys/sdt.h of SystemTap). Without that header it compiles to nothing. libvmmalloc(7),
- * DEBUGGING, lists the probes.
+ * (sys/sdt.h of SystemTap). Without that header the macro only evaluates `a` and `b`.
+ * libvmmalloc(7), DEBUGGING, lists the probes.
  */
 #ifdef HAVE_SYS_SDT_H
 /* Arguments in registers or as constants: bpftrace cannot resolve names of variables. */

@@ -67,7 +67,10 @@ read_number(const char *str, uint64_t *number)
 	return at == str ? NULL : at;
 }
 
-/* Applies a suffix K, M, G or T. False for another suffix and if the size overflows. */
+/*
+ * Multiplies by the suffix: K, M, G or T (powers of 1024, also in lower case), or none.
+ * Returns false for another suffix, or if the size overflows.
+ */
 static bool
 apply_suffix(const char *suffix, uint64_t *bytes)
 {
@@ -222,7 +225,7 @@ parse_conf(const struct vmm_setting *setting, const char *value,
 				return refuse_pair(setting, value, pinned, error);
 		}
 	}
-	/* jemalloc checks the rest; lib/jemalloc/conf.c reports what it rejects. */
+	/* jemalloc checks all other options; lib/jemalloc/conf.c reports a rejected one. */
 	settings->conf = value;
 	return true;
 }

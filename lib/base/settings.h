@@ -27,7 +27,7 @@ enum vmm_log_level {
 	VMM_LOG_OFF = 0,
 	VMM_LOG_ERRORS = 1,     /* each error, and the details that errno lacks */
 	VMM_LOG_OPERATIONS = 2, /* the pool: opened, grown, exhausted, forked, closed */
-	VMM_LOG_FUNCTIONS = 3,  /* functions of pool/, heap/ and jemalloc/, at entry */
+	VMM_LOG_FUNCTIONS = 3,  /* calls of the library's own functions (log.h) */
 	VMM_LOG_CALLS = 4,      /* every allocation and deallocation */
 	VMM_LOG_MAX = VMM_LOG_CALLS,
 };
@@ -39,7 +39,7 @@ enum vmm_log_level {
  */
 #define VMM_CONF_PINNED "dss:disabled,hpa:false,background_thread:false,zero_realloc:free"
 
-/* The settings of a process. The strings belong to the environment. */
+/* The settings of a process. The strings are the environment's, or defaults. */
 struct vmm_settings {
 	const char *pool_dir;
 	size_t pool_size_bytes; /* as set, not yet rounded up to pages */
@@ -51,7 +51,7 @@ struct vmm_settings {
 	/* The unit of page ranges: 0 for the system's page size. Tests set larger ones. */
 	size_t page_size_bytes;
 
-	/* Only in the debug variant; see log.h. */
+	/* Set only in the debug variant; see log.h. */
 	int log_level;
 	const char *log_file; /* "" for stderr */
 	bool log_stats;       /* statistics at exit */
@@ -68,14 +68,15 @@ struct vmm_setting {
 	    struct vmm_settings *settings, struct vmm_text *error);
 };
 
-/* All variables that the library reads, missing ones are reported first. */
+/* The table of all environment variables that the library reads. */
 extern const struct vmm_setting vmm_settings_table[];
 extern const size_t vmm_settings_count;
 
 /*
  * Reads all variables of the table into `settings`. `get` returns the value of a variable
- * or NULL, as getenv(3) does. On failure returns false, with the two lines for stderr in
- * `error`, newlines included. Reads no global state and takes no lock.
+ * or NULL, as getenv(3) does. First checks for missing required variables, then checks the
+ * values. On failure returns false, with the two lines for stderr in `error`, newlines
+ * included. Reads no global state and takes no lock.
  */
 bool vmm_settings_read(struct vmm_settings *settings,
     const char *(*get)(const char *name), struct vmm_text *error);

@@ -28,7 +28,7 @@ void vmm_text_str(struct vmm_text *text, const char *str);
 
 /*
  * Appends a string that comes from the user: its first VMM_TEXT_QUOTE_MAX bytes, and "..."
- * if it is longer. Control characters become question marks.
+ * if it is longer. ASCII control characters become question marks.
  */
 void vmm_text_quote(struct vmm_text *text, const char *str);
 
@@ -38,7 +38,7 @@ void vmm_text_uint(struct vmm_text *text, uint64_t value);
 /* Appends an address in hexadecimal, or "NULL". */
 void vmm_text_pointer(struct vmm_text *text, const void *pointer);
 
-/* Appends the description of the errno value `errnum`, in English in every locale. */
+/* Appends the English description of the errno value `errnum`, or "errno N" without one. */
 void vmm_text_errno(struct vmm_text *text, int errnum);
 
 #endif
