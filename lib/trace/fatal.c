@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fatal.c: the last message, and the end of the process. */
+/* fatal.c: writes a last message and ends the process. */
 #include "config.h"
 
 #include "os/os.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fatal.h: the last message, and the end of the process. */
+/* fatal.h: functions that write a last message and end the process, and assertions. */
 #ifndef VMM_FATAL_H
 #define VMM_FATAL_H
 

@@ -14,7 +14,7 @@ FNR == 1 {
 }
 /^vmm_[a-z_0-9]+\(/ && previous !~ /^static/ {
 	name = substr($0, 1, index($0, "(") - 1)
-	# Weak, because some functions exist in only one variant.
+	# Weak, because unit tests link only some of the sources.
 	if (!(name in seen))
 		print "extern char " name "[] __attribute__((weak, visibility(\"hidden\")));"
 	seen[name] = 1

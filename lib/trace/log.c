@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* log.c: the lines of the trace. */
+/* log.c: formats the lines of the trace. */
 #include "config.h"
 
 #include "trace/log.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* log.h: the trace. In the release variant its macros are empty. */
+/* log.h: messages, and the trace. In the release variant the trace's macros are empty. */
 #ifndef VMM_LOG_H
 #define VMM_LOG_H
 
@@ -46,12 +46,12 @@ void vmm_log_end(struct vmm_text *line);
 void vmm_log_enter(const struct vmm_log_place *place);
 
 /*
- * The functions that level 3 reports, in a table that functions.awk generates. Those of
- * pool/, heap/ and jemalloc/ are compiled with -finstrument-functions (gcc(1)): each begins
- * with a call of __cyg_profile_func_enter (functions.c).
+ * The table of the functions of pool/, heap/ and jemalloc/ that level 3 reports.
+ * functions.awk generates it. These folders are compiled with -finstrument-functions
+ * (gcc(1)): each function begins with a call of __cyg_profile_func_enter (functions.c).
  */
 struct vmm_traced_function {
-	const void *address; /* NULL if the function is not in this variant */
+	const void *address; /* NULL if the function is not linked */
 	struct vmm_log_place place;
 };
 extern const struct vmm_traced_function vmm_traced_functions[];
@@ -68,8 +68,8 @@ void vmm_log_call(const struct vmm_log_place *place,
 /*
  * Opens the file `name` (VMMALLOC_LOG_FILE) for all further lines; called at most once,
  * before the first line. Returns 0 or an errno value: EPERM for another user's file, EMLINK
- * for one with several names, ELOOP for another user's symbolic link, EBADF for a
- * descriptor that is not open (/dev/fd/N), or an error of open(2). Not thread-safe.
+ * for one with several names, ELOOP for another user's symbolic link, EBADF for a closed
+ * descriptor (/dev/fd/N) other than stderr, or an error of open(2). Not thread-safe.
  */
 int vmm_log_open(const char *name);
 
@@ -88,16 +88,16 @@ void vmm_log_in_child(void);
 
 /*
  * Duplicates stderr, so that lines reach it after the program has closed it, as many
- * programs do at exit. Called once, if a trace or statistics are wanted.
+ * programs do at exit. Called once, if the trace or statistics go to stderr.
  */
 void vmm_log_keep_stderr(void);
 
-/* Writes a message to stderr and, if one is open, to the file. As vmm_log_write. */
+/* As vmm_log_write, but always to stderr, and to the file, too, if one was opened. */
 void vmm_log_report(const char *data, size_t length);
 
 /*
  * True while this thread waits for the helper process, which uses the same thread-local
- * data (os.h, vmm_os_call_stopped). The trace must not have lines of that process.
+ * data (vmm_os_call_stopped). The trace must not have lines of that process.
  */
 extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")));
 
@@ -120,7 +120,7 @@ extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")))
 		}                                                              \
 	} while (0)
 
-/* The entry of a function; for functions that -finstrument-functions does not cover. */
+/* Reports the entry of the function that contains it: for functions of entry/. */
 #define VMM_LOG_ENTER()                                                        \
 	do {                                                                   \
 		if (VMM_LOG_IS(VMM_LOG_FUNCTIONS))                             \
@@ -129,8 +129,9 @@ extern __thread bool vmm_log_is_quiet __attribute__((tls_model("initial-exec")))
 
 /*
  * VMM_LOG_CALL(result, arguments): reports that the program has called the function that
- * contains it; VMM_LOG_CALL_AS, the function `name`. The result is VMM_RESULT or
- * VMM_RESULT_POINTER, an argument VMM_NUMBER or VMM_POINTER. ..._VOID: there is no result.
+ * contains the macro. VMM_LOG_CALL_AS reports a call of the function `name`. The result is
+ * VMM_RESULT or VMM_RESULT_POINTER, each argument VMM_NUMBER or VMM_POINTER. The macros with
+ * VOID in their names are for functions without a result.
  */
 #define VMM_LOG_CALL(result, ...)                                              \
 	VMM_LOG_CALL_WITH(__func__, (&(const struct vmm_log_value)result),     \

@@ -22,9 +22,9 @@
  * (clone(2)).
  */
 static struct {
-	char path[PATH_MAX + PROCESS_DIGITS]; /* absolute; "" for stderr */
-	size_t length;     /* of the path without a process ID */
-	int program_fd;    /* the descriptor of the program that the path names, or -1 */
+	char path[PATH_MAX + PROCESS_DIGITS]; /* absolute */
+	size_t length;     /* of the path without a process ID; 0: no file, write to stderr */
+	int program_fd;    /* the program's descriptor, if the path names one, or -1 */
 	bool has_process;  /* the process ID is appended to the path */
 	pid_t process;     /* the process whose file is open */
 	pid_t locker;      /* the process that holds the lock, 0 for none */
@@ -134,7 +134,7 @@ write_file(const char *data, size_t length)
 		vmm_os_fd_write(&target.file, target.program_fd, data, length);
 		return;
 	}
-	/* A signal handler that forks has interrupted this thread, which holds the lock. */
+	/* A signal handler that forks has interrupted this thread, which may hold the lock. */
 	if (is_writing) {
 		if (vmm_os_file_is_open(&target.file))
 			vmm_os_log_write(&target.file, data, length);
