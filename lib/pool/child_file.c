@@ -77,7 +77,7 @@ vmm_pool_child_file_check(void)
 
 	if (error != 0)
 		return error;
-	/* Some file systems do not count yet what was freed a moment ago: try. */
+	/* Some file systems count freed space as free only after a moment: try to reserve. */
 	if (needed_bytes() > room.free_bytes)
 		error = file.fs.maps_reserve
 		    ? ENOMEM
@@ -144,7 +144,7 @@ reserve_blocks(void)
 				  : each_used_run(reserve_chunks);
 }
 
-/* Shares blocks with the parent's file. Returns false if none are shared: the file is empty. */
+/* Shares blocks with the parent's file, or returns false and leaves the new file empty. */
 static bool
 share_blocks(const struct vmm_os_limits *room)
 {

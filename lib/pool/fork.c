@@ -11,12 +11,12 @@
 
 /*
  * The heap leaves: it becomes private memory at the same addresses. Then the kernel's
- * copy-on-write makes the child's heap at the instant of clone(2). A process returns
- * when it has a file to itself. A child that is to get one makes it before fork(2)
- * returns in it, while the parent waits. For all other processes see return_to_file.c.
+ * copy-on-write makes the child's heap at the instant of clone(2). A heap returns when its
+ * process has a file to itself. A child that is to get a file makes the file before fork(2)
+ * returns in the child, while the parent waits. For all other processes see return_to_file.c.
  */
 
-/* Memory for the children's replies; replies_in_use has a bit for each of them. */
+/* Shared memory for the children's replies; replies_in_use has a bit for each reply. */
 static unsigned *replies;
 static uint64_t replies_in_use;
 
@@ -41,7 +41,7 @@ allocate_reply(unsigned **reply)
 	return 0;
 }
 
-/* Drops the replies in a child that owes none any more: they are its parent's. */
+/* Unmaps the parent's replies in a child that has replied, or has no need to reply. */
 static void
 unmap_replies(void)
 {
@@ -175,7 +175,7 @@ vmm_pool_fork_await(struct vmm_pool_fork *fork, pid_t child)
 	if (fork->reply == NULL || fork->process != vmm_os_process())
 		return 0;
 	reply = vmm_os_child_await(fork->reply, child);
-	/* A child that died without a reply is one that the program waits for. */
+	/* If the child died without a reply, fork(2) succeeds, and wait(2) reports the end. */
 	return reply == 0 || fork->may_stay_private ? 0 : (int)reply - 1;
 }
 
@@ -199,7 +199,7 @@ vmm_pool_fork_end(struct vmm_pool_fork *fork, bool is_done)
 {
 	int saved_errno = errno;
 
-	/* A fork handler may fork: in its child, this call of the parent ends nothing. */
+	/* If a fork handler forks, its child gets here in a call that the parent began. */
 	if (!fork->is_begun || fork->process != vmm_os_process())
 		return;
 	vmm_pool_lock();

@@ -41,7 +41,7 @@ vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *earlier
 	}
 	if (error == 0)
 		return 0;
-	/* A list without the program's settings would lose them: only without /proc. */
+	/* The list made below lacks the program's settings: make it only without /proc. */
 	if (error != ENOENT)
 		return error;
 	*parts = (struct vmm_os_parts){ .list = NULL };
@@ -53,7 +53,7 @@ vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *earlier
 			.has_file = true, .is_pool = true,
 		};
 
-		/* Unknown protections are lost: the memory can be copied. */
+		/* Remove the program's protections, which are unknown: a copy could fault. */
 		vmm_os_mprotect(vmm_pool.base + begin, part.end - begin, part.protection);
 		error = vmm_os_parts_add(parts, &part);
 		begin = part.end;
@@ -64,9 +64,9 @@ vmm_pool_parts_read(size_t begin, size_t end, const struct vmm_os_parts *earlier
 }
 
 /*
- * A core dump omits a private mapping of a file until a page of it was written (core(5));
- * then it contains all of it. So one page is copied here, by the kernel: a store would
- * fault if another thread has just made the page read-only.
+ * A core dump omits a private mapping of a file until a page of the mapping was written
+ * (core(5)). Then the dump contains the whole mapping. So the kernel copies one page here,
+ * without a store, which would fault if another thread has just made the page read-only.
  */
 static void
 keep_in_core(const struct vmm_os_part *part)
@@ -93,11 +93,11 @@ keep_in_core(const struct vmm_os_part *part)
 
 /*
  * A thread waits on a shared futex under the key of the file's page. After the heap has
- * left, a wake uses the key of the private page and misses it. A stopped thread repeats
- * its wait under the new key. If stops are refused, waiters are woken instead, as
- * futex(2) allows. The kernel wakes no waiter with priority inheritance so: then the
- * heap must not leave. If not all waiters can be found, vmm_pool_fork_wake makes all
- * threads repeat their calls.
+ * left, a wake uses the key of the private page and misses the thread. A stopped thread
+ * repeats its wait under the new key. If stops are refused, waiters are woken instead:
+ * futex(2) allows spurious wake-ups. Waiters that only a stop can wake (needs_stop) forbid
+ * the leave if no stop succeeds. If not all waiters can be found, vmm_pool_fork_wake makes
+ * all threads repeat their calls.
  */
 static int
 check_waits(void)
@@ -138,7 +138,10 @@ vmm_pool_fork_wake(void)
 		    vmm_text_errno(line, error));
 }
 
-/* Unmaps unused memory: a child would share it, or a store find no block (SIGBUS). */
+/*
+ * Unmaps memory from `begin` on, which is unused. If it stayed shared, a child would share
+ * it. If it became private, a store to it might find no file block (SIGBUS).
+ */
 static int
 clear_from(size_t begin)
 {
@@ -198,12 +201,12 @@ map_parts_privately(void *argument)
 }
 
 /*
- * Maps private what is shared. No store is lost even without a stop: until the mapping
- * changes, stores go to the file; then to a copy of the page, which begins as the file's.
- * But a setting that another thread makes meanwhile (mlock(2), ...) would be lost. So once
- * the program has made any, all threads are stopped, if they can be. Parts with
- * MADV_DONTFORK stay shared: children do not get them, and devices may have buffers in
- * them (RDMA). The next leave checks whether the program has taken this back.
+ * Maps the shared parts privately. No store is lost even without a stop: until the mapping
+ * changes, stores go to the file; then to a private copy of the file's page. But a setting
+ * that another thread makes meanwhile (mlock(2), ...) would be lost. So once the program has
+ * made any setting, all threads are stopped, if they can be. Parts with MADV_DONTFORK stay
+ * shared: children do not get them, and devices may have buffers in them (RDMA). The next
+ * leave checks whether the program has removed MADV_DONTFORK.
  */
 static int
 leave_by_mapping(void)

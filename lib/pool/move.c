@@ -99,7 +99,7 @@ copy_pages(size_t begin, size_t end)
 	/* write(2) fails where a store would raise SIGBUS. */
 	if (move.to != VMM_POOL_TO_ANONYMOUS && vmm_pool.file.fs.has_page_cache)
 		return vmm_os_file_write(&vmm_pool.file, begin, from, end - begin);
-	/* Another thread may take the right to read away: the second copy has it all. */
+	/* Another thread may make pages unreadable now: the second copy copies them, too. */
 	if (move.is_first)
 		error = vmm_os_copy_readable(to, from, end - begin);
 	else
@@ -161,8 +161,8 @@ end_of_run(const unsigned char *is_marked, size_t page, size_t npages)
 }
 
 /*
- * Copies the marked pages of one chunk. Where reserving allocates and clears (tmpfs), a new
- * file also needs blocks for the other pages of a used chunk: the copy allocates the rest.
+ * Copies the marked pages of one chunk. Where reserving allocates and clears (tmpfs), the
+ * copy allocates a new file's blocks, and only a used chunk's other pages need reserving.
  */
 static int
 copy_chunk(size_t begin, size_t end)
@@ -240,7 +240,7 @@ replace(const struct vmm_os_part *part)
 	return error;
 }
 
-/* Makes what was not moved unreadable again; what was moved is so already. */
+/* Restores the protection where `opened` was not moved. Moved memory has it already. */
 static void
 close_opened(void)
 {
@@ -280,8 +280,8 @@ move_part(struct vmm_os_part part)
 }
 
 /*
- * After a move the kernel's own I/O would still write to the old pages: fail. Only a fork
- * (VMM_POOL_TO_ANONYMOUS) does not fail if this cannot be found out, without /proc.
+ * EBUSY if the kernel may write to memory by itself: after a move it would write to the old
+ * pages. If that is not known (no /proc), only a fork (VMM_POOL_TO_ANONYMOUS) goes on.
  */
 static int
 check_kernel(void)
@@ -341,7 +341,7 @@ has_work(void)
 	return has_any;
 }
 
-/* Stops other threads and moves. What can be checked and copied before is done before. */
+/* Checks and copies as much as possible, then stops other threads and moves. */
 static int
 move_parts(bool has_threads, enum vmm_os_others others)
 {
@@ -390,7 +390,7 @@ vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, bool asks_kerne
 	move.parts_before = (struct vmm_os_parts){ .list = NULL };
 	move.error = 0;
 	error = move_parts(has_threads, others);
-	/* A helper that was killed has not done that itself. */
+	/* A helper that was killed has not restored the protection. */
 	close_opened();
 	vmm_os_parts_free(&move.parts_before);
 	*done = move.done;

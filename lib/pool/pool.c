@@ -115,7 +115,7 @@ vmm_pool_outgrows(size_t size)
 	bool outgrows;
 
 	vmm_pool_lock();
-	/* The lowest fit begins at the high-water mark or below: no search is needed. */
+	/* The lowest fit never ends above high_water + size: search only if necessary. */
 	if (vmm_pool.high_water + size > vmm_pool.growth_threshold)
 		end = lowest_fit_end(size);
 	outgrows = end > vmm_pool.growth_threshold;
@@ -125,7 +125,7 @@ vmm_pool_outgrows(size_t size)
 	return outgrows;
 }
 
-/* Allocates a range whose blocks are reserved or can be reserved. */
+/* Allocates a range, and makes it usable: maps it and reserves its file blocks. */
 static bool
 allocate_usable(const char *wanted, size_t size, size_t alignment, size_t *offset)
 {

@@ -17,7 +17,7 @@
 extern struct vmm_pool_span {
 	uintptr_t base;
 	size_t size;
-} vmm_pool_span __attribute__((visibility("hidden"))); /* no GOT in free */
+} vmm_pool_span __attribute__((visibility("hidden"))); /* so free reads it without the GOT */
 
 /* Returns whether `address` lies in the pool. */
 static inline bool
@@ -39,7 +39,7 @@ struct vmm_pool_figures {
 	size_t free_ranges; /* number of free ranges */
 	size_t longest_free;
 	bool has_blocks;    /* `blocks` is valid */
-	uint64_t blocks;    /* of the file, as the file system counts them */
+	uint64_t blocks;    /* bytes in the file's blocks, as the file system counts them */
 	size_t forks;       /* calls of fork(2) by this process that made a child */
 	size_t failed_forks;
 	uint64_t forks_us;  /* duration of all `forks` together, in microseconds */
@@ -51,19 +51,20 @@ struct vmm_pool_figures {
 
 /*
  * Creates the pool file, maps it and sets vmm_pool_span. Must be called once, by one
- * thread. Returns false if the directory cannot hold the pool. `error` then has the
- * lines for stderr, and neither the file nor its mapping is left behind.
+ * thread. Returns false if the pool cannot be created. `error` then has the lines for
+ * stderr, and neither the file nor its mapping is left behind.
  */
 bool vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error);
 
 /* All functions below are thread-safe and keep errno unless their comments deny it. */
 
 /*
- * Allocates a range of `size` bytes. With `wanted` it is the range that begins there.
- * Without (NULL) it is the lowest that begins at a multiple of `alignment`, a power of
- * two. `size` and `alignment` are multiples of the page size. If *is_zero is true, the
- * range is zeroed. If *is_zero is false, it becomes true when the range was never used.
- * Returns NULL if no such range is free or its blocks cannot be reserved.
+ * Allocates a range of `size` bytes. If `wanted` is not NULL, the range begins there. If it
+ * is NULL, the range begins at a multiple of `alignment`, a power of two, and is the lowest
+ * or one of the lowest that fit (ranges.h). `size` and `alignment` are multiples of the page
+ * size. If *is_zero is true, the range is zeroed. If *is_zero is false, it becomes true when
+ * the range was never used. Returns NULL if no such range is free or its file blocks cannot
+ * be reserved.
  */
 void *vmm_pool_allocate(void *wanted, size_t size, size_t alignment, bool *is_zero);
 
@@ -79,17 +80,18 @@ void vmm_pool_release_resume(void);
 
 /*
  * Returns whether a range of `size` bytes would now end above a threshold, and if so
- * moves the threshold to an eighth above that end. The threshold is VMM_POOL_SMALL at
- * first. Few calls return true, so the caller can purge before the pool grows.
+ * moves the threshold to an eighth above that end. Returns false if no range fits. The
+ * threshold is VMM_POOL_SMALL at first. Few calls return true, so the caller can purge
+ * before the pool grows.
  */
 #define VMM_POOL_SMALL ((size_t)16 << 20)
 bool vmm_pool_outgrows(size_t size);
 
 /*
- * After a fork(2): takes a step of the return, if no other process needs the pool file.
- * To be called where the allocator is slow anyway. Without a pending return the cost is
- * one load. Returns true when the return begins. The caller should then purge: freed
- * ranges need not be copied.
+ * After a fork(2): takes a step of the return, if one is due and no other process needs the
+ * pool file. To be called where the allocator is slow anyway. Without a pending return the
+ * cost is one load. Returns true when the return begins. The caller should then purge:
+ * freed ranges need not be copied.
  */
 bool vmm_pool_return(void);
 
@@ -102,11 +104,11 @@ size_t vmm_pool_in_use(void);
 /* One call of fork(2), from vmm_pool_fork_begin to vmm_pool_fork_end. */
 struct vmm_pool_fork {
 	int error;             /* the errno value with which fork(2) fails, or 0 */
-	bool is_begun;         /* false: libc itself forks, as in daemon(3) */
+	bool is_begun;         /* false: libc itself forks (daemon(3)), or begin got no lock */
 	bool wants_file;       /* the child is to get a file of its own */
-	bool may_stay_private; /* without a file the child's heap stays private */
+	bool may_stay_private; /* if the child gets no file, its heap stays private */
 	pid_t process;         /* the parent */
-	unsigned *reply;       /* from the child: an errno value + 1; 0 before */
+	unsigned *reply;       /* the child's: 1, or an errno value + 1; 0 until it replies */
 	uint64_t begin_us;
 };
 
@@ -123,29 +125,30 @@ bool vmm_pool_is_inside(void);
 /*
  * The steps of fork(2) by the rules of VMMALLOC_FORK=`kind`, in their order.
  *
- * vmm_pool_fork_begin: in the parent, without the allocator's locks. Makes the heap
- * private; before, checks that a child which is to get a file could make one, so that
- * most failures change nothing. Returns 0 or an errno value: ENOMEM, ENOSPC, EMFILE, ...;
- * EAGAIN in a signal handler if vmm_pool_is_inside, or if threads must be stopped and
- * cannot be. After a failure only vmm_pool_fork_end may follow.
+ * vmm_pool_fork_begin: in the parent, without the allocator's locks. First checks that a
+ * child which is to get a file could make one, so that most failures change nothing. Then
+ * makes the heap private. Returns 0 or an errno value: ENOMEM, ENOSPC, EMFILE, ...; EAGAIN
+ * in a signal handler if vmm_pool_is_inside, if 64 calls already wait for their children,
+ * or as vmm_pool_leave (state.h). After a failure only vmm_pool_fork_end may follow.
  */
 int vmm_pool_fork_begin(struct vmm_pool_fork *fork, enum vmm_fork kind);
 
 /*
- * In the parent, with jemalloc's locks and the pool's. Afterwards the child shares
+ * In the parent, with jemalloc's locks and the pool's. A child that is made afterwards shares
  * nothing of the heap. Without vmm_pool_fork_begin this call makes the heap private.
  */
 void vmm_pool_fork_prepare(struct vmm_pool_fork *fork, enum vmm_fork kind);
 
 /*
- * In the child: releases the pool's lock. Aborts if the heap could not be made private.
- * That can happen only without vmm_pool_fork_begin.
+ * In the child: resets the state that is only the parent's, and releases the pool's lock.
+ * Aborts if the heap could not be made private, which happens only if libc itself forks.
  */
 void vmm_pool_fork_child(struct vmm_pool_fork *fork);
 
 /*
- * In the child, without locks: moves the heap into a file of its own, if it is to get
- * one. On failure the heap stays private, or, with VMMALLOC_FORK=2, the child ends.
+ * In the child, without locks: if the child is to get a file, moves the heap into the file
+ * and tells the parent. On failure the heap stays private; without may_stay_private, the
+ * child ends.
  */
 void vmm_pool_fork_settle(struct vmm_pool_fork *fork);
 

@@ -10,7 +10,7 @@
 
 /*
  * The tree is a treap (Seidel and Aragon, "Randomized Search Trees", 1996): a search tree
- * by page number, and a priority queue by a hash of that number. So its depth is
+ * by page number, and a priority queue by a hash of that number. So its expected depth is
  * logarithmic for any order of calls. Each node has the length of the longest range in
  * its subtree, so that one descent finds the lowest fit. The name of a node is the
  * number of the page after its range, so 0 means no node.

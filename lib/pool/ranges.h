@@ -7,10 +7,10 @@
 #include <stddef.h>
 
 /*
- * There is one record per page. Only that of a free range's last page is in use, as the
- * range's node in a search tree. So an allocation from the front of a range, the common
- * case, changes one number. Records of pages where no range ever ended stay zero, and
- * the kernel gives no memory to them.
+ * There is one record per page. Only the record of a free range's last page is in use, as
+ * the range's node in a search tree. So an allocation from the front of a range, the common
+ * case, changes lengths but moves no node. Records of pages where no free range ever ended
+ * stay zero, and the kernel gives no memory to them.
  */
 struct vmm_range {
 	size_t npages;     /* length of the range that ends here, 0 for none */
@@ -37,11 +37,11 @@ void vmm_ranges_init(struct vmm_ranges *ranges, struct vmm_range *pages,
     size_t npages, size_t origin);
 
 /*
- * Allocates `npages` pages at a multiple of `alignment`, a power of two in pages, and
- * sets *first to the first page. It is the lowest fit, but with an alignment above 1 it
- * may be a higher one, if the search for the lowest takes too long. Returns false, with
- * nothing changed, if no free range fits. Takes logarithmic time, except with an alignment
- * above 1 if few free ranges are long enough to fit wherever they begin.
+ * Allocates `npages` pages at a multiple of `alignment`, a power of two in pages, and sets
+ * *first to the first page. The pages are the lowest that fit. With an alignment above 1
+ * they may be higher, if the search for the lowest takes too long. Returns false, with
+ * nothing changed, if no free range fits. Takes logarithmic time; linear time with an
+ * alignment above 1, if no free range is long enough to fit wherever it begins.
  */
 bool vmm_ranges_allocate(struct vmm_ranges *ranges, size_t npages, size_t alignment,
     size_t *first);

@@ -12,11 +12,11 @@
  * other process needs the file any more, the last one writes its copies into the file
  * and maps the file shared again:
  * - new memory and free chunks when they are next used: no thread accesses them before;
- * - the rest in steps. In each, other threads are stopped for some milliseconds.
- * A step is taken when the allocator asks for pages.
+ * - all other chunks in steps. In each, other threads are stopped for some milliseconds.
+ * vmm_pool_return takes a step when the allocator asks for pages.
  */
 
-/* The most that one step copies, with other threads and without. */
+/* The most that one step copies, with other threads and without; the most chunks of a step. */
 #define STEP_BYTES ((size_t)8 << 20)
 #define STEP_BYTES_ONE_THREAD ((size_t)32 << 20)
 #define STEP_CHUNKS 256
@@ -26,7 +26,7 @@
  */
 #define STEPS_AT_ONCE 40
 #define GAP_US 10000
-/* The pause after a failed step. It doubles from the first up to the limit for: */
+/* The pause after a failed step. It doubles from the first until it has this length for: */
 #define PAUSE_FIRST_US 1000
 #define PAUSE_USERS_US 100000     /* other processes that need the file */
 #define PAUSE_LATE_US 1000000     /* threads that do not stop in time */
@@ -35,7 +35,7 @@
 #define PAUSE_NO_BLOCKS_US 1000000
 /*
  * A process that forks often would copy the same pages each time. So the next return
- * begins after a rest: this multiple of the last return's duration, or the maximum.
+ * begins after a rest: this multiple of the last return's duration, at most REST_MAX_US.
  */
 #define REST_FACTOR 50
 #define REST_MAX_US 500000
@@ -97,8 +97,8 @@ has_giant_pages(void)
 }
 
 /*
- * Returns whether no other process needs the file. If so, new memory and free chunks
- * are mapped from the file from now on.
+ * Begins the return if no other process needs the file, and returns whether it has begun.
+ * From then on, new memory and free chunks are mapped from the file.
  */
 static bool
 begin_return(void)
@@ -185,7 +185,7 @@ next_run(size_t *begin, size_t *end)
 	return *begin < *end;
 }
 
-/* All chunks were tried: ends the return, or schedules a try for the rest. */
+/* All chunks were tried: ends the return, or schedules a try for those still private. */
 static void
 finish(uint64_t now_us)
 {

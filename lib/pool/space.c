@@ -8,9 +8,9 @@
 #include "trace/log.h"
 
 /*
- * Reserve 1/RESERVE_SHARE of the used bytes ahead of use, so that the number of steps grows
- * with the logarithm of the used bytes. The minimum is lower on tmpfs, where reserving
- * allocates: a small program pays only for what it uses.
+ * Reserve 1/RESERVE_SHARE of the used bytes ahead of use. So the number of steps grows with
+ * the logarithm of the used bytes, until a step has VMM_RESERVE_MAX. The minimum is lower on
+ * tmpfs, where reserving allocates: a small program pays only for what it uses.
  */
 #define RESERVE_SHARE 8
 #define RESERVE_MIN_COSTLY ((size_t)256 << 10)
@@ -149,8 +149,8 @@ vmm_pool_reserve_to(size_t end)
 }
 
 /*
- * Returns up to where to reserve at least, for memory below `end`: whole chunks, because on
- * xfs a store needs blocks for all of a large page. But on tmpfs exactly to `end`.
+ * Returns the end of the file blocks that memory below `end` needs. It is the end of a chunk,
+ * because on xfs a store needs blocks for all of a large page. On tmpfs it is `end` itself.
  */
 static size_t
 reserve_end(size_t end)
@@ -186,9 +186,9 @@ vmm_pool_reserve_ahead(size_t end)
 }
 
 /*
- * While the heap is private a hole becomes anonymous memory. A store to a copy-on-write
- * mapping of a hole would first need a page of the file system, and raise SIGBUS if
- * that is full. Otherwise the hole gets blocks of the file.
+ * Reserves file blocks for a hole. But while the heap is private, a hole becomes anonymous
+ * memory: a store to a copy-on-write mapping of a hole would first need a page of the file
+ * system, and raise SIGBUS if the file system is full.
  */
 static int
 fill_hole(size_t begin, size_t end)
@@ -278,8 +278,8 @@ vmm_pool_holes_show(void)
 }
 
 /*
- * Releases a free chunk. Of a private chunk only the memory: its blocks are released
- * when the chunk returns (release_holes in return_to_file.c).
+ * Releases a free chunk. A private chunk loses only its memory: its file blocks are
+ * released when the chunk returns (release_holes in return_to_file.c).
  */
 static void
 release_chunk(size_t begin)

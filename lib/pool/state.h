@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* state.h: the pool's state, and the functions that its files offer to each other. */
+/* state.h: the pool's state, and functions that only the sources of pool/ call. */
 #ifndef VMM_POOL_STATE_H
 #define VMM_POOL_STATE_H
 
@@ -19,11 +19,11 @@
 /* The most that is reserved ahead of use at a time, in bytes. */
 #define VMM_RESERVE_MAX ((size_t)64 << 20)
 
-/* The bits of a chunk's state. 0: mapped shared, with its blocks as `reserved` says. */
+/* The bits of a chunk's state. 0: mapped shared; has file blocks if it is below `reserved`. */
 enum vmm_chunk {
-	VMM_CHUNK_HOLE = 1,      /* free; its blocks must be reserved before use */
+	VMM_CHUNK_HOLE = 1,      /* free; its file blocks must be reserved before use */
 	VMM_CHUNK_PRIVATE = 2,   /* some of it is private memory */
-	VMM_CHUNK_ANONYMOUS = 4, /* some of that is not a mapping of the file */
+	VMM_CHUNK_ANONYMOUS = 4, /* some of its private memory is not mapped from the file */
 };
 
 /*
@@ -54,16 +54,16 @@ struct vmm_pool_state {
 	size_t private_count;
 	struct vmm_ranges ranges;
 	struct vmm_os_file file;
-	struct vmm_os_file parent_file; /* fd is -1 unless a child fills its file */
+	struct vmm_os_file parent_file; /* while a child fills its own file; else fd is -1 */
 
 	/* fork(2) */
 	enum vmm_reserve reserve;
 	char dir[PATH_MAX];   /* where children's files are made; "" if not known */
-	size_t anonymous_from; /* from here on the library has mapped all anonymous memory */
+	size_t anonymous_from; /* from here on, anonymous memory is the library's */
 	bool cannot_clone;    /* the file system does not share blocks between files */
 	bool is_private;
 	bool is_copied;       /* private by copying: no process needs the file */
-	bool has_dontfork;    /* parts with MADV_DONTFORK are still shared */
+	bool has_dontfork;    /* parts may still be shared: MADV_DONTFORK, or a failed leave */
 	bool return_pending;  /* atomic: read without the lock */
 	bool wake_pending;    /* atomic: vmm_pool_fork_wake has work to do */
 	enum vmm_os_others others; /* VMMALLOC_STOP_THREADS */
@@ -76,7 +76,7 @@ struct vmm_pool_state {
 	uint64_t longest_fork_us;
 
 	/* The return to the file. */
-	struct vmm_os_lock users_lock; /* each process that needs the file holds it */
+	struct vmm_os_lock users_lock; /* held by each process that needs the file as it is */
 	size_t return_next;       /* the first chunk that was not tried yet */
 	uint64_t return_at_us;    /* the next step must not begin before */
 	uint64_t return_pause_us; /* the pause after the next step that fails */
@@ -118,20 +118,20 @@ vmm_pool_chunk_is_private(size_t offset)
 }
 
 /*
- * pool.c: takes the lock. Returns 0; or EDEADLK in a signal handler that interrupted
- * its thread at the lock. Aborts in a child of clone(2) or _Fork.
+ * pool.c: takes the lock. Returns 0; or EDEADLK in a signal handler, if vmm_pool_is_inside
+ * (pool.h). Aborts in a child of clone(2) or _Fork.
  */
 int vmm_pool_try_lock(void);
 
 /*
- * All functions below require the lock. An int result is 0 or an errno value. A bool
- * result of a function that changes something tells whether it could.
+ * All functions below require the lock. An int result is 0 or an errno value. A function
+ * with a bool result that changes something returns false on failure.
  */
 
 /*
- * space.c: sets or clears a bit in the state of all chunks that [begin, end) overlaps,
- * and counts the chunks. `remove` requires that a chunk begins at `begin`. A chunk that is
- * not private any more is not anonymous either.
+ * space.c: sets or clears a bit in the state of all chunks that [begin, end) overlaps, and
+ * updates hole_count and private_count. `remove` requires that a chunk begins at `begin`.
+ * Clearing VMM_CHUNK_PRIVATE also clears VMM_CHUNK_ANONYMOUS.
  */
 void vmm_pool_chunks_add(size_t begin, size_t end, enum vmm_chunk kind);
 void vmm_pool_chunks_remove(size_t begin, size_t end, enum vmm_chunk kind);
@@ -154,7 +154,7 @@ size_t vmm_pool_reserve_min(void);
  */
 int vmm_pool_map_to(size_t end);
 
-/* Maps memory up to `end` and reserves blocks for it: ENOSPC, EDQUOT, EFBIG, ... */
+/* Maps memory up to `end` and reserves file blocks for it: ENOSPC, EDQUOT, EFBIG, ... */
 int vmm_pool_reserve_to(size_t end);
 
 /* Makes memory up to `end` usable, and more ahead of use where there is room. */
@@ -208,11 +208,12 @@ enum vmm_pool_target {
 };
 
 /*
- * Moves [begin, end), multiples of the unit, to other memory with the same content.
- * Other threads are stopped for some milliseconds, and *done says how far the move has come
- * by then. Parts that the program has mapped stay. Errors: those of vmm_os_call_stopped;
- * EBUSY, with `asks_kernel`, if the kernel may write to memory by itself; ENOSPC, EIO, ... On
- * failure nothing is lost. Except after ECANCELED, memory behind *done is then unchanged.
+ * Moves [begin, end), multiples of the file's page size, to other memory with the same
+ * content. Stops other threads for some milliseconds, and sets *done to the end of the memory
+ * that was moved in this time. Parts that the program has mapped stay. Errors: those of
+ * vmm_os_call_stopped; EBUSY, with `asks_kernel`, if the kernel may write to memory by
+ * itself; ENOSPC, EIO, ... A failure loses nothing. After any error but ECANCELED, memory
+ * behind *done is unchanged.
  */
 int vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, bool asks_kernel,
     enum vmm_os_others others, size_t *done);
@@ -220,7 +221,7 @@ int vmm_pool_move(size_t begin, size_t end, enum vmm_pool_target to, bool asks_k
 /* Returns the unit of moves: a chunk, or the file's page if that is larger. */
 size_t vmm_pool_move_unit(void);
 
-/* Returns the size of the pages in [begin, end) that are private copies. */
+/* Returns how many bytes in [begin, end) are in pages that are private copies. */
 size_t vmm_pool_private_bytes(size_t begin, size_t end);
 
 /* child_file.c: checks in the parent that a child's file can be made: ENOSPC, EMFILE, ... */
@@ -228,8 +229,8 @@ int vmm_pool_child_file_check(void);
 
 /*
  * In a child: makes a file, moves the heap into it and closes the parent's file. Sets
- * *is_cloned if both files share blocks. Then `unshare` must follow. On failure the
- * heap stays private if `may_stay_private`. Otherwise it must not be used any more.
+ * *is_cloned to true if both files share blocks. Then `unshare` must follow. After a failure
+ * the heap stays private; without `may_stay_private` it must not be used any more.
  */
 int vmm_pool_child_file_make(bool may_stay_private, bool *is_cloned);
 void vmm_pool_child_file_unshare(void);

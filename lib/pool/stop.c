@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stop.c: the pool's stops of all other threads. */
+/* stop.c: stops all other threads for the pool, and tries again at a fork(2). */
 #include "config.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ vmm_pool_call_stopped(void (*work)(void *argument), void *argument,
 {
 	int error;
 
-	/* Lines of the helper process would have its own process ID: none are written. */
+	/* By its process ID, log_file.c would take the helper for a child: write no lines. */
 	VMM_LOG_QUIET(true);
 	error = vmm_os_call_stopped(work, argument, others);
 	VMM_LOG_QUIET(false);
