@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* callers.c: fork(2) on unusual stacks, in handlers, and beside threads that allocate
  * or use stdio. Run with the library preloaded, with each VMMALLOC_FORK. Every case also
- * passes on an ordinary heap. Prints TAP.
+ * passes, or is skipped, on an ordinary heap. Prints TAP.
  * callers list|CASE [closed]: `closed` first closes every descriptor from 3 up. */
 #include "config.h"
 
@@ -80,7 +80,7 @@ main(int argc, char **argv)
 
 	if (argc > 2 && strcmp(argv[2], "closed") == 0)
 		callers_close_all();
-	/* A child of a child, whose parent has ended, becomes a child of this process. */
+	/* When a child ends, its own children become children of this process. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (size_t i = 0; i < NCASES; i++) {
 		if (is_list) {

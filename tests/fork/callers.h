@@ -31,14 +31,14 @@ void case_grandchildren(void);
 void case_vfork_spawn(void);
 
 /*
- * Allocates and frees 2000 blocks, from 1 byte to some 100 KiB. The largest are larger
- * in each `round`, so that the allocator cannot reuse those of the round before. Returns
- * whether malloc returned all of them and all of them kept their content.
+ * Allocates and frees 2000 blocks. Most have 1 to 20000 bytes. The others have more than
+ * 70 KiB, and 30000 bytes more in each `round`, so that the allocator cannot reuse those of
+ * the round before. Returns whether malloc returned all blocks and they kept their content.
  */
 int callers_allocate(int round);
 
-/* Starts `nthreads` threads that allocate and free, with every signal blocked, until
- * callers_churn_stop. That returns whether their blocks kept their content. */
+/* Starts `nthreads` threads, at most 8, that block every signal and allocate and free.
+ * callers_churn_stop ends them, and returns whether their blocks kept their content. */
 void callers_churn_start(int nthreads);
 int callers_churn_stop(void);
 

@@ -213,7 +213,7 @@ read_lines(void *argument)
 		if (input != NULL)
 			rewind(input);
 		__atomic_add_fetch(&nlines, 1, __ATOMIC_RELAXED);
-		/* Otherwise fflush rarely gets the lock of this FILE, and delays fork. */
+		/* Without this, fflush rarely gets the lock of the FILE, and delays fork. */
 		sched_yield();
 	}
 	if (input != NULL)

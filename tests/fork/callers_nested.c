@@ -38,8 +38,8 @@ make_block(char value)
 
 /*
  * The program calls fork: the outer fork. One of the handlers calls fork: the inner fork.
- * The outer and the inner child write to the whole block. Then their parent writes to it.
- * Then each child checks that its block is unchanged.
+ * The outer and the inner child write to the whole block. Then the process that called the
+ * outer fork writes to it. Then each child checks that its own block is unchanged.
  */
 
 static int written[2], may_check[2]; /* pipes */

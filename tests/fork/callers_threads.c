@@ -109,9 +109,9 @@ case_snapshot(void)
 #define NFORKERS 4
 #define FORKS_EACH 50
 #define FD_MAX 4096
-#define FD_HIGH 500 /* descriptors of pools are above, where the limit allows it */
+#define FD_HIGH 500 /* descriptors of pools have higher numbers, if RLIMIT_NOFILE allows */
 
-/* The descriptors of a child of a single thread, in memory shared with that child. */
+/* The descriptors of a child made before other threads fork, in memory shared with it. */
 static struct {
 	int count;
 	char is_open[FD_HIGH];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* child_file.c: after fork(2), which file each process has its heap in: /proc/self/maps tells
- * it. Prints TAP. child_file FORK: the value of VMMALLOC_FORK, 1 to 3 */
+/* child_file.c: reads in /proc/self/maps in which file each process has its heap after
+ * fork(2). Prints TAP. child_file FORK: the value of VMMALLOC_FORK, 1 to 3 */
 #include "config.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "../support/blocks.h"
 #include "../support/self.h"
 
-/* Large enough to be a range of its own. Its end may lie in the chunk of another block. */
+/* The block is a range of its own. Its ends may lie in chunks with other blocks. */
 #define BLOCK_BYTES ((size_t)3 << 20)
 
 /* The mapping in which the middle of the block lies. */
@@ -40,7 +40,7 @@ is_shared(const struct where *where)
 	return strcmp(where->permissions, "rw-s") == 0 && where->inode != 0;
 }
 
-/* VMMALLOC_FORK=1: the heap is private. Otherwise it is in a file that `parent` has not. */
+/* With VMMALLOC_FORK=1 the heap is private. With 2 and 3 its file is not that of `parent`. */
 static int
 is_right_in_child(int fork_kind, const struct where *parent)
 {

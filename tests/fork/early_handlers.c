@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* early_handlers.c: a library to preload after the library under test. Its constructor
- * registers handlers of fork(2) that allocate, if possible before the first allocation. */
+/* early_handlers.c: a library to preload after the library under test. Its constructor runs,
+ * if possible, before the first allocation. It registers handlers of fork(2) that allocate. */
 #include "config.h"
 
 #include <pthread.h>

@@ -69,7 +69,7 @@ forks(char value)
 
 /*
  * With VMMALLOC_FORK=2, fork fails with the errno `expected`, ten times, and leaves all as
- * it was. With VMMALLOC_FORK=1 and 3 the child needs no file.
+ * it was. With VMMALLOC_FORK=1 the child needs no file. With 3 its heap stays private.
  */
 static void
 fails_with(int expected, const char *what)
@@ -164,7 +164,7 @@ mapped_bytes(void)
 	return strtoul(digits, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* A limit of the address space that leaves no room to map the heap privately. */
+/* With VMMALLOC_FORK=1, the limit leaves no room to map the heap privately. */
 static void
 address_space_limit(void)
 {
@@ -223,7 +223,7 @@ main(int argc, char **argv)
 	blocks_set(NBLOCKS, BLOCK_BYTES);
 	full_register_handler();
 	tap_result(blocks_write(1), "the heap can be written before any fork");
-	/* First: with VMMALLOC_FORK=1 later forks find the heap mapped privately. */
+	/* Comes first: with VMMALLOC_FORK=1 later forks may find the heap private already. */
 	address_space_limit();
 	full_file_system(path);
 	descriptor_limit();

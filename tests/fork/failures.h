@@ -13,18 +13,21 @@ extern int fork_setting;
  */
 int forks(char value);
 
-/* failures_full.c; `path` is a file to make, which fills the file system up. */
+/* failures_full.c: a file that these functions make at `path` fills the file system. */
 
-/* Registers the handler of fork(2) with which the other functions fill it up. Once. */
+/* Registers the fork handler for the next two functions. Must be called once, before them. */
 void full_register_handler(void);
 
-/* It becomes full in a handler, when the library has found that there is enough room. */
+/* A handler fills the file system after the library has found that there is enough room. */
 void full_in_handler(const char *path);
 
-/* It becomes full while the child's file is filled: VMMALLOC_FORK=3. `dir` lies on it. */
+/*
+ * With VMMALLOC_FORK=3: the file system becomes full while the library fills the child's
+ * file. `dir` lies on that file system.
+ */
 void full_in_child(const char *path, const char *dir);
 
-/* It becomes full after fork(2). */
+/* The file system becomes full after fork(2). */
 void full_afterwards(const char *path);
 
 #endif

@@ -48,7 +48,10 @@ full_register_handler(void)
 	pthread_atfork(eat, NULL, NULL);
 }
 
-/* The child finds no room after all, and has ended when fork(2) returns in its parent. */
+/*
+ * The child finds no room after all. With VMMALLOC_FORK=2 it has ended when fork(2) fails in
+ * its parent. With 3 its heap stays private.
+ */
 void
 full_in_handler(const char *path)
 {
@@ -78,8 +81,8 @@ full_in_handler(const char *path)
 }
 
 /*
- * The child's file becomes full when a part of the heap is in it already. That part must
- * become private memory again. The parent's file still has the content from before
+ * The file system becomes full when some of the heap is in the child's file already. This
+ * memory must become private again. The parent's file still has the content from before
  * `fork_twice` wrote to the heap. When the parent has ended, the child's heap returns to
  * the parent's file.
  */
@@ -104,7 +107,7 @@ is_filled(const char *data, char value)
 	return 1;
 }
 
-/* A block for which the heap is mapped in three parts. */
+/* Returns a block. A setting on a page in its middle makes the kernel list three parts. */
 static char *
 make_parts(void)
 {
@@ -118,7 +121,7 @@ make_parts(void)
 	return data;
 }
 
-/* Frees the space at once: a child has the file open, too. */
+/* Frees the space at once, although a child still has the file open. */
 static void
 free_space(const char *path)
 {
@@ -146,9 +149,9 @@ last_process(const char *data, int parents_end, int report)
 }
 
 /*
- * The first child finds the disk full, gets no file, and uses its parent's. So the parent's
- * heap must stay private: what the parent writes now does not reach its file. Then the file
- * of the second child becomes full.
+ * At the first fork the file system is full: the child gets no file and needs its parent's. So
+ * the parent's heap must stay private: what the parent writes now does not reach its file.
+ * At the second fork the handler leaves `room` bytes, maybe too few for the child's file.
  */
 static _Noreturn void
 fork_twice(const char *path, off_t room, int report)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* handlers.c: fork(2) with handlers, in signal handlers, and other functions that make a
  * process. Run with the library preloaded. Prints TAP. handlers [_Fork|clone|handlers]
- * _Fork, clone: only makes a child by this call; it allocates, and the library ends it.
+ * _Fork, clone: only makes a child by this call. The child allocates, and the library ends it,
+ * unless VMMALLOC_FORK=0.
  * handlers: another library's handlers allocate at each fork(2). No signal may interrupt
  * them, so the case that interrupts fork(2) is left out. */
 #include "config.h"

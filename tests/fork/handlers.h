@@ -17,8 +17,9 @@ int child_status(char value);
 int forks(char value);
 
 /*
- * handlers_calls.c: other functions than fork(2) in the main thread. A child of clone(2)
- * or _Fork(3) is unprepared: the library cannot give it a heap of its own.
+ * handlers_calls.c: fork(2) in a thread and in a child, and other functions that make a
+ * process. A child of clone(2) or _Fork(3) is unprepared: the library cannot give it a heap
+ * of its own.
  */
 void other_calls(void);
 void unprepared_child(int is_clone);
@@ -26,7 +27,8 @@ void unprepared_child(int is_clone);
 /* Makes a child by clone(2) or _Fork(3) that allocates. Returns 0 if it exits with 0. */
 int unprepared_allocates(int is_clone);
 
-/* Whether a child of vfork(2) has its parent's memory: not so in emulators. */
+/* Whether a child of vfork(2) has its parent's memory: not so in emulators. Before
+ * other_calls has run, 0. */
 extern volatile int vfork_shares;
 
 /* handlers_signals.c: fork(2) in signal handlers. */

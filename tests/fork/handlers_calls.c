@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* handlers_calls.c: part of handlers: functions that make a process, and what its child
- * may do. */
+/* handlers_calls.c: part of handlers: functions that make a process, and what the new
+ * process may do. */
 #include "config.h"
 
 #include <fcntl.h>

@@ -68,10 +68,10 @@ waits_in_libc(pid_t thread)
 }
 
 /*
- * libc's fork holds libc's lock of handlers for an instant, before it calls the library's
- * handlers and after that. A signal handler that forks in this instant waits for ever,
- * also without the library. The library cannot block signals there, since other handlers
- * may need them. On a busy machine a signal may come in this instant.
+ * libc's fork holds the lock of its list of fork handlers for an instant before and after it
+ * calls the library's handlers. A signal handler that forks in such an instant waits for
+ * ever, also without the library. The library cannot block signals there, since
+ * other fork handlers may need them. On a busy machine a signal may come in this instant.
  */
 static void
 end_if_libc_hangs(void)
@@ -90,7 +90,7 @@ send_signals(void *argument)
 {
 	pthread_t *target = argument;
 
-	/* The count reaches FORKS + 1 when the last fork is over, too. */
+	/* forks_begun reaches FORKS + 1 after the last fork. */
 	for (int number = 1;; number++) {
 		time_t limit = time(NULL) + HANGS_AFTER_S;
 
@@ -110,7 +110,8 @@ send_signals(void *argument)
 	}
 }
 
-/* Frees blocks, so that fork(2) has many ranges to free to the pool. Blocks signals. */
+/* Leaves many free ranges in the arenas. A child that is to get a file frees them to the pool.
+ * SIGUSR2 is blocked meanwhile. */
 static void
 leave_free_ranges(void)
 {
@@ -152,13 +153,13 @@ fork_interrupts_fork(void)
 		.sa_flags = SA_RESTART };
 	int is_good = 1;
 
-	/* In an emulator the instant of end_if_libc_hangs is long enough. */
+	/* In an emulator, a signal easily comes in the instant of end_if_libc_hangs. */
 	if (!vfork_shares) {
 		tap_result(1, "a signal handler that interrupts fork can fork # SKIP"
 		    " in an emulator libc's fork waits for a lock that it holds itself");
 		return;
 	}
-	/* Runs before order_of_handlers, whose handlers it would interrupt in malloc. */
+	/* Runs before order_of_handlers: signals would interrupt its handlers in malloc. */
 	sigaction(SIGUSR2, &action, NULL);
 	forking_thread = gettid();
 	pthread_create(&thread, NULL, send_signals, &self);

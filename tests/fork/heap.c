@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* heap.c: parent and child continue with the heap of the fork, and neither sees writes of
  * the other. Run with the library preloaded, with each VMMALLOC_FORK. Prints TAP.
- * heap [plain|closed|reused|kept [DEPTH]]: whether the program closes the pool's descriptor,
- * or opens another file under its number; and the depth of the tree of processes. */
+ * heap [plain|closed|reused|kept [DEPTH]]: with closed, the program closes the pool's
+ * descriptor; with reused, it opens another file under that number; with plain and kept, it
+ * does neither. DEPTH is the depth of the tree of processes, 4 by default. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -98,7 +99,7 @@ ends_good(pid_t pid)
 	return waitpid(pid, &status, 0) == pid && status == 0;
 }
 
-/* Each child sees its parent's heap, fills it with its own pattern, and forks itself. */
+/* Each child sees its parent's heap, fills it with a pattern of its own, and forks, too. */
 static int
 generation(unsigned owner, int depth)
 {

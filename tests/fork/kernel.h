@@ -37,7 +37,7 @@ struct engine {
 };
 extern const struct engine aio, uring;
 
-/* kernel_reads.c: reads are under way in a heap that could otherwise return. */
+/* kernel_reads.c: reads are under way when only they keep the heap from returning. */
 struct reads {
 	const struct engine *engine;
 	int has_thread; /* another thread allocates, and this thread waits for reads */
@@ -47,12 +47,13 @@ void run_reads(const struct test_case *self);
 /* kernel_reads.c: fork(2) while reads are under way. */
 struct reads_at_fork {
 	const struct engine *engine;
-	int is_closed; /* the pool's descriptor, so that the library has to copy the heap */
+	int is_closed; /* the pool's descriptor is closed: the library has to copy the heap */
 };
 void run_reads_at_fork(const struct test_case *self);
 void run_device_at_fork(const struct test_case *self);
 
-/* kernel_uring.c: registered buffers. *with is 1: they are registered while a child lives. */
+/* kernel_uring.c: registered buffers. *with is 1 if a child lives when they are registered,
+ * and 0 if the child has ended before. */
 void run_registered(const struct test_case *self);
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel_reads.c: part of kernel: direct reads into blocks of a heap that could otherwise
- * return, or that forks. No data may be lost. */
+/* kernel_reads.c: part of kernel: direct reads into blocks of the heap are under way when the
+ * heap may return, and at fork(2). No data may be lost. */
 #include "config.h"
 
 #include <errno.h>
@@ -147,7 +147,7 @@ run_round(const struct reads *reads, int fd, unsigned char *buffer, int round)
 	do {
 		int wrong;
 
-		/* Writes to each page after the fork: it is private and has to return. */
+		/* Writes to each page after the fork: these are private and have to return. */
 		memset(buffer, 0, NPIECES * PIECE_BYTES);
 		is_good &= read_all(reads, fd, buffer);
 		wrong = count_wrong_pieces(buffer);
@@ -197,7 +197,10 @@ run_reads(const struct test_case *self)
 #define NFORKS 8
 #define HUGETLBFS 0x958458f6 /* linux/magic.h */
 
-/* Where the kernel cannot copy the heap on write, the library copies it at a fork. */
+/*
+ * Closes the pool's descriptor, if the case wants that. Returns whether the library copies the
+ * heap at a fork, since the kernel cannot copy it on write: without descriptor, on hugetlbfs.
+ */
 static int
 is_heap_copied(const struct reads_at_fork *reads)
 {
@@ -211,7 +214,7 @@ is_heap_copied(const struct reads_at_fork *reads)
 	return reads->is_closed || (statfs(dir, &place) == 0 && place.f_type == HUGETLBFS);
 }
 
-/* Starts reads, forks, and waits for all. Returns whether fork succeeded. */
+/* Starts reads, forks, and waits for all reads. Returns whether fork succeeded. */
 static int
 fork_beside_reads(const struct engine *engine, int fd, unsigned char *buffer,
     int *is_wrong)
@@ -253,7 +256,7 @@ run_reads_at_fork(const struct test_case *self)
 	is_copied = is_heap_copied(reads);
 	for (int i = 0; i < NFORKS; i++)
 		done += fork_beside_reads(reads->engine, fd, buffer, &is_wrong);
-	cases_result(!is_wrong, "data of direct reads that a fork interrupts is in the heap");
+	cases_result(!is_wrong, "data of direct reads under way at a fork is in the heap");
 	cases_comment("%d of %d forks succeeded", done, NFORKS);
 	cases_result(done == (is_copied ? 0 : NFORKS), is_copied
 	    ? "fork fails while the kernel may write to a heap that has to be copied"
@@ -262,7 +265,7 @@ run_reads_at_fork(const struct test_case *self)
 	cases_result(heap_forks(), "without asynchronous I/O, fork succeeds");
 }
 
-/* A driver that only copies data keeps no fork from copying the heap. */
+/* Drivers that only copy data do not write to the heap later: fork may copy the heap. */
 void
 run_device_at_fork(const struct test_case *self)
 {

@@ -103,7 +103,8 @@ static int
 is_refused_cleanly(int is_wrong, int mappings)
 {
 	if (is_wrong)
-		cases_comment("a fork had a wrong child, another errno, or left mappings");
+		cases_comment("a fork had a wrong child, an errno other than ENOMEM, or"
+		    " left mappings");
 	return !is_wrong && is_heap_usable(mappings);
 }
 
@@ -144,9 +145,9 @@ uncommitted_bytes(void)
 }
 
 /*
- * Commits most of the memory that the kernel still grants, so that fork(2) fails. Shared
- * memory leaves too little for the heap to leave its file. Private memory counts again for
- * the child: it leaves enough for the heap to leave, but clone(2) fails.
+ * Commits most of the memory that the kernel still grants, so that fork(2) fails. If the
+ * memory is shared, the rest is too small for the heap to leave its file. If it is private,
+ * the heap can leave; but clone(2) fails, since the memory counts again for the child.
  */
 static void *
 commit_memory(int is_private, size_t *bytes)

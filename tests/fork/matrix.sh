@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # matrix.sh: the file systems and conditions under which the programs of test_stop_threads.sh,
-# test_kernel.sh, test_page_settings.sh and test_waits.sh run. Sourced after lib.sh. A
-# column says which cases of the program run:
+# test_stop_helper_killed.sh, test_kernel.sh, test_page_settings.sh and test_waits.sh run.
+# Sourced after lib.sh. A column says which cases of the program run:
 #
-#                   ordinary heap  tmpfs               ext4; xfs (1)  without stops
-#   page_settings   all            all; debug: few     all; few       few
-#   waits           all            all; debug, 2: few  few            those that wait
-#   kernel          all            all; debug, 2: few  all; few       few
-#   stop_threads    all            both variants; 2    release; 2     counting
+#                       ordinary heap  tmpfs               ext4; xfs (1)  without stops
+#   page_settings       all            all; debug: few     all; few       few
+#   waits               all            all; debug, 2: few  few            those that wait
+#   kernel (2)          all            all; debug, 2: few  all; few       few
+#   stop_threads        all            both variants; 2    release; 2     no measures
+#   stop_helper_killed  all            both variants       ext4: release  -
 #
-# VMMALLOC_FORK is 1; "2" means VMMALLOC_FORK=2; page_settings runs with 1 and 2
-# everywhere. "without stops" is four runs in which threads cannot be stopped.
+# VMMALLOC_FORK is 1; "2" means VMMALLOC_FORK=2; page_settings runs with 1 and 2 on each
+# file system. "without stops" is four runs in which threads cannot be stopped.
 # (1) waits and kernel run on xfs with CI_FULL=1 only.
+# (2) Two cases of kernel also run on hugetlbfs.
 
 unset VMMALLOC_STOP_THREADS TEST_NOT_DUMPABLE TEST_NO_STOPS
 VMMALLOC_FORK=1
 export VMMALLOC_FORK
 
-# For tests of mappings rather than of blocks: xfs behaves as ext4 does.
+# Types for tests of mappings, not of file blocks: for those, xfs behaves as ext4 does.
 mapped_alike="tmpfs ext4${CI_FULL:+ xfs}"
 
 # A program that hangs is killed, and one that crashes leaves no core dump. Files that a
@@ -79,9 +81,9 @@ each_file_system() {
 	done
 }
 
-# without_stops NAME ARGUMENT...: runs the program where threads cannot be stopped: the
-# setting forbids it, another process traces this one, a seccomp filter kills a process
-# that calls ptrace(2), or the process is not dumpable.
+# without_stops NAME ARGUMENT...: runs the program where threads cannot be stopped:
+# VMMALLOC_STOP_THREADS=never forbids it, another process traces this one, a seccomp filter
+# kills a process that calls ptrace(2), or the process is not dumpable.
 without_stops() {
 	TEST_NO_STOPS=1
 	export TEST_NO_STOPS

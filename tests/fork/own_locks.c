@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* own_locks.c: the locks of the pool and the order of the library's handlers, with threads and
- * through fork(2), for ThreadSanitizer. A single lock stands for those of jemalloc. Built
- * by test_own_locks.sh. The exit status is 0 if the ranges keep their content.
+/* own_locks.c: threads allocate ranges and fork. ThreadSanitizer checks the pool's locks, and
+ * the order in which the library's handlers take locks. One lock stands for jemalloc's locks.
+ * Built by test_own_locks.sh. The exit status is 0 if the ranges keep their content.
  * own_locks DIR FORK: VMMALLOC_POOL_DIR and VMMALLOC_FORK */
 #include "config.h"
 
@@ -40,8 +40,8 @@ unlock(void)
 }
 
 /*
- * In place of os/linux_stop.c, without a helper process: threads cannot be stopped. A
- * process with a single thread does the work in that thread.
+ * The vmm_os_ functions below replace os/linux_stop.c. They make no helper process: threads
+ * cannot be stopped. A process with a single thread does the work in that thread.
  */
 static int has_threads = 1;
 

@@ -19,7 +19,8 @@
 void filler_write(char value);
 int filler_is(char value);
 
-/* An area of the heap in the middle of a block, with neighbours on both sides. */
+/* An area of the heap in the middle of a block, with neighbours on both sides.
+ * area_has_neighbours returns whether the neighbours have kept their content. */
 #define AREA_BYTES ((size_t)65536)
 char *area_make(void);
 int area_has_neighbours(const char *area);
@@ -27,7 +28,7 @@ int area_has_neighbours(const char *area);
 /* For heap_child_start: a child that checks nothing. */
 int child_lives(void *argument);
 
-/* Ask a system call whether a byte can be read or written: 1, or 0 for EFAULT. */
+/* Let a system call read or write a byte. Return 1, or 0 for EFAULT. can_write writes 'w'. */
 int can_read(const char *byte);
 int can_write(char *byte);
 
@@ -46,7 +47,7 @@ void run_cancel_type(const struct test_case *self);
 void run_signal_counts(const struct test_case *self);
 void run_signal_stack(const struct test_case *self);
 
-/* Cases in page_settings_forks.c. The name of the case is the name of a setting. */
+/* Cases in page_settings_forks.c. The name of a case of run_setting is that of a setting. */
 void run_setting(const struct test_case *self);
 void run_settings_together(const struct test_case *self);
 void run_large(const struct test_case *self);
@@ -58,7 +59,8 @@ void run_descriptor_limit(const struct test_case *self);
 void run_descriptors_closed(const struct test_case *self);
 void run_dontfork_closed(const struct test_case *self);
 
-/* Cases in page_settings_unreadable.c; `with` points to whether descriptors are closed. */
+/* Cases in page_settings_unreadable.c; `with` points to 1 if all descriptors are closed first,
+ * and to 0 if not. run_own_descriptors does not use it. */
 void run_unreadable(const struct test_case *self);
 void run_toggled(const struct test_case *self);
 void run_guard_installed(const struct test_case *self);

@@ -22,7 +22,7 @@
 #define NBLOCKS 8
 #define BLOCK_BYTES ((size_t)8 << 20)
 #define MARK_BYTES 64
-/* Each piece ends with a mark. The core dump must have those of blocks not freed. */
+/* Each piece ends with a mark. The core dump must have the marks of blocks still in use. */
 #define PIECE_BYTES ((size_t)1 << 20)
 #define NPIECES (BLOCK_BYTES / PIECE_BYTES)
 /* More than any of these processes needs. The limit keeps a mistake from filling the disk. */
@@ -104,7 +104,7 @@ core_main(const char *process)
  * The process that reads the dump
  */
 
-/* The only file in the directory; -1 if there is none. */
+/* Opens and unlinks the only file in the directory. Returns -1 if there is none. */
 static int
 open_core(const char *dir)
 {

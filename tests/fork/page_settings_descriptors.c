@@ -18,7 +18,7 @@
 
 /*
  * Without a free descriptor the library can read the list of mappings only if it may raise
- * the limit. Otherwise fork(2) fails. In both cases the setting must stay.
+ * the limit. If it may not, fork(2) fails. In both cases the setting must stay.
  */
 static void
 forks_at_limit(struct spot *spot, rlim_t hard, const char *what)
@@ -81,8 +81,8 @@ run_descriptors_closed(const struct test_case *self)
 }
 
 /*
- * The heap is copied at a fork, but no child gets this area, and a device may have a buffer
- * there: it must stay where it is.
+ * The library copies the heap at a fork, but not this area: no child gets it, and a device may
+ * have a buffer in it.
  */
 void
 run_dontfork_closed(const struct test_case *self)
@@ -111,5 +111,5 @@ run_dontfork_closed(const struct test_case *self)
 	}
 	madvise(area, AREA_BYTES, MADV_DOFORK);
 	cases_result(heap_forks() && is_filled(area, 'x') && area_has_neighbours(area),
-	    "after MADV_DOFORK it is");
+	    "after MADV_DOFORK fork succeeds, and the area keeps its content");
 }

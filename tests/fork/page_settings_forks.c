@@ -150,7 +150,7 @@ run_large(const struct test_case *self)
 	    "a large area has the setting when the heap has returned");
 }
 
-/* From MADV_DOFORK on children get the area, which is then their own. */
+/* After MADV_DOFORK each child gets the area, as memory of its own. */
 static int
 area_is_x(void *area)
 {
@@ -183,7 +183,7 @@ run_dofork(const struct test_case *self)
 	madvise(area, AREA_BYTES, MADV_DOFORK);
 	is_good = area_has_neighbours(area) && is_filled(area, 'x');
 	cases_result(is_good,
-	    "MADV_DOFORK while a child without the area lives keeps its content");
+	    "the area keeps its content when MADV_DOFORK comes while a child lives");
 	heap_child_start(&second, write_area, area);
 	cases_result(is_filled(area, 'x'),
 	    "the parent does not see the writes of a second child");
@@ -197,7 +197,8 @@ run_dofork(const struct test_case *self)
 	child_succeeds(child.pid);
 }
 
-/* A fork that fails must not make a later one forget the area. */
+/* A fork fails while the area has MADV_DONTFORK. After MADV_DOFORK, the next fork must make
+ * the area private. */
 void
 run_dontfork_refused(const struct test_case *self)
 {
@@ -226,6 +227,6 @@ run_dontfork_refused(const struct test_case *self)
 	heap_child_start(&second, write_area, area);
 	cases_result(heap_child_end(&second), "a later child can write to the area");
 	cases_result(is_filled(area, 'x') && area_has_neighbours(area),
-	    "the parent does not see its writes");
+	    "the parent does not see the writes of that child");
 	heap_child_end(&child);
 }

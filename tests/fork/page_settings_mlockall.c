@@ -16,9 +16,9 @@
 #include "../support/self.h"
 
 #define USED_BYTES ((size_t)20 << 20)
-/* Blocks that are allocated and freed meanwhile. */
+/* What may be locked less than before: blocks that are allocated and freed meanwhile. */
 #define LESS_KB 8192L
-/* These blocks, and the steps in which the pool grows. */
+/* What may be locked or used more: these blocks, and the steps in which the pool grows. */
 #define MORE_KB 32768L
 
 struct sizes {
@@ -45,7 +45,7 @@ measure(const char *when)
 	return sizes;
 }
 
-/* A process that allocates more has a few MiB more locked, but not many. */
+/* As much is locked as before, but for some MiB: the process allocates and frees meanwhile. */
 static int
 is_as_locked(struct sizes now, struct sizes then)
 {

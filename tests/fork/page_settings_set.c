@@ -147,7 +147,8 @@ readonly(struct spot *spot)
 	    !can_write(spot->area + AREA_BYTES - 1);
 }
 
-/* A byte that the child writes must be in the file and in the parent's memory at once. */
+/* Offsets of bytes that the parent and the child write. In own_shared, the child's byte must
+ * be in the file and in the parent's memory at once; in own_private, only in the child. */
 #define PARENT_AT 1
 #define CHILD_AT 2
 

@@ -7,7 +7,7 @@
 
 #include "../support/self.h"
 
-/* An area, its setting, and its mapping just after that was set. */
+/* An area, its setting, and its mapping just after the setting was made. */
 struct spot {
 	const struct setting *setting;
 	char *area; /* NULL: the kernel has refused the setting */
@@ -48,8 +48,9 @@ struct spots {
 
 /*
  * page_settings_forks.c: forks, lets the child end and the heap return, and checks all
- * spots at each step. `later`, if not NULL, is set while the child lives, when the heap has
- * left its file: `spot` needs room for it. `what` begins the descriptions.
+ * spots at each step. `later`, if not NULL, is a setting to make while the child lives, when
+ * the heap has left its file, on one spot more: the array `spot` needs room for it. `what`
+ * begins the descriptions.
  */
 void through_fork(struct spots *spots, const struct setting *later, const char *what);
 

@@ -18,7 +18,7 @@
 #include "page_settings.h"
 #include "../support/heap_return.h"
 
-/* A thread that runs until the case is over, so that others have to be stopped. */
+/* A second thread runs until the case is over. So a copy of the heap has to stop it. */
 static int is_over;
 
 static int
@@ -41,7 +41,7 @@ idle(void *argument)
 	return argument;
 }
 
-/* The bytes of [block, block + length) in mappings that can be read, by /proc/self/maps. */
+/* Counts the bytes of [block, block + length) that /proc/self/maps lists as readable. */
 static size_t
 readable_bytes(const char *block, size_t length)
 {
@@ -106,7 +106,7 @@ run_unreadable(const struct test_case *self)
 	__atomic_store_n(&is_over, 1, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	cases_result(is_good, "pages that cannot be read stay so");
-	cases_result(is_whole, "their content stays");
+	cases_result(is_whole, "pages that cannot be read keep their content");
 }
 
 /*
@@ -171,7 +171,7 @@ run_toggled(const struct test_case *self)
 }
 
 /*
- * Guard pages of Linux 6.13, of 6.15 in a file
+ * Guard pages of MADV_GUARD_INSTALL: since Linux 6.13, in mappings of files since 6.15
  */
 
 #define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL */
@@ -191,7 +191,7 @@ run_guard_installed(const struct test_case *self)
 }
 
 /*
- * Only a thread without descriptors copies the heap
+ * A thread has a table of descriptors of its own, without the pool's: its fork copies the heap
  */
 
 #define HEAP_BYTES ((size_t)40 << 20)

@@ -62,7 +62,7 @@ is_returned(void)
 	return figures.shared_kb == figures.pool_kb && figures.own_rss_kb == 0;
 }
 
-/* Allocates until the heap has returned, which the library may do a little later. */
+/* Allocates until the heap has returned, for at most 60 s. Returns whether it has. */
 static int
 returns(void)
 {
@@ -166,7 +166,7 @@ while_needed(int closes_all, int is_raw, const char *what)
 	pid_t pid;
 
 	if (is_raw) {
-		/* Another child, made by fork(2): the heap has left its file already. */
+		/* First a child of fork(2): clone(2) alone does not make the heap leave. */
 		int other_stop;
 		pid_t other = start_reader(&other_stop, 0, 0);
 

@@ -2,7 +2,7 @@
 /* stop_helper_killed.c: another process kills the helper process that stops the threads, again
  * and again, while threads write to the heap, the process forks, and its heap returns. No
  * store may be lost, and no child may write to its parent's heap. Prints TAP.
- * stop_helper_killed [closed]: `closed` closes the pool's descriptor first. */
+ * stop_helper_killed [closed]: `closed` first closes every descriptor from 3 up. */
 #include "config.h"
 
 #include <errno.h>

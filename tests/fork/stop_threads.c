@@ -2,7 +2,7 @@
 /* stop_threads.c: threads increment counters all over the heap, and the kernel writes to it,
  * while the process forks and its heap returns. No increment may be lost, and each child
  * must see the heap as it was at its fork. Prints TAP.
- * stop_threads THREADS INCREMENTS: at least INCREMENTS by each thread, and 20 forks
+ * stop_threads THREADS INCREMENTS: each thread makes at least INCREMENTS; at least 20 forks
  * stop_threads rss: measures private memory one second after the end of a child
  * stop_threads stop: measures for how long a thread is stopped */
 #include "config.h"
@@ -22,9 +22,10 @@
 #define BLOCK_BYTES ((size_t)1 << 20)
 
 /*
- * A slot is an array of counters: one for each writer, one for read(2), and a twin that
- * several threads share. They lie side by side, so that different threads write to the same
- * pages and cache lines at the same time. Such writes would be lost first.
+ * A slot is an array of counters, its lanes: one for each writer that there can be, one for
+ * read(2), and one for a twin, which only some slots have (heap_twin). Lanes lie side by side,
+ * so that different threads write to the same pages and cache lines at the same time. Such
+ * writes would be lost first.
  */
 #define LANES 16
 #define SLOT_BYTES (LANES * sizeof(uint64_t))
@@ -44,7 +45,8 @@
 #define FORKS_MIN 20
 #define RETURN_EVERY 4
 #define RETURN_LIMIT_MS 300
-/* At the end the threads continue until the heap has returned. */
+/* At the end the threads continue until the heap has returned, at most for the first limit.
+ * When they have ended, the heap gets the second limit to return. */
 #define LAST_LIMIT_MS 3000
 #define END_LIMIT_MS 20000
 
@@ -172,7 +174,7 @@ read_numbers(void *argument)
 	return argument;
 }
 
-/* Sums the counters of all threads in one pass over the heap. */
+/* Sums the counters of each writer in one pass over the heap. */
 static void
 sum_lanes(uint64_t sums[WRITERS_MAX])
 {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_callers.sh: fork(2) on unusual stacks, in handlers, and beside threads that allocate
-# or use stdio, in every variant and on several file systems. With CI_FULL=1 also the debug
-# variant with a closed descriptor.
+# or use stdio: all cases on tmpfs in both variants, a few cases on other file systems. With
+# CI_FULL=1 also VMMALLOC_FORK=3, and the debug variant with closed descriptors.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 ulimit -c 0

@@ -5,7 +5,7 @@
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 # The program counts its descriptors of unlinked files on the pool's file system, and must
-# not inherit any there.
+# not inherit any such descriptor.
 fork_dir=$pool_dir
 [ -w /dev/shm ] && fork_dir=/dev/shm
 pool_size=128M
@@ -18,7 +18,7 @@ for variant in $(variants); do
 			>"$work/tap" 2>&1 </dev/null
 		tap "$work/tap" "VMMALLOC_FORK=$fork, $variant"
 	done
-	# Handlers that are registered before the first allocation run in their order, too.
+	# Handlers that are registered before the first allocation may allocate, too.
 	on_pool "$variant" env \
 		LD_PRELOAD="$(library "$variant") $programs/fork/.libs/early_handlers.so" \
 		timeout -s KILL 100 "$programs/fork/handlers" handlers \

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_heap.sh: parent and child have separate heaps after fork(2), on every file system.
-# On tmpfs also with the debug variant, with a descriptor that the program reuses, and with
-# deeper trees of processes. With CI_FULL=1 everywhere, and on btrfs, which shares blocks
-# as xfs does.
+# test_heap.sh: parent and child have separate heaps after fork(2) on tmpfs, ext4, xfs and
+# hugetlbfs. On tmpfs also with the debug variant, with a program that reuses the number of
+# the pool's descriptor, and with deeper trees of processes. CI_FULL=1 runs these everywhere,
+# and adds btrfs, which shares blocks as xfs does.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 # heap TYPE VARIANT: runs fork/heap on pools in $VMMALLOC_POOL_DIR. VMMALLOC_FORK=3 does

@@ -42,7 +42,7 @@ each_file_system page_settings tmpfs ext4 xfs
 # shellcheck disable=SC2086 # names of cases
 without_stops page_settings $few descriptors_closed
 VMMALLOC_FORK=1 busy
-# Whether the thread comes in between is chance.
+# It is chance whether the thread changes a protection while the library copies the heap.
 for _ in $(seq 30); do
 	preloaded "$pool_dir, again" release page_settings toggled_closed
 done

@@ -7,7 +7,7 @@
 
 pool_size=512M
 
-# returned WHAT: checks what the last run of stop_threads printed.
+# returned WHAT: checks that the last run of stop_threads has seen the heap returned.
 returned() {
 	expect "$1: the heap was seen returned while threads wrote to it" \
 		grep -q '^# .* seen returned [1-9]' "$work/tap"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_waits.sh: threads that wait in the kernel while other threads fork and the heap
-# returns are woken, and their system calls are not interrupted.
+# test_waits.sh: threads wait in the kernel while other threads fork and the heap returns.
+# No wake-up may be lost. No system call may be interrupted, but for the exceptions that
+# waits_table.c names.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 . "$top_srcdir/tests/fork/matrix.sh"
 
@@ -9,8 +10,8 @@ pool_size=256M
 few="sem_shared mutex_robust mutex_shared_pi owner_ends join calls calls_signals
 	shared_futex"
 # Where threads cannot be stopped, the library wakes those that wait on a futex. It cannot
-# wake those that wait for a process-shared mutex with priority inheritance: fork then
-# fails, so mutex_shared_pi is left out, and futex_waitv, for which this is so under a filter.
+# wake those that wait for a process-shared mutex with priority inheritance or, under a
+# seccomp filter, in futex_waitv(2). Then fork fails: these two cases are left out.
 few_without_stops="sem_private mutex_private mutex_pi cond_private calls calls_signals
 	sem_shared mutex_shared mutex_robust mutex_shared_robust owner_ends cond_shared
 	rwlock_shared barrier_shared join futex_wait"

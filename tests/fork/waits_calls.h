@@ -7,10 +7,10 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* Feeds calls that wait for signals. Blocked in all threads. */
+/* The signal that feeds calls which wait for a signal. All threads block it. */
 #define FED_SIGNAL SIGUSR1
 
-/* Offset of the timeout in a waiter's page of the heap. Each call uses lower offsets. */
+/* Offset of the timeout in a waiter's page of the heap. Other data lies at lower offsets. */
 #define TIMEOUT_AT 1024
 
 /* A waiter is a thread that makes one call again and again. */
@@ -60,7 +60,7 @@ enum outcome calls_outcome(long result, int error_of_timeout);
 /* Writes the call's timeout to the heap. Returns NULL if the call has none. */
 struct timespec *calls_timeout(struct waiter *waiter);
 
-/* The same, for a call that has read a byte into the heap: it must be the value fed. */
+/* As calls_outcome, for a call that has read a byte to heap[0]: it must be waiter->next. */
 enum outcome calls_take_byte(struct waiter *waiter, ssize_t got,
     int error_of_timeout);
 

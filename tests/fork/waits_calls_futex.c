@@ -134,7 +134,10 @@ const struct call calls_shared[] = {
 	{ NULL, 0, NULL, NULL, NULL, 0 },
 };
 
-/* Alone: if the library finds one waiter, it stops all threads, and the others wake, too. */
+/*
+ * This call, and the next, are in lists of their own. If the library found a waiter of another
+ * call, it would stop all threads, and the waiter of this call would wake for that reason.
+ */
 const struct call calls_waitv[] = {
 	{ "shared futex_waitv", -1, open_futex_waitv, wait_futex_waitv, feed_futex, 1 },
 	{ NULL, 0, NULL, NULL, NULL, 0 },
