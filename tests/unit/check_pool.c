@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_pool.c: tests of the pool in a process on the ordinary heap. */
+/* check_pool.c: the suite of the tests of the pool, and functions that these tests share. */
 #include "config.h"
 
 #include <sys/stat.h>

@@ -9,7 +9,7 @@
 #define MIB ((size_t)1 << 20)
 #define POOL_SIZE (16 * MIB)
 
-/* Each test runs once for every one of these page sizes. 0 is the system's. */
+/* Most tests run once for each of these page sizes. 0 is the system's page size. */
 #define NPAGE_SIZES 3
 extern const size_t page_sizes[NPAGE_SIZES];
 
@@ -26,9 +26,9 @@ const char *pool_dir(void);
 void open_pool(const char *dir, enum vmm_reserve reserve, int number);
 
 /*
- * Whether an emulator of one process (qemu-user) runs this program. It has threads besides
- * those of the process, so the pool does not see that the process has one thread only. It
- * also ignores MADV_REMOVE.
+ * Whether an emulator of one process (qemu-user) runs this program. The emulator has threads
+ * of its own, so the pool cannot see that the program has only one. The emulator also ignores
+ * MADV_REMOVE.
  */
 bool is_emulated(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_pool_fork.c: the pool's part of fork(2), without the rest of the library. */
+/* check_pool_fork.c: tests of the pool's part of fork(2), without the rest of the library. */
 #include "config.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 static struct vmm_pool_fork forking;
 
-/* Forks with the calls that the library's handlers make to the pool. */
+/* Forks with the calls to the pool that the library makes after vmm_pool_fork_begin. */
 static pid_t
 fork_pool(enum vmm_fork kind)
 {
@@ -31,7 +31,7 @@ fork_pool(enum vmm_fork kind)
 	return pid;
 }
 
-/* In the child: it has the parent's content, can write to it, and can allocate. */
+/* In the child: the heap has the parent's content. The child can write to it and allocate. */
 static _Noreturn void
 child(char *range)
 {
@@ -118,7 +118,7 @@ START_TEST(test_fork_any)
 }
 END_TEST
 
-/* Two forks have begun. The child that gets a file copies it from private memory. */
+/* Two forks have begun: the child fills its file from memory that is private already. */
 START_TEST(test_fork_two)
 {
 	static struct vmm_pool_fork other;
@@ -149,7 +149,7 @@ START_TEST(test_fork_two)
 }
 END_TEST
 
-/* A signal handler cannot fork if the signal has interrupted the pool. */
+/* vmm_pool_fork_begin fails if its thread has the lock, as in a signal handler. */
 START_TEST(test_fork_within)
 {
 	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_pool_open.c: opening a pool. */
+/* check_pool_open.c: tests of vmm_pool_open, which makes the pool. */
 #include "config.h"
 
 #include <stdint.h>

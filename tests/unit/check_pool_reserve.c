@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_pool_reserve.c: reserving blocks of the pool file ahead of use. */
+/* check_pool_reserve.c: tests of reserving file blocks ahead of use. */
 #include "config.h"
 
 #include <errno.h>
@@ -48,7 +48,7 @@ writable_calls(void)
 
 static int (*real_fallocate)(int fd, int mode, off_t offset, off_t size);
 
-/* A signal interrupts each large call, and the kernel undoes its work until then. */
+/* Fails as if a signal had interrupted each large call, and the kernel had undone its work. */
 static int
 interrupted_fallocate(int fd, int mode, off_t offset, off_t size)
 {
@@ -71,7 +71,7 @@ END_TEST
 
 static int (*real_madvise)(void *address, size_t size, int advice);
 
-/* Linux before 5.14 does not know this advice. */
+/* Fails as on Linux before 5.14, which knows neither of the two values. */
 static int
 old_madvise(void *address, size_t size, int advice)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_pool_space.c: allocating ranges, freeing them, and releasing their pages. */
+/* check_pool_space.c: tests of allocating and freeing ranges, and of releasing chunks. */
 #include "config.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include "check_pool.h"
 
-/* The pool releases `bytes`, or nothing on DAX: freed pages of a device gain no memory. */
+/* Returns how much the pool releases: `bytes`, or 0 on DAX, where that gains no memory. */
 static size_t
 released(size_t bytes)
 {
@@ -115,7 +115,7 @@ START_TEST(test_outgrows)
 	ck_assert_ptr_nonnull(range);
 	ck_assert(!vmm_pool_outgrows(MIB));
 	ck_assert(vmm_pool_outgrows(2 * MIB));
-	/* The answer is true once, and again after the pool has grown by an eighth. */
+	/* The answer is true once, and then only for a range that ends an eighth higher. */
 	ck_assert(!vmm_pool_outgrows(2 * MIB));
 	ck_assert(!vmm_pool_outgrows(VMM_POOL_SMALL / 8));
 	ck_assert(vmm_pool_outgrows(VMM_POOL_SMALL / 4 + MIB));

@@ -102,7 +102,7 @@ START_TEST(test_allocate_aligned_among_misfits)
 	vmm_ranges_free(&ranges, 402, 11);
 	ck_assert(vmm_ranges_allocate(&ranges, 2, 4, &first));
 	ck_assert_uint_eq(first, 404);
-	/* If only a range without a page to spare is left, the search finds it. */
+	/* The third search tries every range, and so finds one without pages to spare. */
 	vmm_ranges_free(&ranges, 500, 2);
 	ck_assert(vmm_ranges_allocate(&ranges, 2, 4, &first));
 	ck_assert_uint_eq(first, 408);
@@ -168,7 +168,7 @@ model_find(size_t npages, size_t alignment, size_t origin)
 
 	for (size_t end = 1; end <= NPAGES; end++) {
 		run = in_use[end - 1] ? 0 : run + 1;
-		/* The lowest aligned place whose last page is this one. */
+		/* `end` ascends, so the first place that fits is the lowest. */
 		if (run >= npages && (end - npages + origin) % alignment == 0)
 			return end - npages;
 	}
@@ -241,7 +241,7 @@ step_allocate_at(void)
 		memset(in_use + first, 1, npages);
 }
 
-/* Compares the first range in use at or behind a random page. */
+/* Compares with the model: the first pages in use at or behind a random page. */
 static void
 step_next_used(void)
 {
