@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_entry.c: tests of each entry point. It runs with the library preloaded. */
+/* check_entry.c: the suite of the tests of all entry points, and functions that these tests
+ * share. The program runs with the library preloaded. */
 #include "config.h"
 
 #include <stdint.h>

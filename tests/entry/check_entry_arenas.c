@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_entry_arenas.c: blocks and ranges that threads cache, reuse and share. */
+/* check_entry_arenas.c: tests of blocks that threads cache and ranges that arenas keep. */
 #include "config.h"
 
 #include <malloc.h>
@@ -50,7 +50,7 @@ use_large_blocks(void *unused)
 	return unused;
 }
 
-/* Returns how often the arena has freed cached ranges to the pool. */
+/* Returns how often all arenas together have freed cached ranges to the pool. */
 static uint64_t
 purges(void)
 {
@@ -126,7 +126,7 @@ START_TEST(test_growing_blocks_share_ranges)
 {
 	const char *fork_mode = getenv("CK_FORK");
 
-	/* In one process with other tests, those have made the pool grow already. */
+	/* With CK_FORK=no all tests run in one process, and others have made the pool grow. */
 	if (fork_mode != NULL && strcmp(fork_mode, "no") == 0)
 		return;
 	for (size_t size = 1 << 20; size <= 16 << 20; size *= 2)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_entry_extended.c: functions with sizes (C23), and those of jemalloc(3). */
+/* check_entry_extended.c: tests of free with a size (C23), and of jemalloc(3)'s functions. */
 #include "config.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 #include "check_entry.h"
 
-/* libc does not have these functions. The library provides them at run time. */
+/* libc may lack these functions. The library provides them at run time. */
 #pragma weak free_sized
 #pragma weak free_aligned_sized
 #pragma weak mallocx
@@ -47,8 +47,8 @@ START_TEST(test_sized_free)
 END_TEST
 
 /*
- * Every second block is freed. The others grow in place, but the holes between them are
- * too small for the extra bytes. xallocx must return the size that the block really has.
+ * Every second block is freed. The others grow in place, but the free ranges between them
+ * are too small for the extra bytes. xallocx must return the size that the block really has.
  */
 START_TEST(test_xallocx_reports_size)
 {
@@ -64,7 +64,7 @@ START_TEST(test_xallocx_reports_size)
 	}
 	for (int i = 1; i < 64; i += 2)
 		free(blocks[i]);
-	/* A block in the thread's cache is no hole. */
+	/* The memory of a block in the thread's cache is not a free range. */
 	ck_assert_int_eq(mallctl("thread.tcache.flush", NULL, NULL, NULL, 0), 0);
 	for (int i = 0; i < 64; i += 2) {
 		size_t room = xallocx(blocks[i], 20000, 20000, 0);
@@ -76,7 +76,7 @@ START_TEST(test_xallocx_reports_size)
 			ck_assert_int_eq(blocks[i][byte], i);
 		sdallocx(blocks[i], room, 0);
 	}
-	/* With pages of 64 KiB such blocks share a slab and cannot grow. */
+	/* With pages of more than 4 KiB such blocks share a slab and cannot grow. */
 	if (page <= 4096)
 		ck_assert_int_gt(grown, 0);
 }
@@ -114,7 +114,7 @@ START_TEST(test_mallctl)
 }
 END_TEST
 
-/* With FLAG_ZERO the added bytes are zero, in the same place and in another. */
+/* With FLAG_ZERO the added bytes are zero, in a block that moves and in one that stays. */
 START_TEST(test_extended_zeroes)
 {
 	void *block = rallocx(mallocx(100, FLAG_ZERO), 3000, FLAG_ZERO);
@@ -165,7 +165,7 @@ START_TEST(test_stats_print)
 }
 END_TEST
 
-/* The user cannot turn on memory from outside the pool, or threads of jemalloc's. */
+/* These options are fixed (VMM_CONF_PINNED), and mallctl cannot turn on threads. */
 START_TEST(test_fixed_settings)
 {
 	const char *dss = NULL, *zero_realloc = NULL;

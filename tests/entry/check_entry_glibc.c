@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_entry_glibc.c: glibc's functions that report on the heap or tune it. */
+/* check_entry_glibc.c: tests of glibc's functions that report on the heap or tune it. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_entry_sizes.c: every function that allocates, with sizes of all kinds. */
+/* check_entry_sizes.c: tests of C, POSIX and glibc functions with sizes of all kinds. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_entry_standard.c: realloc(3), free(3) and the functions that align. */
+/* check_entry_standard.c: tests of realloc(3), free(3) and the functions that align. */
 #include "config.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include "check_entry.h"
 
-/* New versions of libc do not have it. The library provides it at run time. */
+/* New versions of libc do not have cfree. The library provides it at run time. */
 #pragma weak cfree
 
 START_TEST(test_realloc_keeps_content)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* early.c: allocates before all constructors. Then libc may not have set `environ` yet. */
+/* early.c: allocates before all constructors, when libc may not have set `environ` yet. */
 #include "config.h"
 
 #include <stdio.h>

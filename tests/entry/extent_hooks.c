@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* extent_hooks.c: a program with extent hooks of its own. Blocks of their arenas must work
- * with free(3), realloc(3) and malloc_usable_size(3). The library is preloaded. */
+/* extent_hooks.c: a program with extent hooks of its own. Blocks of arenas with these hooks
+ * must work with free(3), realloc(3) and malloc_usable_size(3). The library is preloaded. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -109,10 +109,10 @@ opaque(void *value)
 static const size_t sizes[] = { 1, 100, 5000, 20000, 300000, 5 << 20 };
 #define NSIZES (sizeof(sizes) / sizeof(sizes[0]))
 
-/* The arena had extents of the pool before it got its hooks. */
+/* True if the arena had extents of the pool before it got its hooks. */
 static bool is_mixed;
 
-/* Calls each function that resizes or frees blocks, with blocks of one arena. */
+/* Resizes and frees blocks of one arena, by several functions. `get` allocates them. */
 static void
 test_blocks(void *(*get)(size_t))
 {
@@ -253,7 +253,7 @@ libc_blocks(void)
 	}
 }
 
-/* Hooks for the arena of all threads: its earlier extents stay the pool's. */
+/* Sets hooks for arena 0, the main thread's. Its earlier extents stay the pool's. */
 static void
 hooks_in_default_arena(void)
 {

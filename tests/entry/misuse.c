@@ -44,11 +44,11 @@ freed(void)
 	return show(block);
 }
 
-/* The address was never allocated, or was freed before. */
+/* Frees an address that malloc has not returned, or that was freed before. */
 static bool
 free_wrong_address(const char *mistake, char *block)
 {
-	/* In front of a block libc has its size. Here are zeroes. */
+	/* libc keeps the size of a block in front of the block. Here are zeroes. */
 	static char zeroes[64] __attribute__((aligned(16)));
 	/* The word in front looks like that of a block in another arena of libc. */
 	static size_t words[16] __attribute__((aligned(4096)));
@@ -70,7 +70,7 @@ free_wrong_address(const char *mistake, char *block)
 	else if (strcmp(mistake, "free-unmapped") == 0)
 		free(show((void *)(uintptr_t)0x1000));
 	else if (strcmp(mistake, "free-invalid") == 0)
-		/* No address in user memory has the highest bit. */
+		/* With 64 bits no address in user memory has the highest bit. */
 		free(show((void *)((uintptr_t)block ^ ((uintptr_t)1 <<
 		    (8 * sizeof(block) - 1)))));
 	else

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// operators.cc: every form of new and delete, also when there is no memory.
+// operators.cc: tests every form of new and delete, also when there is no memory.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

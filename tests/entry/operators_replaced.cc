@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// operators_replaced.cc: a program replaces the plain new and delete. As the standard
-// requires, all other forms, which the library has, must call the program's functions.
+// operators_replaced.cc: a program replaces the plain new and delete. As the C++ standard
+// requires, the library's other forms without alignment must call the program's functions.
 #include <cstdio>
 #include <cstdlib>
 #include <new>

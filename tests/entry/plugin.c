@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* plugin.c: a library that programs open with dlopen(3). It shares its heap with them.
- * tests/entry/test_dlopen.sh compiles it. With TLS_BYTES defined it has so much static
- * thread-local data. */
+ * tests/entry/test_dlopen.sh compiles it. If TLS_BYTES is defined, the library has that many
+ * bytes of static thread-local data. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>

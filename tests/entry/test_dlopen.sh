@@ -30,7 +30,7 @@ done
 # A plug-in may be linked with the library.
 for variant in $(variants); do
 	directory=$(dirname "$(library "$variant")")
-	# The linker needs the name without a version.
+	# This directory also has libvmmalloc.so, the name that -lvmmalloc looks for.
 	expect "$variant: a plug-in is linked with the library" plugin "$work/linked.so" \
 		-L"$directory" -lvmmalloc -ldl -Wl,--no-as-needed,-rpath,"$directory"
 	cat >"$work/opens.c" <<-'END'
@@ -65,8 +65,8 @@ for variant in $(variants); do
 	expect "$variant: with a pool the plug-in works" \
 		on_pool "$variant" "$work/opens" "$work/linked.so"
 
-	# The program is linked with the plug-in, and only that with the library. So the
-	# dynamic linker finds libc's functions first.
+	# The program is linked with the plug-in, and only the plug-in is linked with the
+	# library. So the dynamic linker finds libc's functions first.
 	cat >"$work/behind.c" <<-'END'
 		#include <stdlib.h>
 		#include <sys/wait.h>

@@ -9,7 +9,7 @@ for variant in $(variants); do
 done
 
 if [ ! -x "$programs/entry/check_entry" ]; then
-	skip "unit tests and entry points" "configure has not found Check"
+	skip "the tests that use Check" "configure has not found Check"
 	plan
 	exit
 fi
@@ -18,7 +18,7 @@ pool_size=256M
 VMMALLOC_POOL_DIR=$pool_dir/vmmalloc.soABCD
 mkdir "$VMMALLOC_POOL_DIR"
 for variant in $(variants); do
-	# With CK_FORK=yes Check runs each test in a child, otherwise in its own process.
+	# With CK_FORK=yes Check runs each test in a child process, with CK_FORK=no all in one.
 	for fork in yes no; do
 		CK_FORK=$fork on_pool "$variant" "$programs/entry/check_entry" \
 			>"$work/tap" 2>&1

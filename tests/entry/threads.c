@@ -43,7 +43,7 @@ next_random(struct heap *heap)
 	return heap->random ^= heap->random << 17;
 }
 
-/* Mostly small blocks, and some for which the pool must grow. */
+/* Replaces the block in a random slot. Most are small; for some the pool must grow. */
 static void
 change_one(struct heap *heap)
 {
@@ -150,7 +150,7 @@ change_until_cancelled(void *argument)
 	pthread_cleanup_push(free_all, argument);
 	for (;;) {
 		change_one(argument);
-		/* The pool reserves blocks for it with fallocate(2), a cancellation point. */
+		/* For this block the pool calls fallocate(2), a cancellation point in libc. */
 		free(malloc(4 << 20));
 		malloc_trim(0);
 		pthread_testcancel();

@@ -50,7 +50,7 @@ allocate(void)
 		return next arguments; \
 	}
 
-/* These are the parameters of libc's functions, even where the headers differ. */
+/* The headers declare these functions with the same types. */
 WRAP(int, close, (int fd), (fd))
 WRAP(int, fallocate, (int fd, int mode, off_t offset, off_t size),
     (fd, mode, offset, size))
