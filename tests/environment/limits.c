@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* limits.c: a heap in unusual environments. The program runs with the library preloaded,
- * except for `forbid`. Usage:
- * limits [MODE [ARGUMENT]]: prints TAP; but with MODE `stdio` only the status tells.
+/* limits.c: tests the heap in unusual environments. The program runs with the library
+ * preloaded, except for `forbid`. Usage:
+ * limits [MODE [ARGUMENT]]: prints TAP. MODE `stdio` prints nothing: status 0 is success.
  * limits forbid CALL ERRNO PROGRAM...: runs a program whose system call CALL fails. */
 #include "config.h"
 
@@ -75,7 +75,7 @@ check_heap(int fork_error, const char *when)
 static void
 check_as_is(const char *pool_dir, const char *when)
 {
-	/* The library has read the environment before the program lost it. */
+	/* In mode `preinit` the library has found its settings although `environ` was NULL. */
 	tap_result(disk_pool_descriptor(pool_dir) >= 0, "the process has a pool");
 	check_heap(0, when);
 }

@@ -11,8 +11,8 @@ extern int fork_setting;
 void read_fork_setting(void);
 
 /*
- * Allocates 18 MB, writes to all of it, and frees it. Returns whether it got all. If not,
- * errno is that of the failed malloc.
+ * Allocates 18 MB in blocks, writes to them, and frees them. Returns whether malloc worked
+ * and each block kept its content. If malloc has failed, errno has its error.
  */
 int heap_grows(void);
 
@@ -20,17 +20,20 @@ int heap_grows(void);
 int child_works(void);
 
 /*
- * Reports whether the heap grows and keeps its content, and whether children have it.
- * With VMMALLOC_FORK=2 fork must fail instead if fork_error is not 0, with that errno.
- * `when` begins each line of TAP.
+ * Reports whether the heap grows and keeps its content, and whether a child has the heap.
+ * With VMMALLOC_FORK=2, if fork_error is not 0, reports whether fork fails with that errno
+ * value. `when` begins each line of TAP.
  */
 void check_heap(int fork_error, const char *when);
 
-/* Adds a filter (seccomp(2)): from now on this system call fails with `error`. */
+/*
+ * Adds a filter (seccomp(2)): from now on this system call fails with `error`. Returns 0 if
+ * that is impossible. error_number converts EPERM, EAGAIN and ENOSYS from their names.
+ */
 int forbid(const char *call, int error);
 int error_number(const char *name);
 
-/* One function for each mode of the program. */
+/* One function for each mode of the program, except `plain` and `preinit`. */
 void change_environment(const char *unused);
 int keep_closed(const char *closed);
 void close_all(const char *unused);

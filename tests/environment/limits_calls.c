@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* limits_calls.c: system calls that a filter forbids. */
+/* limits_calls.c: part of limits: makes system calls fail by a filter (seccomp(2)). */
 #include "config.h"
 
 #include <errno.h>
@@ -71,7 +71,7 @@ error_number(const char *name)
 	    : strcmp(name, "EAGAIN") == 0 ? EAGAIN : ENOSYS;
 }
 
-/* Reserved blocks of the pool stay usable. Then malloc returns NULL. */
+/* Reserved file blocks stay usable. When all of them are in use, malloc returns NULL. */
 void
 without_fallocate(const char *error_name)
 {
@@ -129,7 +129,7 @@ descriptors(void)
 	return count;
 }
 
-/* The kernel refuses a process after the library has prepared everything for the fork. */
+/* clone(2) fails after the library has prepared everything for the fork. */
 void
 without_clone(const char *unused)
 {

@@ -76,7 +76,7 @@ are_closed(const char *closed)
 	return 1;
 }
 
-/* They stay closed in this process and in its children. */
+/* Descriptors that were closed at the start stay closed, here and in children. */
 int
 keep_closed(const char *closed)
 {
@@ -94,7 +94,7 @@ keep_closed(const char *closed)
 	return !is_good;
 }
 
-/* Daemons close all descriptors, and may use the pool's number again. */
+/* Daemons close all descriptors, and may get the pool file's number for another file. */
 void
 close_all(const char *unused)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* limits_memory.c: few mappings, little address space, little data. */
+/* limits_memory.c: part of limits: allocates and forks when the limits of mappings, address
+ * space or data are almost reached. */
 #include "config.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 
 #include "limits.h"
 
-/* Without the descriptor a child gets a copy of the heap in memory. */
+/* Without the pool file's descriptor, fork(2) copies the heap into anonymous memory. */
 static void
 close_pool_if(const char *how)
 {
@@ -20,7 +21,8 @@ close_pool_if(const char *how)
 		close(disk_pool_descriptor(getenv("VMMALLOC_POOL_DIR")));
 }
 
-/* What the forks have shown. is_good: each malloc and fork worked or failed with ENOMEM. */
+/* The results so far. is_good: each malloc and fork worked or failed with ENOMEM, and the
+ * content was right. */
 static struct {
 	int failed_forks;
 	int is_good;
@@ -39,7 +41,7 @@ note_fork(pid_t pid, const char *limit)
 	outcome.is_good = 0;
 }
 
-/* Splits a mapping until the process has as many as it may. Returns how often. */
+/* Splits a mapping until the kernel refuses more mappings. Returns the number of splits. */
 static size_t
 split_mappings(char *place, size_t page, size_t most)
 {
@@ -112,7 +114,7 @@ without_mappings(const char *how)
 	check_heap(0, "many mappings again");
 }
 
-/* Returns what counts for the limit now: address space, or data and stack (proc(5)). */
+/* Returns the bytes that count for the limit: address space, or data and stack (proc(5)). */
 static size_t
 now_bytes(int resource)
 {
@@ -173,7 +175,7 @@ fork_with_limit(unsigned more_mib)
 	    blocks_are(2) && blocks_write(1);
 }
 
-/* Limits memory to a few MiB more than the process has now. */
+/* Forks with limits of memory that are 0 to 400 MiB above what the process has. */
 static void
 limit_memory(int resource, const char *name, const char *how)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* limits_roots.c: programs that change or lose their root, namespaces or directory. */
+/* limits_roots.c: part of limits: acts like programs that change or lose their root, their
+ * namespaces, /proc or the pool's directory. */
 #include "config.h"
 
 #include <errno.h>
@@ -26,7 +27,7 @@ change_root(const char *dir)
 	check_heap(ENOENT, "in another root");
 }
 
-/* Without its descriptor the heap is copied at the first fork, here without /proc. */
+/* Closes the pool file and enters a root without /proc. The first fork copies the heap. */
 static void
 close_and_change_root(const char *dir)
 {
@@ -41,7 +42,7 @@ change_root_closed(const char *dir)
 {
 	void *block;
 
-	/* Nothing tells the library that this page cannot be read. */
+	/* Without /proc the library cannot know that this page cannot be read. */
 	if (posix_memalign(&block, 4096, 1 << 20) != 0 ||
 	    mprotect((char *)memset(block, 1, 1 << 20) + 8192, 4096, PROT_NONE) != 0)
 		exit(99);
@@ -49,7 +50,7 @@ change_root_closed(const char *dir)
 	check_heap(ENOENT, "in another root");
 }
 
-/* A thread that libc does not know writes to a block of the heap. */
+/* A block of the heap in which one thread counts, while the heap leaves and returns. */
 #define COUNTED_BYTES ((size_t)8 << 20)
 #define COUNTED (COUNTED_BYTES / sizeof(unsigned))
 #define COUNTED_STEP 16
@@ -102,7 +103,7 @@ count_in_raw_thread(void *argument)
 	(void)argument;
 	count_until_over();
 	__atomic_store_n(&counting_has_ended, 1, __ATOMIC_RELEASE);
-	/* exit(3) or a return would end the process. */
+	/* exit(3) would end the process, and with old versions of glibc a return, too. */
 	syscall(SYS_exit, 0);
 	return 0;
 }
@@ -180,7 +181,8 @@ wait_until_over(void *argument)
 	return argument;
 }
 
-/* The same beside a thread, which a helper process would have to stop. */
+/* Enters a new process namespace beside a thread. Because of the mprotect(2), fork wants to
+ * stop this thread by a helper process. */
 void
 leave_namespace_beside(const char *unused)
 {
@@ -201,8 +203,8 @@ leave_namespace_beside(const char *unused)
 }
 
 /*
- * /proc of an outer process namespace lists other numbers: among them some that name other
- * threads and processes here.
+ * /proc of an outer process namespace lists each thread by its outer ID. In this namespace
+ * the same number may be the ID of another thread or process.
  */
 #define OUTER_FORKS 30
 #define OUTER_ALLOCATIONS 40
@@ -212,7 +214,7 @@ fork_and_allocate(void *argument)
 {
 	pid_t sleeper = fork();
 
-	/* Executing a program, the child needs the heap no more: it returns. */
+	/* After execve(2) the child no longer needs the pool file, so the heap can return. */
 	if (sleeper == 0) {
 		execlp("sleep", "sleep", "60", NULL);
 		_exit(99);

@@ -5,7 +5,7 @@
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 for variant in $(variants); do
-	# lib/jemalloc/conf.c says why.
+	# lib/jemalloc/conf.c has the reasons for these options.
 	on_pool "$variant" env VMMALLOC_CONF=stats_print:true "$programs/support/churn" 10 \
 		>"$work/out" 2>&1
 	for option in retain:false oversize_threshold:0 dirty_decay_ms:-1 muzzy_decay_ms:0 \
@@ -14,7 +14,7 @@ for variant in $(variants); do
 		expect "$variant: jemalloc starts with $option" \
 			grep -q "opt\.${option%%:*}: ${option#*:}\( \|\$\)" "$work/out"
 	done
-	# 64 MiB are enough for four arenas.
+	# jemalloc gets at most one arena for each 16 MiB of the pool.
 	expect "$variant: a small pool has few arenas" sh -c "
 		test \$(sed -n 's/.*opt\.narenas: \([0-9]*\).*/\1/p' '$work/out') -le 4"
 	expect "$variant: VMMALLOC_CONF overrides an option" sh -c "
@@ -27,8 +27,8 @@ for variant in $(variants); do
 			MALLOC_CONF=stats_print:true LD_PRELOAD='$(library "$variant")' \
 			'$programs/support/churn' 10 2>&1 | wc -l | grep -q '^0\$'"
 
-	# Refused are options that jemalloc rejects, and other values of those that the library
-	# sets itself (dss, hpa, background_thread, zero_realloc).
+	# The library refuses options that jemalloc rejects, and other values of the options
+	# that VMMALLOC_CONF must not change (dss, hpa, background_thread, zero_realloc).
 	for conf in nonsense:1 narenas:none narenas hpa:true narenas:1,background_thread:true \
 		dss:primary zero_realloc:alloc; do
 		on_pool "$variant" env VMMALLOC_CONF=$conf /bin/true >"$work/out" 2>&1

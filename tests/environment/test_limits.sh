@@ -20,15 +20,15 @@ limits() {
 	done
 }
 
-# refused PATTERN: the last command ended with status 1 and a message of two lines.
+# refused PATTERN: the last command ended with status 1 and two lines. The first has PATTERN.
 refused() {
 	test "$status" -eq 1 -a "$(wc -l <"$work/err")" -eq 2 &&
 		sed -n 1p "$work/err" | grep -q "^Error (libvmmalloc): .*$1" &&
 		sed -n 2p "$work/err" | grep -q '^libvmmalloc: '
 }
 
-# runs_or_refused VARIANT LIMIT...: under this limit of ulimit the program runs, or the
-# library refuses it with a message. A limit that is too low without the library passes.
+# runs_or_refused VARIANT LIMIT...: under this limit of ulimit the program runs, or ends with
+# a message. Succeeds also if the program cannot run under the limit without the library.
 started=0
 runs_or_refused() {
 	limited_library=$(library "$1")
