@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capacity.c: how much of a pool a program can allocate, and a full pool. The program runs
- * with the library preloaded and prints TAP. Usage: capacity POOL_SIZE [GUARD_SIZE] */
+/* capacity.c: measures how much of a pool a program can allocate, and tests a full pool. It
+ * runs with the library preloaded and prints TAP. Usage: capacity POOL_SIZE [GUARD_SIZE] */
 #include "config.h"
 
 #include <errno.h>
@@ -274,8 +274,8 @@ start_many(pthread_t *threads, void *(*start)(void *), void *argument)
 	int n = 0;
 
 	pthread_attr_init(&attr);
-	/* libc keeps up to 40 MiB of stacks for later threads: all of these, so that threads
-	 * can start when the pool is full. */
+	/* libc keeps up to 40 MiB of stacks of ended threads, with what a thread needs for its
+	 * start. All of these stacks fit, so that threads can start when the pool is full. */
 	pthread_attr_setstacksize(&attr, 256 << 10);
 	while (n < NMANY && pthread_create(&threads[n], &attr, start, argument) == 0)
 		n++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* exits.c: allocates 15 MiB, frees 10 MiB, and ends in one of many ways. Usage:
- * exits [HOW] */
+/* exits.c: allocates 15 MiB, frees 10 MiB, fails twice to allocate, and ends in one of many
+ * ways. Usage: exits [HOW] */
 #include "config.h"
 
 #include <err.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* own_process.c: prints threads, descriptors and the pool file of its own process. */
+/* own_process.c: prints the number of threads of its process; the descriptors, the mode, the
+ * size and the blocks of the pool file; and the number of files in the pool's directory. */
 #include "config.h"
 
 #include <dirent.h>

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_capacity.sh: how much of a pool a program can allocate, and a full pool.
+# test_capacity.sh: how much of a pool a program can allocate, and what works on a full pool.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 for variant in $(variants); do

@@ -53,7 +53,7 @@ for variant in $(variants); do
 		skip "$what" "needs gdb"
 	fi
 
-	# If the kernel read the holes of a tmpfs file for the dump, each would become a page.
+	# If the kernel read unused pages of a tmpfs file for the dump, each would take memory.
 	what="$variant: the dump does not fill a sparse tmpfs"
 	if file_system tmpfs 1100M; then
 		VMMALLOC_POOL_DIR=$mounted VMMALLOC_FORK=0 dump "$variant" looks

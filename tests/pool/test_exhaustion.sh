@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_exhaustion.sh: eight threads fill a pool for a time. Then all of it is available.
+# test_exhaustion.sh: eight threads fill a pool for a time. Then a program can allocate 98 % of
+# what a new process can.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 seconds=10
