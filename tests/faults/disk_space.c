@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* disk_space.c: a heap while another process fills the pool's file system and empties it
- * again, all the time. Usage:
+/* disk_space.c: tests a heap while another process fills the pool's file system and empties
+ * it again, all the time. Usage:
  * disk_space eat PATH: that other process. It runs until it is killed.
  * disk_space ROUNDS: allocates, forks and frees, with the library preloaded. It ends after
- * ROUNDS rounds, but not before a call has failed. Prints TAP. */
+ * ROUNDS rounds, but not before malloc or fork has failed; or after 60 s. Prints TAP. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kill.c: SIGKILL at random moments leaves nothing behind. Usage:
+/* kill.c: checks that SIGKILL at random moments leaves nothing behind. Usage:
  * kill MOMENTS SEED LIBRARY...
  * Kills MOMENTS programs on pools in $VMMALLOC_POOL_DIR, with each library in turn. The
  * directory must be on a file system of its own. Prints TAP. */
@@ -103,7 +103,8 @@ fork_once(void)
 		;
 }
 
-/* jemalloc asks the pool for each of these blocks. So the heap returns, in stops. */
+/* jemalloc asks the pool for each of these blocks, and each request may stop the other thread
+ * for a step of the return. */
 static void *
 change_large(void *argument)
 {
@@ -220,7 +221,8 @@ pass(uint64_t ns)
 		;
 }
 
-/* Waits until the program has reached a place and made some forks, or has ended. */
+/* Waits until the program has reached a place and made some forks, or has ended; at most a
+ * minute. */
 static void
 wait_for(enum place place, unsigned forks, pid_t pid)
 {
@@ -235,7 +237,8 @@ wait_for(enum place place, unsigned forks, pid_t pid)
 	}
 }
 
-/* Waits for a random moment: half of them lie in fork(2), an eighth before main. */
+/* Waits for a random moment: an eighth of them lie before main, and half of them during
+ * a fork(2) or soon after one. */
 static void
 wait_for_moment(int moment, pid_t pid, uint64_t begin_ns)
 {
@@ -328,7 +331,7 @@ main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], "program") == 0) {
 		seed = (unsigned)atoi(argv[2]);
-		/* Every setting of VMMALLOC_FORK runs with a second thread and without. */
+		/* Of each 16 programs, the last 8 have a second thread. */
 		program(PAGE_FD, seed / 8 % 2);
 	}
 	if (argc < 4)

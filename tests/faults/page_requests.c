@@ -66,7 +66,7 @@ allocate(unsigned i, size_t size)
 	}
 }
 
-/* Grows the block if it can. Returns the size that the block has then. */
+/* Doubles the block if there is memory. Returns the size of the block afterwards. */
 static size_t
 grow(unsigned char **block, size_t size, unsigned char byte)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_requests_refused.c: in a library for tests, a pool that refuses ranges. The linker's
- * option --wrap directs calls of the pool to this file. Environment variables: FAULTY=N
- * refuses the N-th request for a range, FAULTY=N+ also all later requests. The file that
- * FAULTY_FILE names gets the number of requests. */
+/* page_requests_refused.c: part of a library for tests, whose pool refuses ranges. The
+ * linker's option --wrap directs calls of vmm_pool_allocate to this file. FAULTY=N in the
+ * environment refuses the N-th request for a range, FAULTY=N+ also all later requests. The
+ * file that FAULTY_FILE names gets the number of requests. */
 #include "config.h"
 
 #include <fcntl.h>

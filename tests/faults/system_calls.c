@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* system_calls.c: makes each system call of the library fail, in a program that allocates,
- * forks and frees. The first calls fail with each errno value, later calls with one of
- * them. Prints TAP. Usage:
+ * forks and frees. The first calls fail with each errno value; of the later calls a choice
+ * fails, with some of the values. Prints TAP. Usage:
  * system_calls [-a] [-l] [-t] [-o] [-c CALL] LIBRARIES
- * -a: each call fails, not a choice. -l: all later calls fail, too. -t: without O_TMPFILE.
- * -o: the pool's file system is the test's own. -c: only this system call fails.
+ * -a: each later call fails, not a choice. -l: all calls after a failed one fail, too.
+ * -t: without O_TMPFILE. -o: only this test uses the pool's file system. -c: only this system
+ * call fails.
  * LIBRARIES are the module of system_calls_seam.c and the library. VMMALLOC_POOL_DIR must
  * be set, and INJECT must name a file for the shared page. */
 #include "config.h"
@@ -44,7 +45,7 @@ open_page(const char *path)
 	close(fd);
 }
 
-#define TIMES_MAX 200  /* calls of each system call that fail at most */
+#define TIMES_MAX 200  /* the most calls of one system call that fail */
 #define CHOICE_FIRST 2 /* each error comes at the first 2 calls; with -a at the first 3 */
 #define CHOICE_STEP 13 /* later, each error comes at one call in 13 */
 
@@ -218,7 +219,7 @@ error_count(enum inject_call call)
 	return count;
 }
 
-/* The library repeats calls with these errors, and would do so for ever. */
+/* The library repeats calls that fail with these errors. A lasting one could make it hang. */
 static bool
 is_retried(int error)
 {

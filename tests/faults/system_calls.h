@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* system_calls.h: the page in which the test, its program and the seam in the library
- * exchange data. All their processes map it. */
+/* system_calls.h: the page in which the test, its program and the seam (the module of
+ * system_calls_seam.c) exchange data. All their processes map this page. */
 #ifndef INJECT_H
 #define INJECT_H
 
@@ -16,7 +16,7 @@ enum inject_call {
 };
 #undef INJECT_NUMBER
 
-/* In place of an errno value: the call transfers half of the bytes, and reports it. */
+/* In place of an errno value: the call transfers half of the bytes and returns that number. */
 #define INJECT_SHORT (-1)
 
 struct inject {
@@ -27,8 +27,8 @@ struct inject {
 	bool is_lasting;       /* all later calls fail, too */
 	bool has_no_tmpfile;   /* O_TMPFILE fails, as on some file systems */
 	/* The seam writes these. */
-	unsigned counts[INJECT_COUNT];
-	unsigned injected;
+	unsigned counts[INJECT_COUNT]; /* calls of each system call so far */
+	unsigned injected;     /* calls that were made to fail */
 	pid_t by;              /* the process whose call has failed last */
 	bool was_started;      /* is_started at that moment */
 	/* The program writes these. */

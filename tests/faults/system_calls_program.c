@@ -99,7 +99,7 @@ free_blocks(int step)
 	}
 }
 
-/* Allocates all that is left. For speed it writes to one page of each block. */
+/* Allocates all that is left, and frees it. For speed it writes to one page of each block. */
 static void
 exhaust(void)
 {
@@ -308,9 +308,9 @@ program(void)
 	malloc_trim(0);
 	works_again(has_own_heap);
 	/*
-	 * After the last fork the heap may be private, and then has one descriptor more. If
-	 * fstat(2) fails, the library cannot tell whether a descriptor is its own, and does
-	 * not close it.
+	 * After the last fork the heap may be private. Then the library has one descriptor
+	 * more, for its lock. If fstat(2) fails, the library cannot tell whether a descriptor
+	 * is its own, and does not close it.
 	 */
 	if (descriptors() > open_before + 1 && inject->call != INJECT_fstat)
 		fail("a descriptor is left open");

@@ -8,7 +8,7 @@
 #define ERRORS_MAX 18
 #define SECONDS_MAX 30 /* for the program, and for each child */
 
-/* The page that the test, the program and the seam share. Maps the file `path`. */
+/* The page that the test, the program and the seam share. open_page maps it from a file. */
 extern struct inject *inject;
 void open_page(const char *path);
 

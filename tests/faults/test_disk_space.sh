@@ -19,7 +19,8 @@ eater() {
 	esac
 }
 
-# starts VARIANT TIMES: each program starts, or is refused with the manual's message.
+# starts VARIANT TIMES: each program starts, or is refused with the manual's message. Both
+# must happen.
 starts() {
 	started=0 refused=0 bad=0
 	for n in $(seq "$2"); do
@@ -66,8 +67,9 @@ for type in tmpfs ext4 xfs; do
 		for fork in 1 2 3; do
 			# Repeats a refused start: `starts` has tested those.
 			tries=0
-			# Not here: on xfs VMMALLOC_FORK=2 and 3 share blocks, for which
-			# the manual has an exception, unless VMMALLOC_RESERVE=full.
+			# On xfs, with VMMALLOC_FORK=2 and 3, files may share blocks. Then a
+			# full file system can lead to SIGBUS (the manual's LIMITS). This test
+			# excludes that by VMMALLOC_RESERVE=full.
 			reserve=grow
 			[ $type$fork = xfs1 ] || [ $type != xfs ] || reserve=full
 			while

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_kill.sh: programs that are killed at 1,000 random moments, half of them in fork,
-# leave no file, no mapping and no block. CI_FULL: on more file systems.
+# test_kill.sh: programs that are killed at random moments leave no file, no mapping and no
+# block. 500 moments on each type of file system, a fifth or more in fork. CI_FULL: more types.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 # With the same VMM_TEST_SEED the moments are the same.

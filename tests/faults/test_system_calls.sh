@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # test_system_calls.sh: each system call of the library fails with each errno value. By
 # default a choice of calls fails. CI_FULL: each of the first 200 with VMMALLOC_FORK=1, a
-# choice with the other values; also lasting errors, a file system on which parent and child
-# share blocks, and all calls without O_TMPFILE.
+# choice with 0 and 2; lasting errors with all three; all system calls without O_TMPFILE; with
+# a trace; and on a file system on which parent and child share blocks.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 # Functions that the library takes from libc. Of these only syscall(2), clone(2) and
