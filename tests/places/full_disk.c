@@ -69,7 +69,7 @@ main(int argc, char **argv)
 	result(blocks > BLOCKS_BEFORE, "malloc returns blocks while there is room");
 	fd = disk_fill(path);
 	result(fd >= 0, "another file fills the file system");
-	/* The pool still allocates its reserved blocks, and then fails. */
+	/* malloc still returns memory that the pool has reserved, and then NULL. */
 	errno = 0;
 	for (blocks = 0; (block = add(chain)) != NULL; blocks++)
 		chain = block;
@@ -78,7 +78,7 @@ main(int argc, char **argv)
 	result(is_whole(chain), "every block is whole");
 	unlink(path);
 	close(fd);
-	/* Some file systems free blocks only with the next transaction. */
+	/* Some file systems free file blocks only with the next transaction. */
 	fd = open(argv[1], O_RDONLY);
 	syncfs(fd);
 	close(fd);

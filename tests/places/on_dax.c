@@ -26,7 +26,7 @@ faults(void)
 	struct rusage usage;
 
 	getrusage(RUSAGE_SELF, &usage);
-	/* With DAX, a fault that allocates a block counts as a major one. */
+	/* With DAX, a fault that allocates a file block counts as a major one. */
 	return usage.ru_minflt + usage.ru_majflt;
 }
 
@@ -37,8 +37,8 @@ faults(void)
 static int
 pages(void)
 {
-	/* From before the allocation: the pool zeroes a device's pages when it allocates
-	 * them, and the faults occur then. */
+	/* The count begins before the allocation: the pool zeroes a device's pages when it
+	 * allocates them, and the faults occur then. */
 	long before = faults(), more;
 	char *block = aligned_alloc(LARGE_BYTES, NLARGE * LARGE_BYTES);
 	char text[200];
@@ -54,8 +54,8 @@ pages(void)
 	return tap_plan();
 }
 
-/* A child cannot have a file of its own on a device: fork(2) fails and changes
- * nothing. */
+/* A child cannot have a file of its own on a device: with VMMALLOC_FORK=2, fork(2) fails
+ * and changes nothing. */
 static int
 no_fork(void)
 {

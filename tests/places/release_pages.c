@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* release_pages.c: the pool gives its blocks back to the file system, and reserves
- * them again. Run with the library preloaded: release_pages DIR [keeps]. Prints TAP.
- * `keeps` is for DAX, where the pool keeps its blocks. */
+/* release_pages.c: the pool gives file blocks back to the file system, and reserves them
+ * again. Run with the library preloaded: release_pages DIR [keeps]. Prints TAP. `keeps` is
+ * for DAX, where the pool keeps its file blocks. */
 #include "config.h"
 
 #include <errno.h>
@@ -29,14 +29,14 @@ result(int is_good, const char *what)
 	printf("%sok %d - %s\n", is_good ? "" : "not ", ++count, what);
 }
 
-/* MiB of blocks that the pool file has on its file system. */
+/* Returns the MiB of file blocks that the pool file has. */
 static unsigned long
 pool_mib(const char *dir)
 {
 	int fd = disk_pool_descriptor(dir);
 	struct stat stat;
 
-	/* fsync: a file system may allocate blocks only when it writes. */
+	/* fsync: a file system may allocate file blocks only when it writes. */
 	if (fsync(fd) != 0 || fstat(fd, &stat) != 0)
 		return 0;
 	return (unsigned long)stat.st_blocks / 2048;
@@ -151,7 +151,7 @@ main(int argc, char **argv)
 	result(n == NBLOCKS, "memory can be allocated again, and is zero");
 	result(free_blocks(n), "it is whole");
 
-	/* Another file takes the blocks before the pool needs them again. */
+	/* Another file takes the file blocks before the pool needs them again. */
 	fd = disk_fill(path);
 	errno = 0;
 	n = allocate_blocks();
@@ -181,8 +181,8 @@ main(int argc, char **argv)
 	close(ends[1]);
 	result(waitpid(pid, &status, 0) == pid && status == 0,
 	    "so can the child");
-	/* The heap returns to the file some time later. Then the file needs blocks again,
-	 * and calloc fails on the full file system. */
+	/* The heap returns to the file some time later. Then the file needs file
+	 * blocks again, and calloc fails on the full file system. */
 	until = time(NULL) + 60;
 	do {
 		n = allocate_blocks();
