@@ -24,7 +24,7 @@ for variant in $(variants); do
 		'Arguments: -\{0,1\}[48]@[%$]*[-a-z0-9]* -\{0,1\}[48]@[%$]*[-a-z0-9]*$')"
 done
 
-expect "libvmmalloc.7 lists them" sh -c "
+expect "libvmmalloc.7 lists the probes" sh -c "
 	for name in $probes; do
 		grep -q \"^\\.B.* \$name\" '$top_srcdir/man/libvmmalloc.7' ||
 			{ echo \"no \$name\"; exit 1; }

@@ -41,7 +41,8 @@ else
 fi
 if command -v python3 >/dev/null 2>&1; then
 	rm -f "$work"/heap*
-	# python3 may be a script that looks for the program.
+	# The command python3 may be a script that starts the interpreter. jeprof needs the
+	# interpreter's own file.
 	python=$(python3 -c 'import sys; print(sys.executable)')
 	on_pool release env VMMALLOC_CONF="$conf" VMMALLOC_POOL_SIZE=256M \
 		"$python" -S -c 'x = [str(i) * 100 for i in range(30000)]' \

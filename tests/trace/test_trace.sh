@@ -73,8 +73,8 @@ for name in vmm_heap_start vmm_pool_open vmm_pool_allocate \
 		grep -q "<3> \[[a-z_]*\.c:[0-9]* $name\] entered\$" "$work/err"
 done
 
-# The table of names has every function that other files can call, except those of
-# guard.c: each allocation calls one of them.
+# The table of names has every function of pool/, heap/ and jemalloc/ that other files can
+# call. It leaves out guard.c, because each allocation calls a function of that file.
 nm -A "$top_builddir/lib/debug/.libs/libcore.a" |
 	sed -n 's/.*la-\([a-z_]*\)\.o:.* T \(vmm_[a-z_0-9]*\)$/\1 \2/p' |
 	grep -v ' vmm_jehost_pages_purge_' >"$work/defined" # other names of one function
@@ -225,7 +225,8 @@ rm "$log"
 expect "an abort: the message is on stderr" grep -q '^Error (libvmmalloc): free' "$work/err"
 expect "an abort: the message is in the file" grep -q '^Error (libvmmalloc): free' "$log"
 
-# no_log WHAT NAME REASON: the file cannot be opened, or must not be.
+# no_log WHAT NAME REASON: the start is refused, because the library cannot open NAME as the
+# log file, or must not write to it.
 no_log() {
 	log=$2
 	traced 1 "$programs/trace/trace" each

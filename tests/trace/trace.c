@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* trace.c: calls that the debug variant traces: each function once, threads, forks. */
+/* trace.c: makes calls for the debug variant to trace. Run with the library preloaded:
+ * trace MODE [ARGUMENT...]. main() lists the modes. */
 #include "config.h"
 
 #include <errno.h>
@@ -61,7 +62,7 @@ each_function_once(void)
 	free(NULL);
 }
 
-/* A line of this thread can be told by the size in it. */
+/* Each pass writes two lines at level 4. Their lengths vary with the size. */
 static void *
 churn(void *argument)
 {
@@ -135,9 +136,9 @@ churn_on(void *unused)
 }
 
 /*
- * A child in a namespace of its own has the process ID of its parent, while threads
- * write lines. Must run as the first process of a namespace. Returns 77 if this is not
- * possible.
+ * Forks a child into a PID namespace of its own while threads write lines. Parent and child
+ * both have the process ID 1, so this must run as the first process of a namespace. Returns
+ * 77 if it does not, or if no namespace can be made.
  */
 static int
 run_namespace(void)
@@ -204,7 +205,7 @@ close_all(const char *path)
 static int
 errors(void)
 {
-	/* volatile: otherwise the compiler knows the result. */
+	/* volatile: otherwise the compiler computes results itself, and warns. */
 	volatile size_t three = 3, four = 4, most = SIZE_MAX;
 	void *block = NULL;
 
