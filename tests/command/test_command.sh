@@ -74,8 +74,8 @@ if [ -e "$(library debug)" ]; then
 	expect "-g 4: a trace on stderr" grep -q 'malloc\] size 4321' "$work/err"
 fi
 
-# The default size: a part of the free space, so that the programs that make starts have
-# room for their pools.
+# The default size: a part of the free space, so that other programs that the command
+# starts, such as those of make(1), have room for their pools.
 if file_system tmpfs 128M; then
 	runs "$vmmalloc" -d "$mounted" env
 	expect "the default is a quarter of the free space" grep -qx VMMALLOC_POOL_SIZE=33554432 "$work/out"

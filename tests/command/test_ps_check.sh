@@ -106,8 +106,8 @@ else
 fi
 
 # check.
-# checked WHAT STATUS PATTERN...: vmmalloc check $mounted exits with STATUS, and prints a
-# line that begins with each PATTERN.
+# checked WHAT STATUS PATTERN...: vmmalloc check $mounted exits with STATUS, and prints for
+# each PATTERN a line that begins with it.
 checked() {
 	checked_what=$1 checked_status=$2
 	shift 2
@@ -144,7 +144,7 @@ place xfs 400M "" 0 "file system:  *xfs" "shares blocks:  *yes" \
 place btrfs 400M "" 0 "file system:  *btrfs" "advice:  *works, but slowly"
 place hugetlbfs 64M "" 0 "file system:  *hugetlbfs" "huge pages:  *all, of 2M" \
 	"advice:  *good for programs that do not fork"
-# A file size limit does not end the command by a signal.
+# SIGXFSZ does not end the command under a limit of file sizes.
 for limit in 1024 20480; do
 	runs sh -c "ulimit -f $limit; exec '$vmmalloc' check '$work'"
 	expect "check under ulimit -f $limit: no pool is possible" test $status -eq 1
@@ -158,7 +158,7 @@ expect "check: no such directory" sh -c "test $status -eq 1 &&
 mounted=/proc
 checked /proc 1 "file system:  *proc" \
 	"advice:  *no pool is possible: cannot make a file"
-# A file system above another one, and one that does not count blocks.
+# overlayfs lies above another file system. ramfs does not count its file blocks.
 if [ "$(id -u)" -eq 0 ] && mkdir "$work/below" "$work/ramfs" "$work/layers" &&
 	mount -t ramfs none "$work/ramfs" && mounts="$work/ramfs $mounts" &&
 	mount -t tmpfs -o size=300M none "$work/below" && mounts="$work/below $mounts" &&
