@@ -21,8 +21,8 @@ commands_of_readme() {
 	cp "$work/expect" "$work/log"
 	expect "$suite: it installs nothing this time" \
 		sh -c "! grep apt-get '$work/log'"
-	# The kernel and its file systems are the same as outside, where the tests have
-	# run. Times depend on the other work of the machine.
+	# Only tmpfs: the kernel and its file systems are those of this machine, on which
+	# the tests run anyway. No times: they depend on the machine's other work.
 	inside env TEST_FILE_SYSTEMS=tmpfs TEST_TIMES=no ./quickstart check >"$work/log" 2>&1
 	status=$?
 	tail -n 1 "$work/log" >"$work/last"

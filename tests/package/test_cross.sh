@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # test_cross.sh: other architectures, built by cross compilers in a fresh Debian and run
 # there: i386 by this machine, others by qemu's user emulation. Takes about 4 minutes and
-# downloads 400 MB: only with CI=1. CI_FULL: the debug variant in emulators, too.
+# downloads 400 MB: only with CI=1. CI_FULL: runs the tests of riscv64, too, and the
+# debug variant in emulators.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 suite=trixie
@@ -37,7 +38,7 @@ for_architecture() {
 	done
 }
 
-# listed: adds this architecture to apt's lists of packages, if the archive has it.
+# listed: adds $architecture to apt's lists of packages. Fails if the archive lacks it.
 listed() {
 	inside dpkg --add-architecture "$architecture"
 	inside apt-get -q update >"$work/log" 2>&1 && return
@@ -69,7 +70,7 @@ build() {
 		inside make -s -j 2 && inside make -s -j 2 $c_programs
 }
 
-# target [NAME=VALUE...] PROGRAM [ARGUMENT...]: runs a program of this architecture.
+# target [NAME=VALUE...] PROGRAM [ARGUMENT...]: runs a program of $architecture.
 # shellcheck disable=SC2086 # words
 target() {
 	target_by=$emulator
@@ -162,8 +163,8 @@ own_tests() {
 		on_target $variant tests/entry/check_entry >"$work/tap" 2>&1
 		tap "$work/tap" "$architecture, $variant"
 		for fork in 1 2; do
-			# A program of this machine reports that it cannot preload the
-			# library.
+			# The test executes true(1), a program of x86-64. There ld.so
+			# reports that it cannot preload the library.
 			on_target $variant VMMALLOC_FORK=$fork tests/fork/handlers \
 				>"$work/tap" 2>&1
 			sed -i '/^ERROR: ld.so: /d' "$work/tap"

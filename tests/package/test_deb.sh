@@ -71,7 +71,7 @@ sed -n -e 's/#.*//' -e '/^local:/q' -e 's/^[[:space:]]*\([A-Za-z_].*\);$/\1/p' \
 	sort >"$work/map"
 expect "symbols: every exported function" diff "$work/map" "$work/has"
 
-# Hardening, by the ELF files.
+# The ELF files are hardened.
 dpkg-deb -x "$packages"/libvmmalloc1-debug_*.deb "$work/unpacked"
 dpkg-deb -x "$packages"/vmmalloc_*.deb "$work/unpacked"
 for file in $(find "$work/unpacked" -type f -name 'libvmmalloc.so.*') \
@@ -90,8 +90,8 @@ for file in $(find "$work/unpacked" -type f -name 'libvmmalloc.so.*') \
 	fi
 done
 
-# Tags about how releases are published, which the publisher has to fill in. The
-# packaging is upstream's own.
+# Tags of lintian that may appear. Only the publisher of releases can add an address and
+# signatures, and upstream's tarball itself contains debian/.
 unpublished="-e no-homepage-field -e upstream-metadata-file-is-missing
 	-e no-debian-changes -e debian-watch-does-not-check-openpgp-signature"
 if command -v lintian >/dev/null 2>&1; then

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_includes.sh: a file of lib/ includes only headers of its own folder and of
-# folders below it. No file of the project has more than 400 lines. Nine of ten
+# folders below it. No source file has more than 400 lines. At least nine of ten
 # functions of lib/ and bin/ have at most 40 lines.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 

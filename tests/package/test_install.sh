@@ -16,7 +16,7 @@ built() {
 		$MAKE -s -j "$(nproc)")
 }
 
-# The same with the usual compiler. The cache keeps the results of configure.
+# usual DIR ARGUMENT...: the same with $CC and $CXX. The cache keeps the results of configure.
 usual() {
 	again_dir=$1
 	shift
@@ -64,7 +64,8 @@ expect "with DESTDIR: the same files" diff "$work/list" "$work/has"
 expect "libvmmalloc.pc is a link to vmmalloc.pc" test \
 	"$(readlink "$lib/pkgconfig/libvmmalloc.pc")" = vmmalloc.pc
 
-# A program linked by pkg-config. It prints which library it got, and uses only malloc.
+# A program linked with pkg-config's flags. It calls only functions that libc has, too, and
+# prints where its heap is and which variant it got.
 cat >"$work/linked.c" <<'END'
 #include <libvmmalloc.h>
 #include <stdio.h>
@@ -97,7 +98,7 @@ done
 expect "pkg-config gives the version" \
 	test "$($PKG_CONFIG --modversion vmmalloc)" = "$VERSION"
 
-# linked_prints LD_LIBRARY_PATH TEXT
+# linked_prints LD_LIBRARY_PATH TEXT: the sorted lines of the linked program are TEXT.
 linked_prints() {
 	env LD_LIBRARY_PATH="$1" VMMALLOC_POOL_DIR="$pool_dir" \
 		VMMALLOC_POOL_SIZE=64M "$work/linked" >"$work/prints" 2>&1
@@ -125,7 +126,8 @@ preloaded_debug() {
 }
 expect "LD_LIBRARY_PATH switches a preloaded program" preloaded_debug
 
-# The header in C and C++, before and after headers of libc, without a warning.
+# The header compiles in C and C++ without a warning, before and after headers of libc and
+# of jemalloc.
 header="#include <libvmmalloc.h>"
 libc="#include <stdlib.h>
 #include <malloc.h>"
@@ -210,8 +212,7 @@ else
 	skip "the tarball has the files of the repository" "needs a git clone"
 fi
 
-# The tarball builds, runs tests, installs and uninstalls. It does not run this test or
-# longer ones again.
+# The tarball builds, runs a few short tests, installs and uninstalls.
 tests=
 [ ! -x "$programs/entry/check_entry" ] || tests="tests/unit/check_ranges tests/unit/check_settings"
 # Without CI_FULL=1 only some programs of tests are compiled.

@@ -74,8 +74,9 @@ else
 	skip "musl is refused" "needs musl-gcc"
 fi
 
-# checked VERSION CONF TEST...: runs the tests in the build of this version, with only the
-# programs that they need. Only on tmpfs: other file systems do not depend on jemalloc.
+# checked VERSION CONF TEST...: runs the tests in the build of this version. make compiles
+# only $programs_of, or all programs if it is empty. Only on tmpfs: other file systems do
+# not depend on jemalloc.
 checked() {
 	checked_version=$1 checked_conf=$2
 	shift 2

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_manuals.sh: the form of the manual pages. Each paragraph names the tests that
-# check it.
+# test_manuals.sh: the form of the manual pages. Each paragraph names the tests that check
+# it. Also checks some sentences that no other test checks.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 man=$top_srcdir/man
@@ -50,7 +50,7 @@ for text in README.md man/libvmmalloc.7; do
 		diff "$work/source" "$work/text"
 done
 grep -o 'VMMALLOC_[A-Z_]*' "$man/vmmalloc.1" | sort -u >"$work/text"
-expect "vmmalloc.1 has no others" test -z "$(comm -13 "$work/source" "$work/text")"
+expect "vmmalloc.1 has no other variables" test -z "$(comm -13 "$work/source" "$work/text")"
 # Each variable has an entry.
 for name in $(cat "$work/source"); do
 	expect "libvmmalloc.7: an entry for $name" sh -c "
@@ -58,7 +58,7 @@ for name in $(cat "$work/source"); do
 			grep -q '^\.BR\{0,1\} .*$name'"
 done
 
-# A comment in each paragraph names the tests that check it, or why there is none.
+# A comment in each paragraph names the tests that check it, or says why there is none.
 for page in libvmmalloc.7 vmmalloc.1; do
 	awk '
 		function done_with() {
@@ -77,7 +77,7 @@ for page in libvmmalloc.7 vmmalloc.1; do
 		# A sentence, not the name of an item.
 		/^[^.].*[.,;]$/ || /^\.(B|BR|I|IR) .*[.,;]$/ { text = $0 }
 		END { done_with() }' "$man/$page" >"$work/untested"
-	expect "$page: each paragraph names its tests, or why there are none" \
+	expect "$page: each paragraph names its tests, or says why there are none" \
 		test ! -s "$work/untested"
 	comment "$work/untested"
 	sed -n 's/^\.\\" test: //p' "$man/$page" | tr ' ' '\n' | sort -u |
@@ -107,7 +107,7 @@ expect "an executed program has a pool of its own" test "$(
 		awk '{ print $1 }' | sort -u | wc -l)" -eq 2
 expect "an executed program without the preload has none" test "$(sed -n 3p "$work/out")" = 0
 
-# mlockall(2); dlopen(3) of the library.
+# mlockall(2) locks the pool. dlopen(3) of the library fails.
 if command -v python3 >/dev/null 2>&1; then
 	on_pool release python3 -c '
 import ctypes

@@ -89,7 +89,7 @@ if in_sbin true 2>/dev/null; then
 	expect "an interrupt: policy-rc.d is removed" test -z "$(ls "$work/sbin")"
 	rm "$work/bin/seen"
 	cp "$work/said" "$work/said.first"
-	# The reader of its output is interrupted, too.
+	# The reader of quickstart's output is interrupted, too.
 	in_sbin setsid -w env --default-signal=INT,PIPE PATH="$work/bin" \
 		INSTALL="$work/bin/interrupted" sh -c './quickstart check 2>&1 | cat' \
 		>"$work/said" 2>&1
