@@ -11,8 +11,8 @@ import time
 
 CLIENTS = 4
 KEYS = 1500
-# Bytes that are sent before answers are read: less than the buffers of a socket hold,
-# so that neither side waits for the other.
+# Bytes of the requests and answers of one batch: less than the buffers of a socket hold, so
+# that neither side waits for the other. A larger request or answer is a batch of its own.
 BATCH = 60000
 
 
@@ -86,7 +86,7 @@ class Client:
         self.socket = None
 
     def value(self, key):
-        """A value that is right only once, of a random size."""
+        """A value of a random size. It repeats the key and the number of the request."""
         self.asked += 1
         mark = b"%s %d " % (key, self.asked)
         size = int(2 ** self.random.uniform(0, 11))

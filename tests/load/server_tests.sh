@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# server_tests.sh: what the tests of shells and servers share: settings, time under load,
-# and a client that checks answers. Sourced after lib.sh, before anything else.
+# server_tests.sh: functions for the tests of shells and servers: they set variant and
+# VMMALLOC_FORK, keep a server under load, and start a client that checks answers. Sourced
+# after lib.sh, before anything else.
 #
 # SERVER_SECONDS: how long each server is under load with each setting. The default is a
 # few seconds; with CI_FULL it is 10. SERVER_SETTINGS: test only these settings.

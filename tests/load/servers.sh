@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# servers.sh: programs that run in the background and fork, on pools. All of them are
-# ended when the test ends. Sourced after lib.sh, by server_tests.sh and
+# servers.sh: functions that run programs in the background, on pools. The programs fork.
+# All processes are ended when the test ends. Sourced after lib.sh, by server_tests.sh and
 # test_fork_programs.sh.
 
 # Servers that give up root cannot enter a directory of root's. Their files are in a
@@ -21,7 +21,7 @@ fi
 # Each setting is a variant of the library and its VMMALLOC_FORK.
 settings="release,1 release,2"
 
-# use SETTING
+# use SETTING: sets $variant and $fork.
 use() {
 	variant=${1%,*}
 	fork=${1#*,}
@@ -29,7 +29,7 @@ use() {
 
 # preloaded COMMAND...: runs the command on a pool in $pool. The words in $bounded and
 # $as come before it: a time limit, and a change of the user. The variant "plain" is the
-# ordinary heap. SERVERS_OF marks the processes: see left.
+# ordinary heap. SERVERS_OF marks the processes, for the function left.
 bounded="timeout -k 10 120"
 as=""
 preloaded() {
@@ -56,7 +56,8 @@ start() {
 	started="$started $pid"
 }
 
-# soon COMMAND...: the command succeeds within 60 + $patience seconds.
+# soon COMMAND...: repeats the command until it succeeds. Fails after about 60 + $patience
+# seconds.
 patience=0
 soon() {
 	soon_tries=$((600 + patience * 10))
@@ -98,7 +99,7 @@ forget() {
 	started=$remaining
 }
 
-# Prints the IDs of all processes that programs have left behind.
+# left: prints the IDs of the processes of this test that still run.
 left() {
 	grep -lzx "SERVERS_OF=$$" /proc/[0-9]*/environ 2>/dev/null |
 		sed 's|/proc/\([0-9]*\)/environ|\1|'
@@ -123,7 +124,7 @@ children_of() {
 		cut -d / -f 3
 }
 
-# file_of PID: the inode of the file in $pool that is mapped as its heap.
+# file_of PID: prints the inode of the pool file in $pool that the process has mapped.
 file_of() {
 	awk -v dir=" $pool/" '/ \(deleted\)$/ && index($0, dir) { print $5; exit }' \
 		"/proc/$1/maps" 2>/dev/null

@@ -19,7 +19,10 @@
 #define NCHILDREN_MAX 3
 #define LATE_SECONDS 120 /* added at most, until everything has happened */
 
-/* The main thread calls this between its steps. Returns the number of children. */
+/*
+ * At random, forks, ends or starts a thread, trims, checks all blocks, or does nothing. The
+ * main thread calls this after every ten steps. Returns how many children are left.
+ */
 static int
 turn(int children)
 {
@@ -58,7 +61,10 @@ turn(int children)
 	return reap(children, children == NCHILDREN_MAX ? 0 : WNOHANG);
 }
 
-/* Whether each entry point was called, and each kind of event has happened. */
+/*
+ * True if each entry point was called, the pool was full, malloc returned NULL, and there were
+ * forks, also in children.
+ */
 static bool
 is_all_reached(void)
 {
@@ -92,7 +98,7 @@ soak(time_t seconds)
 	free_all();
 }
 
-/* After all blocks were freed, a third of the pool fits into one block. */
+/* After all blocks were freed, a block of a third of the pool can be allocated. */
 static void
 try_largest(void)
 {

@@ -13,8 +13,8 @@
 
 /*
  * A worker owns blocks, and mostly has a thread. The thread has the lock while it changes
- * a block, so another thread that has the lock finds each block whole. The last worker is
- * the main thread's, which needs no lock for it.
+ * a block, so another thread that has the lock finds each block whole. The last worker
+ * belongs to the main thread, which never takes its lock.
  */
 struct worker {
 	pthread_mutex_t lock;
@@ -51,7 +51,7 @@ extern size_t size_max;  /* of a block: a third of the pool */
 /* Adds one. Thread-safe. */
 void count(unsigned long *counter);
 
-/* Does one thing with a random block of the calling thread's worker. */
+/* Does one random operation on a block of `worker`, which must be the caller's. */
 void step(struct worker *worker);
 
 /* Starts the worker's thread. At a full pool that may fail, which is no fault. */
@@ -74,9 +74,9 @@ void check_all(const char *when);
 void free_all(void);
 
 /*
- * Forks while the caller has the locks of `set`. The child checks the blocks, changes them
- * for a moment, and ends; at a depth below 2 it may fork as well. Returns 1 if there is a
- * child now, and 0 otherwise.
+ * Forks while the caller has the locks of `set`. `depth` is the caller's: 0 in the first
+ * process. The child checks the blocks, works for a moment, and ends. At depth 1 it may fork,
+ * too. Returns 1, or 0 if fork(2) has failed.
  */
 int fork_child(unsigned set, int depth);
 

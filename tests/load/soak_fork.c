@@ -11,7 +11,7 @@
 #include "soak.h"
 
 #define DEPTH_MAX 2
-#define CHILD_SECONDS 300 /* a child that lives as long hangs */
+#define CHILD_SECONDS 300 /* a child that lives so long hangs: SIGALRM ends it */
 
 /*
  * A child has only the thread that has forked. A worker whose lock that thread did not have

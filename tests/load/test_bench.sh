@@ -26,7 +26,7 @@ TMPDIR=$work
 export TMPDIR
 
 before=$(left)
-# With CI_FULL=1 on all heaps, about seven.
+# --quick has only glibc, jemalloc and the library on tmpfs, also with CI_FULL=1.
 heaps=$([ -n "${CI_FULL-}" ] || echo "--heaps tmpfs")
 expect "make bench" env BENCH_FLAGS="--quick --rounds 1 $heaps --output $work/results" \
 	sh -c "\$MAKE -s -C '$top_builddir' bench BENCH_FLAGS=\"\$BENCH_FLAGS\""

@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_bench_fork.sh: a short run of bench/fork.sh, and the limits of its ratios. If other
-# processes use much processor time meanwhile, a missed limit is skipped with this reason.
+# processes use much processor time right before a run, a missed limit is skipped with this
+# reason.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 if ! measures "how long fork takes"; then
 	plan
 	exit
 fi
 
-# ratio LINE WHAT: the median of the ratios to WHAT, on lines of the runs that begin
-# with LINE.
+# ratio LINE WHAT: prints the median over all runs of the ratio to WHAT, from the lines that
+# begin with LINE.
 ratio() {
 	cat "$work"/bench.* | awk -v line="$1" -v of="$2" 'index($0, line " ") == 1 &&
 		$NF == of && $(NF - 1) == "of" { print $(NF - 2) }' | sort -n |
@@ -48,8 +49,8 @@ at_most() {
 	fi
 }
 
-# others: processor time that other processes use within two seconds, in percent of one
-# processor.
+# others: prints the processor time that other processes use within two seconds, in percent
+# of one processor.
 others() {
 	{
 		grep '^cpu ' /proc/stat

@@ -72,8 +72,8 @@ on_ext4() {
 # Programs that print TAP
 #
 
-# compiled NAME LANGUAGE COMPILER...: $work/NAME from tests/load/fork_programs/NAME.c or
-# .cc.
+# compiled NAME SUFFIX COMPILER...: compiles tests/load/fork_programs/NAME.SUFFIX to
+# $work/NAME.
 compiled() {
 	compiled_name=$1 compiled_suffix=$2
 	shift 2
@@ -177,7 +177,7 @@ same() {
 		skip "$same_what" "needs $1"
 		return
 	fi
-	# The command python3 may be a script that starts the interpreter: ask for its file.
+	# The command python3 may be a script: ask Python for the interpreter's own file.
 	[ "$1" != python3 ] ||
 		same_program=$("$1" -c 'import sys; print(sys.executable)')
 	# shellcheck disable=SC2086 # words

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_instructions.sh: instructions for an operation, compared with jemalloc's shared
-# library and with glibc. callgrind counts the same in each run.
+# library and with glibc. callgrind's counts do not vary from run to run.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 jemalloc=$(ldconfig -p 2>/dev/null |
 	sed -n 's/.*libjemalloc\.so\.2 .*=> //p' | head -n 1)
 bench=$top_builddir/bench
 
-# total LIBRARY COMMAND...: instructions of a whole run with its start.
+# total LIBRARY COMMAND...: prints the instructions of a whole run, its start included.
 total() {
 	total_library=$1
 	shift
@@ -18,8 +18,8 @@ total() {
 		sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
 }
 
-# each LIBRARY WORKLOAD: instructions for one operation, from the difference between a
-# run and one with twice as many operations.
+# each LIBRARY WORKLOAD: prints the instructions for one operation, from the difference
+# between a run and one with twice as many operations.
 each() {
 	case $2 in
 	c++)

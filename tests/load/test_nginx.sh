@@ -31,7 +31,7 @@ http {
 END
 }
 
-# nginx_tells WHAT N: WHAT is in the log N times, or the server has ended.
+# nginx_tells WHAT N: WHAT is on at least N lines of the log, or the server has ended.
 nginx_tells() {
 	gone "$server" || test "$(grep -c "$1" "$web_dir/log")" -ge "$2"
 }
@@ -67,7 +67,7 @@ nginx_pages() {
 		gzip -dc <"$work/page.gz" | cmp "$web_dir/page" -
 }
 
-# nginx_lua CONNECTION: a script for wrk, of which each thread has its own copy. An
+# nginx_lua CONNECTION: prints a script for wrk. Each thread of wrk has its own copy. An
 # answer is right if it has status 200 and one of three different bodies.
 nginx_lua() {
 	cat <<END

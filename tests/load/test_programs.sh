@@ -15,8 +15,8 @@ run_in() {
 	echo "status $?" >>"$run_dir.out"
 }
 
-# in_the_pool NAME: by what the probe wrote, a process NAME ran on a pool, and no
-# process had its heap elsewhere.
+# in_the_pool NAME: according to the probe, a process NAME ran on a pool, and no process
+# had its heap elsewhere.
 in_the_pool() {
 	grep -q "^$1 in=yes pool=[1-9][0-9]* pool-rss=[1-9]" "$work/probe" ||
 		{ echo "no process $1 on a pool"; return 1; }

@@ -66,8 +66,8 @@ on_a_pool() {
 		PROBE_FILE="$work/probe" "$@"
 }
 
-# in_the_pool NAME: by what the probe wrote, a process NAME ran on a pool, and no
-# process had its heap elsewhere. Rarely, in a thread of CPython's tests, the probe
+# in_the_pool NAME: according to the probe, a process NAME ran on a pool, and no process
+# had its heap elsewhere. Rarely, in a thread of CPython's tests, the probe
 # cannot read its mappings and reports no memory at all. Such a line does not count.
 in_the_pool() {
 	grep -q "^$1[^ ]* in=yes pool=[1-9][0-9]* pool-rss=[1-9]" "$work/probe" ||
@@ -266,7 +266,7 @@ if program ffmpeg ffmpeg ffprobe; then
 	q="ffmpeg -v error -nostdin -y"; b="-fflags +bitexact -flags +bitexact"
 	v="-f lavfi -i testsrc2=size=320x240:rate=25:duration=3"
 	s="-f lavfi -i sine=frequency=440:duration=3"
-	# With more threads, the output of these encoders depends on time.
+	# With more threads, the output of these encoders depends on timing.
 	$q $v $s -c:v libx264 -preset veryfast -threads 1 -c:a aac $b x.mkv
 	$q -i x.mkv -vf scale=160:-2,hue=s=0.5,unsharp,rotate=0.3 -af atempo=1.5 \
 		-f framemd5 - | md5sum
@@ -327,8 +327,8 @@ python_modules="array ast asyncore atexit bisect buffer bytes bz2 cmd_line code
 python_forking="fork1 multiprocessing_fork os popen posix pty subprocess threading wait3 wait4
 	concurrent_futures asyncio"
 
-# In two cases a process lists its open descriptors. The pool's is one of them: at 1000,
-# or just below the limit of descriptors if that is lower (libvmmalloc(7), FORK).
+# Two cases do not count: in them a process lists its open descriptors. The pool's is one of
+# them: at 1000, or just below the limit if that is lower (libvmmalloc(7), FORK).
 python_not='test_pass_fds_redirected|test_close_fds_when_max_fd_is_lowered'
 
 # python_cases FILE COMMAND...: runs CPython's tests of $modules by COMMAND. The result
@@ -352,7 +352,8 @@ python_same() {
 		in_the_pool python3
 }
 
-# python_suite MALLOC SETTINGS
+# python_suite MALLOC SETTINGS: with PYTHONMALLOC=MALLOC, compares the results of all cases
+# on the ordinary heap and with each setting.
 python_suite() {
 	PYTHONMALLOC=$1
 	export PYTHONMALLOC

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_redis.sh: redis on pools on tmpfs and on ext4, which forks for each BGSAVE, under
-# load. The dumps can be loaded, and every answer to a client is checked.
+# test_redis.sh: redis under load, on pools on tmpfs and on ext4. It forks for each BGSAVE.
+# The dumps can be loaded, and every answer to a client is checked.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 . "$top_srcdir/tests/load/server_tests.sh"
 

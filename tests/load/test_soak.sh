@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_soak.sh: random work with threads, forks and every entry point; each byte is checked.
-# With CI=1 a minute in all, or SOAK_SECONDS for each VMMALLOC_FORK.
+# Each run takes 2 seconds; with CI=1 all take about a minute together. SOAK_SECONDS sets
+# another time for each run.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
-# soaks WHERE VARIANT FORK
+# soaks WHERE VARIANT FORK: one run. WHERE is for the name of the result.
 soaks() {
 	# On a busy machine soak goes on for up to 120 seconds, until all has been done once.
 	on_pool_by="timeout -s ABRT $((seconds + 420))"
@@ -25,7 +26,7 @@ for variant; do
 		soaks "$pool_on" "$variant" $fork
 	done
 done
-# xfs: parent and child share blocks of files.
+# xfs: the pool files of parent and child share file blocks.
 if ! file_system xfs 2048M; then
 	skip "a soak on xfs" "$mounted_not"
 else

@@ -99,7 +99,7 @@ seed_of(int number)
 	return 88172645463325252U + std::uint64_t(number);
 }
 
-// One thread's fibers.
+// The state that the fibers of one thread share.
 struct fibers {
 	std::vector<pid_t> children;
 	unsigned seed = 1;

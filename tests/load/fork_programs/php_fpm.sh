@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# php_fpm.sh: php-fpm, which forks new workers all the time. Sourced by
+# php_fpm.sh: tests php-fpm, which forks new workers all the time. Sourced by
 # tests/load/test_fork_programs.sh.
 
 php_pages=240
@@ -26,7 +26,7 @@ EOF
 	[ "$(id -u)" -ne 0 ] || printf 'user = nobody\ngroup = %s\n' "$(id -gn nobody)"
 }
 
-# php_tells WHAT COUNT: WHAT is in the log COUNT times, or the server has ended.
+# php_tells WHAT COUNT: WHAT is on at least COUNT lines of the log, or the server has ended.
 php_tells() {
 	gone "$server" || test "$(grep -c "$1" "$php_dir/log")" -ge "$2"
 }

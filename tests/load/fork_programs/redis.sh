@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# redis.sh: redis with threads for its connections. It forks to save a dump, while clients
-# write. Sourced by tests/load/test_fork_programs.sh.
+# redis.sh: tests redis with threads for its connections. It forks to save a dump, while
+# clients write. Sourced by tests/load/test_fork_programs.sh.
 
 redis_keys=100000
 # After the return of the heap, private memory may have grown by this much.
@@ -61,7 +61,8 @@ redis_private() {
 	awk '/^RssAnon:/ { print $2 }' "/proc/$server/status"
 }
 
-# No dump is being written. $redis_most is the largest private memory that was seen.
+# Succeeds if no dump is being written. Keeps in $redis_most the largest private memory that
+# was seen.
 redis_saved() {
 	redis_now=$(redis_private)
 	[ "$redis_now" -le "$redis_most" ] || redis_most=$redis_now

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# sshd.sh: sshd, which forks for each connection. The child forks once more: the part
+# sshd.sh: tests sshd, which forks for each connection. The child forks once more: the part
 # without privileges runs in a sandbox. Sourced by tests/load/test_fork_programs.sh.
 #
 # sshd closes all descriptors, also that of the pool file. So its heap is in the pool

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# work_mariadb.sh: a new MariaDB server and its clients, in the current directory.
+# work_mariadb.sh: starts a new MariaDB server in the current directory, and its clients.
 user=$(id -un)
 mariadb-install-db --no-defaults --datadir="$PWD/data" --skip-test-db --force \
 	--auth-root-authentication-method=normal --user="$user" >install 2>&1 || cat install
