@@ -23,7 +23,8 @@ $MAKE -s CFLAGS="$flags" lib/libvmmalloc.la lib/debug/libvmmalloc.la
 $MAKE -s check TESTS=
 find . -name '*.gcda' -exec rm -f {} +
 if [ $# -eq 0 ]; then
-	# Without tests that measure, or that build the library again.
+	# Left out: tests whose figures the counters change, and the longest of those that build
+	# the library again.
 	set -- $($MAKE -s print-tests | tr ' ' '\n' | grep -v -e bench -e instructions \
 		-e install -e fresh -e profile -e start)
 fi

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stop_without_helper.c: in place of os/linux_stop.c, for ThreadSanitizer. The sanitizer does
- * not know the helper process, which shares memory without being a thread. Here the calling
- * thread does the work itself. */
+/* stop_without_helper.c: replaces os/linux_stop*.c and os/linux_task.c for ThreadSanitizer.
+ * The sanitizer does not know the helper process, which shares memory without being a thread.
+ * Here the calling thread does the work itself. */
 #include "config.h"
 
 #include "os/os.h"

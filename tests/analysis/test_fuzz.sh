@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_fuzz.sh: libFuzzer on all code that reads input, starting from the corpus in
-# tests/analysis/fuzz, each for FUZZ_SECONDS. FUZZ_KEEP=1: writes a minimised corpus back.
+# test_fuzz.sh: libFuzzer on the settings, the page ranges, the path of the log file and the
+# entry points, each for FUZZ_SECONDS, from the corpus in tests/analysis/fuzz. FUZZ_KEEP=1:
+# writes a minimised corpus back.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 seconds=10
@@ -46,8 +47,8 @@ build() {
 	compiled low "" $(below_jemalloc) && build_calls calls
 }
 
-# The whole library under other names: the fuzzer has a heap of its own. -fno-sanitize:
-# impossible alignments are part of the input, and no finding.
+# The library without operator new, under other names: the fuzzer has a heap of its own.
+# -fno-sanitize: impossible alignments are part of the input, and no finding.
 # shellcheck disable=SC2046,SC2086 # lists of names
 build_calls() {
 	compiled "$1" "" $(above_pool) "$top_srcdir/lib/entry/profile.c" "$top_srcdir/tests/support/in_pool.c" &&

@@ -7,8 +7,8 @@
 
 : "${CC:=cc}"
 
-# below SANITIZER: the sources below jemalloc. With ThreadSanitizer stop_without_helper.c
-# replaces the functions that make the helper process.
+# below SANITIZER: prints the sources below jemalloc. With ThreadSanitizer
+# stop_without_helper.c replaces the files that make the helper process.
 below() {
 	if [ "$1" = thread ]; then
 		below_jemalloc | grep -v -e /os/linux_stop -e /os/linux_task
@@ -18,7 +18,7 @@ below() {
 	fi
 }
 
-# compile OUTPUT FLAGS...
+# compile OUTPUT FLAGS...: compiles and links. Prints the compiler's messages if it fails.
 # shellcheck disable=SC2086 # flags are words
 compile() {
 	compile_output=$1

@@ -52,7 +52,7 @@ shadow_delete(void *block, size_t size, size_t alignment, unsigned form)
 	free(block);
 }
 
-/* A size below 64 KiB, in one of 16 steps 128 times as large. */
+/* A size below 64 KiB. For one of 16 values of the byte step[4], it is 128 times as large. */
 static size_t
 size_of(const uint8_t *step)
 {
@@ -158,7 +158,7 @@ edges(const uint8_t *step)
 	}
 }
 
-/* Fills the pool, or frees some of it. Filling is slow: FILLS_MAX times per input. */
+/* Fills the pool, or frees some of it. Filling is slow: at most FILLS_MAX times per input. */
 static void
 exhaust(const uint8_t *step)
 {

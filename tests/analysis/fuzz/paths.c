@@ -125,7 +125,8 @@ is_named(const struct stat *stat, const char *name)
 	return lstat(name, &known) == 0 && known.st_ino == stat->st_ino;
 }
 
-/* Called if the kernel opened the file and the library refused. Returns whether it may. */
+/* The kernel has opened the file, and the library has refused it with `error`. Returns true
+ * if the library may refuse this file. */
 static bool
 may_refuse(const struct stat *stat, int error)
 {
@@ -137,7 +138,8 @@ may_refuse(const struct stat *stat, int error)
 	return error == EMLINK && stat->st_nlink > 1;
 }
 
-/* Removes a file that was made: each input starts with the same tree. */
+/* Removes the file if this input has made it, so that each input starts with the same
+ * tree. */
 static void
 remove_new(const struct stat *stat, const char *path)
 {

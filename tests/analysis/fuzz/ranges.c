@@ -78,7 +78,8 @@ step_free(size_t first, size_t most)
 		vmm_ranges_free(&ranges, first, count);
 }
 
-/* The free range around a page, and the next range in use from that page on. */
+/* Checks the queries: the free range around a page, and the next range in use from that page
+ * on. */
 static void
 step_query(size_t page)
 {
