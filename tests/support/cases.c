@@ -20,7 +20,9 @@
 #include "self.h"
 
 #define INSIDE "inside" /* precedes the name if the process runs one case */
-#define LOOK_MS 50      /* between two looks at a case: its children may keep the pipe */
+/* The time between two calls of waitpid(2). A child of the case can keep the pipe open, so
+ * the end of the pipe may come long after the end of the case. */
+#define LOOK_MS 50
 
 extern char **environ;
 
@@ -170,7 +172,7 @@ watch(struct run *run)
 	int is_gone = 0, is_open = 1;
 
 	while (!run->has_ended && !is_gone && !run->is_late) {
-		/* This comes before the read, so that the last lines are read, too. */
+		/* waitpid(2) comes before the read, so that the last lines are read, too. */
 		is_gone = waitpid(run->pid, &run->status, WNOHANG) == run->pid;
 		if (is_open && poll(&pipe, 1, is_gone ? 0 : LOOK_MS) > 0)
 			is_open = read_some(run);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* churn.c: one thread allocates and frees small blocks. A quarter of the calls are calloc
- * and realloc. Tests count its instructions. Usage: churn [OPERATIONS] */
+/* churn.c: one thread allocates and frees small blocks. A quarter of the blocks come from
+ * calloc and realloc. Usage: churn [OPERATIONS] */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 int disk_pool_descriptor(const char *dir);
 
 /*
- * Returns a checksum of the pool file, which is read without the mapping; 0 without file.
+ * Returns a checksum of the pool file, which it reads by pread(2); 0 if there is no file.
  */
 uint64_t disk_pool_sum(void);
 

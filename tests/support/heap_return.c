@@ -87,7 +87,7 @@ heap_forks(void)
 	return child_succeeds(pid);
 }
 
-/* The child's end of the pipe that tells it to end has been closed by its parent. */
+/* The child. The parent tells it to end by closing the other end of the pipe `told`. */
 static _Noreturn void
 live(int checked, int told, int (*check)(void *argument), void *argument)
 {

@@ -13,9 +13,9 @@
 int heap_allocate(unsigned *seed);
 
 /*
- * Whether less than limit_kb KiB of the pool's pages are private. This is also true after
- * the heap has left its file and before the program writes to it, so a test must first
- * write more than limit_kb.
+ * Whether this process has private copies of less than limit_kb KiB of the pool file.
+ * Anonymous memory in the pool does not count. Also true after the heap has left its file
+ * and before the program writes to it, so a test must first write more than limit_kb.
  */
 int heap_is_returned(unsigned long limit_kb);
 
@@ -30,12 +30,14 @@ int heap_returns(unsigned long limit_kb, int limit_ms);
  */
 int heap_return_is_as_expected(int seen, int looks, int kernel_writes);
 
-/* Forks a child that ends at once, and waits for it. Returns 0 if fork fails. */
+/* Forks a child that ends once fork(2) has returned here, and waits for it. Returns 0 if
+ * fork(2) or the child fails. */
 int heap_forks(void);
 
 /*
  * A child that lives until the test tells it to end. It calls `check` with `argument` at
- * once, and again before it ends.
+ * once, and again before it ends. heap_child_start returns after the first call: 1, or 0 if
+ * fork(2) has failed.
  */
 struct heap_child {
 	pid_t pid;

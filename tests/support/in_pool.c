@@ -73,7 +73,7 @@ read_number(const char *text)
 	return value;
 }
 
-/* Whether the line begins a mapping: "from-to rw-s ...". */
+/* True if the line begins a mapping: "from-to rw-s ...". Sets its bounds. */
 static bool
 is_mapping(const char *line, uintptr_t *from, uintptr_t *to)
 {

@@ -13,18 +13,18 @@
  * are thread-safe.
  */
 struct in_pool_figures {
-	unsigned long pool_kb;      /* mappings of the pool */
+	unsigned long pool_kb;      /* mappings of the pool file, also private ones */
 	unsigned long place_kb;     /* addresses behind them, kept for the pool's growth */
-	unsigned long pool_rss_kb;  /* pages of the pool in memory */
-	unsigned long shared_kb;    /* mappings of the pool that are shared */
-	unsigned long own_rss_kb;   /* private pages of the pool: copies of the file's */
+	unsigned long pool_rss_kb;  /* pages in memory, of these mappings */
+	unsigned long shared_kb;    /* those of these mappings that are shared */
+	unsigned long own_rss_kb;   /* private pages of these mappings: copies of the file's */
 	unsigned long brk_rss_kb;   /* the ordinary heap, from brk(2) */
-	unsigned long other_rss_kb; /* other anonymous memory, without stacks */
+	unsigned long other_rss_kb; /* anonymous memory without stacks, also in the pool */
 };
 
 /*
- * Whether `address` lies in a mapping of an unlinked file, or in memory next to it that
- * has replaced a part of it after fork(2).
+ * Whether `address` lies in a writable mapping of an unlinked file or of a DAX device, or in
+ * anonymous memory right behind such a mapping, which has replaced a part of it.
  */
 bool is_in_pool(const void *address);
 

@@ -39,7 +39,7 @@ above_pool() {
 }
 
 # Pools and images of file systems are large files.
-# shellcheck disable=SC3045 # dash and bash know this one
+# shellcheck disable=SC3045 # dash and bash have these options of ulimit
 ulimit -S -f "$(ulimit -H -f)"
 # shellcheck disable=SC3045
 if [ "$(ulimit -f)" != unlimited ]; then
@@ -82,8 +82,8 @@ expect() {
 	fi
 }
 
-# measures WHAT: whether the test may measure times. On a busy machine the user sets
-# TEST_TIMES=no, and the test skips WHAT.
+# measures WHAT: succeeds if the test may measure times. On a busy machine the user sets
+# TEST_TIMES=no: then it fails, and reports WHAT as skipped.
 measures() {
 	[ "${TEST_TIMES-}" != no ] || skip "$1" "left out by TEST_TIMES"
 	[ "${TEST_TIMES-}" != no ]
@@ -111,7 +111,7 @@ library() {
 	esac
 }
 
-# free_kb DIR: prints the free space of its file system in KiB.
+# free_kb DIR: prints the free space of the file system of DIR in KiB.
 free_kb() {
 	df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'
 }
@@ -137,7 +137,8 @@ trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 
 # on_pool VARIANT COMMAND...: runs the command with the library preloaded, on a pool of
-# $pool_size. $on_pool_by is a command, without the library, that runs it (timeout...).
+# $pool_size in $pool_dir. VMMALLOC_POOL_SIZE and VMMALLOC_POOL_DIR override these. If
+# $on_pool_by is set, that command runs COMMAND, and itself has no pool (timeout...).
 pool_size=64M
 on_pool_by=
 on_pool() {
@@ -205,9 +206,9 @@ unmount_last() {
 	rm -f "$pool_dir/${mounted##*/}.img"
 }
 
-# full_on TYPE VARIANT PROGRAM...: runs on_pool a program that fills the file system. Its
-# TAP is in $work/tap. On a full btrfs a store can wait in the kernel for ever for space.
-# Then the program is killed, and further programs on btrfs are skipped.
+# full_on TYPE VARIANT PROGRAM...: by on_pool, runs a program that fills the file system. Its
+# TAP is in $work/tap. On a full btrfs a store can wait in the kernel for ever for space. So
+# a program on btrfs is killed after 60 s, and later programs on btrfs are skipped.
 full_on_stalled=
 full_on() {
 	full_on_type=$1

@@ -64,7 +64,7 @@ open_reader(struct reader *reader, const char *path)
 	reader->line[0] = '\0';
 }
 
-/* Whether the line begins a mapping. Sets whether that contains the address. */
+/* True if the line begins a mapping. *contains is then set: 1 if the address lies in it. */
 static int
 is_mapping(const char *line, const void *address, int *contains)
 {

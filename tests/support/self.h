@@ -36,7 +36,7 @@ char self_thread_state(pid_t thread);
 /* Returns the calling thread's ID. */
 pid_t self_thread(void);
 
-/* Waits until the thread sleeps. Returns 0 if it does not within 10 s. */
+/* Waits until the thread sleeps. Returns 0 if it has ended, or does not sleep within 10 s. */
 int self_sleeps(pid_t thread);
 
 /* Returns the time of CLOCK_MONOTONIC in microseconds. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shadow.c: for tests, counts, faults, and the content and place of known blocks. */
+/* shadow.c: for tests, counts calls and faults, and checks the content and the address of
+ * blocks. */
 #include "config.h"
 
 #include <dlfcn.h>
@@ -116,7 +117,7 @@ shadow_write(const struct shadow_block *block)
 	memcpy(&words[count], &next, block->size % sizeof(word));
 }
 
-/* Returns how many of the first `size` bytes are right, from the first byte on. */
+/* Returns `size` if that many bytes are right, or the offset of the first wrong word. */
 static size_t
 good_size(const struct shadow_block *block, size_t size)
 {

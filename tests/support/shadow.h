@@ -10,8 +10,8 @@
 /* The record of a block. The thread that has the record owns the block. */
 struct shadow_block {
 	unsigned char *data; /* NULL: there is no block */
-	size_t size;         /* as the test asked for it */
-	size_t alignment;    /* as the test asked for it; 0: none */
+	size_t size;         /* the bytes that have content: at least what was asked for */
+	size_t alignment;    /* what was asked for; 0: none */
 	uint64_t mark;       /* the content follows from it */
 };
 
@@ -27,7 +27,7 @@ struct shadow_counts {
 
 extern struct shadow_counts *shadow_counts;
 
-/* Whether a fault ends the process at once with abort(3). */
+/* If true, the first fault ends the process by abort(3). */
 extern bool shadow_aborts;
 
 /*

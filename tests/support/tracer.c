@@ -25,7 +25,7 @@ resume(pid_t thread, int status)
 	int signal_number = WSTOPSIG(status);
 	int event = status >> 16;
 
-	/* SIGSTOP has stopped the whole command. It must stay stopped until SIGCONT. */
+	/* A signal such as SIGSTOP has stopped the process. It stays stopped until SIGCONT. */
 	if (event == PTRACE_EVENT_STOP && signal_number != SIGTRAP) {
 		ptrace(PTRACE_LISTEN, thread, NULL, NULL);
 		return;
