@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""bars: limits for the library, and whether a run is within them."""
+"""bars: limits for the library; prints for each whether a run is within it."""
 
 OURS = "vmmalloc, tmpfs"
 LARGE_PAGES = ("vmmalloc, huge tmpfs", "vmmalloc, hugetlbfs")

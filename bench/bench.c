@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bench.c: runs one workload, and prints how long it took. */
+/* bench.c: runs one workload, and prints its operations, the seconds, and the peak of memory
+ * in KiB. */
 #include "config.h"
 
 #include <stdio.h>
@@ -111,6 +112,6 @@ main(int argc, char **argv)
 	workload->run(&load);
 	took = seconds();
 	printf("%lu %.6f %lu\n", load.operations, took, bench_peak_kib());
-	/* Not left to exit(3): by then memtier's heap, with the buffer, no longer exists. */
+	/* fflush here: at exit(3) memtier's heap, which has the buffer, no longer exists. */
 	return fflush(stdout) != 0;
 }

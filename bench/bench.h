@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bench.h: shared by all workloads. */
+/* bench.h: declarations that all workloads share. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -30,8 +30,8 @@ void bench_begin(void);
 _Noreturn void bench_fail(const char *what);
 
 /*
- * The peak of the resident set in KiB, which counts pages of tmpfs (proc(5)), plus the
- * current pages of hugetlbfs, which it does not count.
+ * Returns the peak of the resident set plus the current pages of hugetlbfs, in KiB. The
+ * resident set counts pages of tmpfs, and none of hugetlbfs (proc(5)).
  */
 unsigned long bench_peak_kib(void);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// cxx.cc: containers, strings and objects, by operator new and delete: cxx [ROUNDS]
+// cxx.cc: measures containers, strings and objects, which call operator new and delete.
+// Usage: cxx [ROUNDS]. Prints the rounds, the seconds, and the peak of memory in KiB.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -89,6 +90,6 @@ main(int argc, char **argv)
 		sum += words() + shapes();
 	std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
 	std::printf("%lu %.6f %lu\n", rounds, took.count(), bench_peak_kib());
-	// fflush here: at exit some heaps no longer exist (memtier).
+	// fflush here: at exit(3) memtier's heap, which has the buffer, no longer exists.
 	return std::fflush(stdout) != 0 || sum == 0;
 }

@@ -125,6 +125,6 @@ main(int argc, char **argv)
 	}
 	printf("%.0f %.0f\n", median(parent_us, rounds),
 	    median(child_us, rounds));
-	/* Not left to exit(3): by then memtier's heap, with the buffer, no longer exists. */
+	/* fflush here: at exit(3) memtier's heap, which has the buffer, no longer exists. */
 	return fflush(stdout) != 0;
 }

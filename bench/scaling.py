@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""scaling: curves of the time for an operation, by the size of the pool and others."""
+"""scaling: curves of the time for an operation, by the size of the pool, and by the
+numbers of live blocks, threads and free ranges."""
 
 import os
 import shutil

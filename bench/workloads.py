@@ -49,7 +49,7 @@ def run(command, environment, directory=None):
 
 
 def timed(command, environment, directory=None):
-    """Seconds and a peak in KiB, which the command prints after another number."""
+    """Returns the seconds and the peak in KiB that the command prints after a number."""
     words = run(command, environment, directory).split()
     if len(words) != 3:
         raise Failed("printed nothing")
@@ -112,7 +112,8 @@ class Fork(Workload):
                          "fork with 200 MiB, VMMALLOC_FORK=%d" % variant)
         self.command = [program, "200", "5"]
         self.variant = variant
-        # Other heaps fork like VMMALLOC_FORK=1. The others copy, or do nothing.
+        # Other heaps fork as with VMMALLOC_FORK=1. With the other values, the library
+        # copies the heap or shares it, so these do not count in the mean.
         self.is_in_mean = variant == 1
 
     def measure(self, heap):
