@@ -14,9 +14,9 @@ for vmm_flag in m4_normalize([$2]); do
 done
 CFLAGS=$vmm_saved_CFLAGS])
 
-# VMM_GLIBC: fails unless libc is glibc. The library relies on glibc for more than the
-# standards require: in fork(2) handlers may allocate; thread-local data exists before the
-# first allocation of a thread; the list of FILEs and its lock.
+# VMM_GLIBC: fails unless libc is glibc. The library relies on more than the standards
+# require: fork handlers may allocate; a thread's thread-local data exists before its first
+# allocation; the library can take the lock of the list of FILEs.
 AC_DEFUN([VMM_GLIBC], [
 AC_MSG_CHECKING([for glibc])
 AC_COMPILE_IFELSE([AC_LANG_PROGRAM([
@@ -74,9 +74,10 @@ vmm_jemalloc_number=`echo "$JEMALLOC_VERSION" |
 AC_DEFINE_UNQUOTED([VMM_JEMALLOC], [$vmm_jemalloc_number],
 	[jemalloc's version: 50301 is 5.3.1])])
 
-# VMM_FIND_JEMALLOC_VERSION(STRING, WHERE): sets JEMALLOC_VERSION by jemalloc's version
-# string. The library calls and replaces internal functions of jemalloc, which may differ in
-# another version.
+# VMM_FIND_JEMALLOC_VERSION(STRING, WHERE): sets JEMALLOC_VERSION from STRING, the version
+# string of the jemalloc in WHERE. An unknown version is an error, or with
+# --enable-untested-jemalloc counts as the newest known one. The library calls and replaces
+# internal functions of jemalloc, which may differ in another version.
 AC_DEFUN([VMM_FIND_JEMALLOC_VERSION], [
 vmm_jemalloc_string=$1
 vmm_versions=`$vmm_private_jemalloc versions "$vmm_syms"`
