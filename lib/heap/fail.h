@@ -12,13 +12,13 @@
 size_t vmm_fail_count(void);
 #endif
 
-/* Reports in the trace why no function accepts the alignment. Returns NULL, EINVAL. */
+/* Traces why the entry point refuses `alignment`. Returns NULL with errno EINVAL. */
 void *vmm_fail_alignment(size_t alignment);
 
-/* For a size (count * size, or rounded up) that exceeds size_t. Returns NULL, ENOMEM. */
+/* count * size, or `size` rounded up to pages, overflows. Returns NULL with errno ENOMEM. */
 void *vmm_fail_overflow(size_t count, size_t size);
 
-/* No memory: returns NULL, ENOMEM. The debug variant counts and traces the failure. */
+/* No memory: returns NULL with errno ENOMEM. The debug variant counts and traces this. */
 void *vmm_fail_memory(size_t size);
 
 /* Returns `block`. The debug variant counts and traces a NULL, for which jemalloc has set

@@ -31,8 +31,8 @@ static struct libc_info (*libc_info)(void);
 
 /*
  * Aborts with a message if libc cannot have allocated the foreign block: the header in front
- * of it is not readable, or libc's allocator has no memory, as in most processes. libc itself
- * would read the header, and if that is wrong, may end in a signal instead of a message.
+ * of the block is not readable, or libc's allocator holds no memory, as in most processes.
+ * libc itself would read the header; a wrong one may end the process without a message.
  */
 static void
 check_foreign(const char *what, const void *block)
@@ -68,9 +68,9 @@ check_foreign(const char *what, const void *block)
 #endif
 
 /*
- * jemalloc maps each page to the record of its extent. jemalloc's free assumes that there
- * is a record and crashes for other addresses. With is_dependent = false, this lookup
- * returns NULL for them instead. It requires a cache, the context, which is not kept.
+ * jemalloc maps each page to the record of its extent. Its free crashes for other addresses.
+ * For them je_rtree_leaf_elm_lookup_hard with is_dependent = false returns NULL, or an element
+ * without a record. It requires a cache, the context; each call here uses a new one.
  */
 #define CONTEXT_SIZE 1024 /* sizeof(rtree_ctx_t) is 384 (rtree_tsd.h, 5.3.0, 5.3.1) */
 
@@ -91,7 +91,7 @@ is_of_jemalloc(const void *block)
 	uintptr_t context[CONTEXT_SIZE / sizeof(uintptr_t)];
 	uintptr_t *element, record;
 
-	/* jemalloc ignores the bits from ADDRESS_BITS on. */
+	/* jemalloc may ignore these bits, and find the extent of another address. */
 	if ((uint64_t)(uintptr_t)block >> ADDRESS_BITS != 0)
 		return false;
 	je_rtree_ctx_data_init((void *)context);

@@ -22,8 +22,8 @@ size_t vmm_foreign_usable_size(void *block);
 
 /*
  * Finds libc's functions for foreign blocks; called once, after libc is initialised. Returns
- * false if the search order (dlsym(3), RTLD_NEXT) has none behind the library: then libc
- * comes first, and no program calls the library's functions.
+ * false if no `free` comes after the library's in the search order (dlsym(3), RTLD_NEXT):
+ * then libc comes first, and no program calls the library's functions.
  */
 bool vmm_foreign_find_libc(void);
 

@@ -45,7 +45,7 @@ vmm_fork_is_locking(void)
  * Locks libc's list of FILEs first: a thread that holds that lock may wait for a FILE whose
  * owner waits for the allocator. libc's fork takes that lock too late, after all handlers,
  * when the allocator's locks are held. Signals stay unblocked while this thread waits for
- * locks. When it holds all locks, they are blocked until in_parent or in_child, because a
+ * locks. When it holds all locks, it blocks signals until in_parent or in_child, because a
  * signal handler might fork.
  */
 static void
@@ -135,8 +135,8 @@ fork_and_wait(struct vmm_pool_fork *fork)
 }
 
 /*
- * The number of steps of the return to the file that fork makes in the parent. 64 complete
- * the return except for very large heaps. Each step stops the other threads.
+ * Calls of vmm_pool_return in the parent: the first begins the return, each other takes a
+ * step, which stops other threads. 64 complete the return except for very large heaps.
  */
 #define RETURN_STEPS 64
 #define RETURN_STEPS_WITH_THREADS 3
@@ -175,7 +175,7 @@ vmm_fork(void)
 		vmm_pool_fork_end(&fork, pid > 0);
 		vmm_pool_fork_wake();
 	}
-	/* The child has a pool file of its own and no longer needs the parent's. */
+	/* The child needs the parent's file only if VMMALLOC_FORK=3 gave it none. */
 	if (pid > 0 && fork.wants_file)
 		return_to_file();
 	return pid;

@@ -8,12 +8,12 @@
 
 #include "base/settings.h"
 
-/* The allocator above the pool, as fork(2) needs it. */
+/* Functions of the allocator above the pool, for fork(2). */
 struct vmm_fork_allocator {
 	/*
 	 * Take and release the allocator's locks, as handlers of pthread_atfork(3). `prepare`
-	 * returns false if it cannot take all locks: a signal has interrupted this thread
-	 * while it held one that other threads wait for. `parent` and `child` follow anyway.
+	 * returns false if a signal has interrupted this thread while it held a lock, and
+	 * another thread keeps one that `prepare` needs. Then `parent` follows, not `child`.
 	 */
 	bool (*prepare)(void);
 	void (*parent)(void);
@@ -24,11 +24,11 @@ struct vmm_fork_allocator {
 };
 
 /*
- * Registers handlers for fork(2), as pthread_atfork(3) does, that take the allocator's and
- * the pool's locks in their order. Returns 0 or an errno value. Called once, before the
- * first block is allocated. Prepare handlers run in reverse order of registration, the
- * others in order (pthread_atfork(3)). The program registers all its handlers later (see
- * __register_atfork in entry/fork.c), and so they may allocate.
+ * Registers handlers for fork(2), as pthread_atfork(3) does. They take the allocator's and
+ * the pool's locks in their order, and release them. Returns 0 or an errno value. Must
+ * succeed once, before the first block is allocated. Prepare handlers run in reverse order
+ * of registration, the others in order. The program registers all its handlers later (see
+ * __register_atfork in entry/fork.c), so these may allocate.
  */
 int vmm_fork_register(enum vmm_fork kind,
     const struct vmm_fork_allocator *allocator);
@@ -40,12 +40,13 @@ int vmm_fork_register(enum vmm_fork kind,
 bool vmm_fork_is_locking(void);
 
 /*
- * fork(2) for the program. If the child cannot get the heap that VMMALLOC_FORK requires, it
- * returns -1, sets errno and leaves the process as it was. Errors: those of fork(2), and
- * ENOMEM, ENOSPC, EMFILE, ...; EAGAIN in a signal handler that has interrupted the pool, a
- * fork that is taking its locks, or an allocation for which other threads wait. Most errors
- * are found before the fork. If the child cannot fill its pool file after all, it ends
- * before fork returns in it, and the parent waits for its end. Thread-safe.
+ * fork(2) for the program. If the child cannot get the heap that VMMALLOC_FORK requires,
+ * vmm_fork returns -1, sets errno and leaves the process as it was. Errors: those of fork(2),
+ * and ENOMEM, ENOSPC, EMFILE, ...; EAGAIN if threads must be stopped and cannot be, or in a
+ * signal handler that has interrupted the pool, a fork that is taking its locks, or an
+ * allocation for which other threads wait. Most errors are found before the fork. If the
+ * child cannot fill its pool file after all, it ends before fork returns in it, and the
+ * parent waits for its end. Thread-safe.
  */
 pid_t vmm_fork(void);
 

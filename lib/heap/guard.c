@@ -27,9 +27,9 @@ static unsigned long *live;
 static unsigned long *was_live;
 
 /*
- * The check bytes behind each block. The last word of jemalloc's block is the requested
- * size, coded so that neither text nor zeroes are valid. The slack in between begins with
- * a pattern; its length is limited, because slack can be large.
+ * The check bytes lie behind the requested size. The last word of jemalloc's block is the
+ * requested size, coded so that neither text nor zeroes are valid. The slack before that word
+ * begins with a pattern, of limited length, because slack can be large.
  */
 #define TAIL_SIZE 16
 #define PATTERN 0xfd
@@ -94,7 +94,7 @@ mark_live(const void *block)
 	    __ATOMIC_RELEASE);
 }
 
-/* If several threads free the same block, only one of them gets true. */
+/* False if a recorded block was not live. If several threads free it, only one gets true. */
 static bool
 unmark_live(const void *block)
 {
@@ -234,7 +234,7 @@ checked_size(const char *what, const void *block)
 	fail(&text);
 }
 
-/* Removes a block from the record. Returns its size. */
+/* Removes a block from the record and returns its size. Aborts if a check fails. */
 static size_t
 retire(const char *what, const void *block)
 {

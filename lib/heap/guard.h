@@ -11,11 +11,11 @@
 #define VMM_BLOCK_ALIGNMENT 16
 
 /*
- * The entry points use blocks through these names. Each has the prototype and the meaning
- * of the same name with `je_` (jemalloc(3)). The debug variant adds the guard: check bytes
- * behind the requested size, and a record of live blocks. There each function that gets a
- * block aborts with a message if no live block begins at that address, or if its check
- * bytes have changed. Thread-safe.
+ * The entry points call jemalloc's functions for blocks by these names. Each has the
+ * prototype and the meaning of the same name with `je_` (jemalloc(3)). The debug variant
+ * adds the guard: check bytes behind the requested size, and a record of live blocks. With
+ * the guard, a function that gets a block aborts with a message if no live block begins at
+ * that address, or if the block's check bytes have changed. Thread-safe.
  */
 #ifdef VMMALLOC_DEBUG
 
@@ -26,7 +26,7 @@ void *vmm_guard_malloc(size_t size);
 void *vmm_guard_calloc(size_t count, size_t size);
 void *vmm_guard_aligned_alloc(size_t alignment, size_t size);
 void vmm_guard_free(void *block);
-/* Returns the requested size; 0 for a block that is not live, which the trace reports. */
+/* Returns the requested size. For a block that is not live, traces it and returns 0. */
 size_t vmm_guard_malloc_usable_size(const void *block);
 
 void *vmm_guard_mallocx(size_t size, int flags);

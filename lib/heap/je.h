@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* je.h: the functions of the private jemalloc. */
+/* je.h: declares functions and variables of the private jemalloc. */
 #ifndef VMM_JE_H
 #define VMM_JE_H
 
@@ -41,9 +41,9 @@ extern const char *je_malloc_conf_2_conf_harder; /* options that jemalloc reads 
 extern void (*je_malloc_message)(void *argument, const char *message);
 
 /*
- * Internal functions of jemalloc; jemalloc/host.h says what they are for. Types have
- * jemalloc's names, so that the compiler can compare these prototypes with jemalloc's
- * headers (private-jemalloc.sh).
+ * Internal functions and variables of jemalloc; jemalloc/host.h, foreign.c and profile.c say
+ * what they are for. Types have jemalloc's names, so that the compiler can compare these
+ * prototypes with jemalloc's headers (private-jemalloc.sh).
  */
 struct arena_s;
 struct cache_bin_s;
@@ -81,7 +81,7 @@ void je_arena_cache_bin_fill_small(struct tsdn_s *tsdn, struct arena_s *arena,
     unsigned bin, unsigned count);
 #else
 struct cache_bin_ptr_array_s;
-/* Passed by value, so it needs a definition: the same as in jemalloc's header. */
+/* The struct below is passed by value, so it needs jemalloc's definition. */
 #ifndef JEMALLOC_INTERNAL_CACHE_BIN_H
 struct cache_bin_stats_s {
 	uint64_t nrequests;

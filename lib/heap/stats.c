@@ -43,7 +43,7 @@ vmm_stats_read(struct vmm_stats *stats)
 		    read_number("arenas.page"),
 		.free_ranges = pool.free_ranges,
 	};
-	/* Read at different moments, but glibc.c subtracts the first from the second. */
+	/* They were read at different moments. glibc.c computes in_use - allocated. */
 	if (stats->allocated > stats->in_use)
 		stats->allocated = stats->in_use;
 	errno = saved_errno;

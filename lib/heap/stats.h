@@ -5,12 +5,12 @@
 
 #include <stddef.h>
 
-/* In bytes, except free_ranges. jemalloc(3), MALLCTL NAMESPACE, defines jemalloc's. */
+/* In bytes, except free_ranges. `allocated` and `kept`: jemalloc(3), MALLCTL NAMESPACE. */
 struct vmm_stats {
 	size_t pool;        /* the size of the pool */
 	size_t in_use;      /* page ranges that the pool has allocated */
-	size_t allocated;   /* of these, blocks of the program and of threads' caches */
-	size_t kept;        /* of these, free page ranges that arenas keep */
+	size_t allocated;   /* part of in_use: blocks of the program and in tcaches */
+	size_t kept;        /* part of in_use: free page ranges that arenas keep */
 	size_t free_ranges; /* the number of free ranges in the pool */
 };
 
@@ -22,8 +22,8 @@ struct vmm_stats {
 void vmm_stats_read(struct vmm_stats *stats);
 
 /*
- * Calls write(argument, text) for each piece of a readable summary, followed by jemalloc's
- * own statistics. Otherwise as vmm_stats_read. Only in the debug variant.
+ * Writes a readable summary, then jemalloc's own statistics, by calls of write(argument,
+ * text). jemalloc allocates a buffer. Otherwise as vmm_stats_read. Only in the debug variant.
  */
 void vmm_stats_report(void (*write)(void *argument, const char *text),
     void *argument);
