@@ -18,10 +18,10 @@
 #define VMM_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 /*
- * Up to these bounds, each size class that is a multiple of an alignment is aligned to it:
- * pages have at least 4 KiB, and slabs begin at pages. So jemalloc's malloc, which has a
- * fast path, can replace its aligned_alloc. The guard adds to the size, so the debug
- * variant cannot use that.
+ * Up to these bounds, blocks of a size class that is a multiple of an alignment are aligned
+ * to it: pages have at least 4 KiB, and slabs begin at pages. So an aligned block can come
+ * from jemalloc's malloc, which has a fast path, instead of its aligned_alloc. The debug
+ * variant's guard makes sizes larger, so there the alignment would be lost.
  */
 #ifdef VMMALLOC_DEBUG
 #define VMM_ENTRY_SMALL_ALIGNMENT ((size_t)0)
@@ -30,7 +30,7 @@
 #endif
 #define VMM_ENTRY_SMALL_SIZE ((size_t)14336)
 
-/* malloc, free and the operators, without the trace. */
+/* The work of malloc, free and the C++ operators, which themselves trace their calls. */
 
 static inline void *
 vmm_entry_malloc(size_t size)
@@ -74,8 +74,8 @@ vmm_entry_aligned(size_t alignment, size_t size)
 
 /*
  * profile.c: makes backtraces of jemalloc's heap profiler (jemalloc(3), opt.prof) begin with
- * `entry`, malloc. jeprof skips only frames named malloc, but malloc jumps to functions that
- * have no name in a stripped library. Does nothing if profiling is off. Called once.
+ * `entry`, malloc. jeprof skips malloc's frame by its name, but malloc jumps to functions
+ * that have no name in a stripped library. Does nothing if profiling is off. Called once.
  */
 void vmm_profile_start(void *entry);
 

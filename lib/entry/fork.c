@@ -12,7 +12,7 @@
 int __register_atfork(void (*prepare)(void), void (*parent)(void),
     void (*child)(void), void *library);
 
-/* POSIX. The library's fork can fail if the heap cannot be copied; handlers cannot. */
+/* POSIX. fork must fail if the child cannot get its heap; a fork handler cannot fail. */
 
 VMM_EXPORT pid_t
 fork(void)
@@ -22,9 +22,9 @@ fork(void)
 }
 
 /*
- * glibc. pthread_atfork(3) is linked into each program and library and calls this function.
- * It starts the heap first: handlers that were registered before the heap's would run while
- * the heap's locks are held, and could not allocate.
+ * glibc. pthread_atfork(3) is linked into each program and library, and calls this function,
+ * which starts the heap first: handlers that were registered before the heap's would run
+ * while the heap's locks are held, and could not allocate.
  */
 
 VMM_EXPORT int

@@ -20,8 +20,8 @@ struct vmm_mallinfo2 {
 
 /*
  * mallinfo(3). `arena` is what the pool has allocated: `uordblks` in blocks, `fordblks` in
- * free memory, of which malloc_trim can purge `keepcost`. Members for memory outside the
- * heap are 0.
+ * free memory, of which malloc_trim can purge `keepcost`. `ordblks` is the number of free
+ * ranges in the pool. All other members are 0.
  */
 static struct vmm_mallinfo2
 read_info(void)
@@ -68,7 +68,7 @@ mallinfo(void)
 	};
 }
 
-/* malloc_info(3): the document of glibc for a heap with one arena. */
+/* malloc_info(3): writes XML as glibc does for a heap with one arena, but lists no sizes. */
 VMM_EXPORT int
 malloc_info(int options, FILE *stream)
 {
@@ -109,7 +109,7 @@ append_row(struct vmm_text *text, const char *name, size_t bytes)
 	vmm_text_str(text, "\n");
 }
 
-/* malloc_stats(3): glibc's lines and one for the pool, on stderr. */
+/* malloc_stats(3), on stderr: glibc's lines without "max mmap ...", and one for the pool. */
 VMM_EXPORT void
 malloc_stats(void)
 {

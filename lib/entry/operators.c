@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* operators.c: the C++ operators that allocate and free, without libstdc++. */
+/* operators.c: the C++ operators that define the others, and access to the C++ runtime's. */
 #include "config.h"
 
 #include <dlfcn.h>

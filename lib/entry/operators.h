@@ -42,9 +42,9 @@ void vmm_own_delete(void *block);
 void vmm_own_delete_array(void *block);
 
 /*
- * Returns the operator `name` of the program's C++ runtime, for use when there is no memory:
- * that calls malloc again, calls the new_handler, and throws or returns NULL
- * ([new.delete.single]). If there is no C++ runtime, aborts with a message.
+ * Returns the operator of the program's C++ runtime with the mangled name `name`, for use
+ * when there is no memory: that operator calls malloc again, calls the new_handler, and
+ * throws or returns NULL ([new.delete.single]). Without a C++ runtime, aborts with a message.
  */
 void *vmm_operators_runtime(const char *name);
 
@@ -54,7 +54,7 @@ void *vmm_operators_new_aligned(size_t size, size_t alignment);
 
 /*
  * The library's own operators. `name` is for the trace. If the runtime's operator new
- * allocates the block, the trace has a line for malloc, which that calls, but none here.
+ * allocates the block, the trace has a line only for the malloc that this operator calls.
  */
 
 static inline void *

@@ -30,9 +30,9 @@ vmm_new_array_aligned(size_t size, size_t alignment)
 }
 
 /*
- * new (std::nothrow) calls operator new and catches its exception. While there is memory
- * there is no exception. If memory is missing, or the program has replaced operator new,
- * the C++ runtime's operator is called.
+ * By the standard, new (std::nothrow) calls operator new and catches its exception. While
+ * there is memory there is no exception, so the library allocates the block itself. If memory
+ * is missing, or the program has replaced operator new, it calls the C++ runtime's operator.
  */
 
 static inline void *
@@ -108,7 +108,7 @@ extern void vmm_own_delete_array(void *block)
 
 /*
  * With the size jemalloc saves a look-up. The size must be the requested one, so it is used
- * only if the program has not replaced the operators involved.
+ * only if the program has not replaced the operators delete without a size.
  */
 
 VMM_EXPORT void vmm_delete_sized(void *block, size_t size)

@@ -49,7 +49,7 @@ zeroed(size_t count, size_t size)
 
 	if (VMM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
 		return vmm_fail_overflow(count, size);
-	/* jemalloc's calloc has no fast path. */
+	/* jemalloc's calloc has no fast path: small blocks come from malloc. */
 	if (VMM_UNLIKELY(bytes > VMM_ENTRY_SMALL_SIZE))
 		return zeroed_large(bytes);
 	block = vmm_entry_malloc(bytes);
@@ -147,8 +147,8 @@ posix_memalign(void **block, size_t alignment, size_t size)
 /* glibc and older systems. */
 
 /*
- * As in libc, reallocarray calls the program's realloc: another allocator that comes before
- * this library may lack reallocarray. (tests/analysis/fuzz defines `realloc` as a macro.)
+ * As in libc, reallocarray calls the realloc that the program calls: another allocator may
+ * come before this library and lack reallocarray. (In tests/analysis/fuzz realloc is a macro.)
  */
 #define NAME(function) NAME_OF(function)
 #define NAME_OF(function) #function

@@ -7,12 +7,12 @@
 #include "libvmmalloc.h"
 #include "os/os.h"
 
-/* For a program that is not linked with the library, but uses one that is. */
+/* For a program that is not linked with this library, but uses a library that is. */
 static const char behind_libc[] = "libvmmalloc: the library has no effect, because the"
     " dynamic linker finds malloc in libc first. Link the program with -lvmmalloc, or set"
     " LD_PRELOAD=libvmmalloc.so.1\n";
 
-/* Opens the pool before main, so that an error in the environment is reported there. */
+/* Opens the pool, so that an error in the environment is reported before main begins. */
 static void __attribute__((constructor))
 start(void)
 {
