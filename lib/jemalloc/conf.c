@@ -24,18 +24,18 @@
  * 4. the environment: vmm_jehost_secure_getenv returns VMMALLOC_CONF;
  * 5. je_malloc_conf_2_conf_harder, below.
  *
- * The numbers are ratios of the time that `bench/run --conf` takes with the alternative to
- * the time with this value, on two cores (bench/RESULTS.md), unless another unit is named.
+ * "large 1.8": with the other value, the workload `large` of `bench/run --conf` takes 1.8
+ * times as long as with this value, on two cores (bench/RESULTS.md). Other units are named.
  *
- * retain:false            An arena returns free extents to the pool. If it kept them, the
+ * retain:false            A purge frees extents to the pool. If the arena retained them, the
  *                         other arenas could not use them, and the pool cannot grow.
  *                         true: large 1.8, grow 1.06; memory 1.7 and 1.06.
  * oversize_threshold:0    Large blocks have no arena of their own, which would purge each
- *                         at once. 8 MiB: born 1.08, no difference elsewhere.
+ *                         freed block at once. 8 MiB: born 1.08, no difference elsewhere.
  * dirty_decay_ms:-1       Arenas keep free extents until the pool is full or about to
  *                         grow. 10 s: large 18, born 1.6.
  * muzzy_decay_ms:0        Extents that decay go straight to the pool, which releases
- *                         their pages. Users who want that set dirty_decay_ms.
+ *                         their pages. Users who want decay set dirty_decay_ms.
  * lg_tcache_nslots_mul:2, tcache_nslots_small_max:600
  * tcache_gc_incr_bytes:262144 (5.3.0)
  *                         Threads cache up to three times as many small blocks, and search
@@ -47,9 +47,9 @@
  *
  * lg_extent_max_active_fit:30
  *                         Free extents of an arena coalesce whatever their sizes are. With
- *                         its default of 6, 5.3.1 coalesces only up to 64 times the size of
- *                         the smaller one: behind blocks of 100 bytes, whose slabs have
- *                         28 KiB, blocks of 1 MiB got 54 % of a pool, and 99 % with 30.
+ *                         its default of 6, 5.3.1 coalesces a freed extent only up to 64
+ *                         times its size: after blocks of 100 bytes, whose slabs have 28 KiB,
+ *                         were freed, blocks of 1 MiB got 54 % of a pool, and 99 % with 30.
  *                         (64, the maximum, coalesces nothing: a shift by 64.)
  * experimental_tcache_gc:false, tcache_gc_incr_bytes:1048576
  *                         Caches are searched one size at a time, as in 5.3.0, and not all
@@ -105,7 +105,7 @@ vmm_jehost_readlink(const char *path, char *buffer, size_t size)
 	return (ssize_t)conf.length;
 }
 
-/* Until vmm_jehost_conf_end, messages of jemalloc are about VMMALLOC_CONF. */
+/* True while jemalloc reads VMMALLOC_CONF: its messages are about that value. */
 static bool is_reading_conf;
 
 /* Whether confirm_conf:true is the reason of a message. All other messages are errors. */
@@ -116,7 +116,7 @@ is_confirmation(const char *text)
 	    strncmp(text, "-- Set conf value", 17) == 0;
 }
 
-/* Gets each message of jemalloc, in whole lines. */
+/* Gets each message of jemalloc: whole lines, or pieces of long statistics. */
 static void
 handle_message(void *argument, const char *message)
 {

@@ -27,12 +27,12 @@ static struct {
  */
 #define HELD_MAX 64
 static __thread struct {
-	pthread_mutex_t *held[HELD_MAX]; /* locks of what a signal interrupted */
+	pthread_mutex_t *held[HELD_MAX]; /* locks that the interrupted code holds */
 	size_t nheld;
-	size_t nmissing;      /* locks that other threads hold; this fork goes without them */
+	size_t nmissing;      /* missing locks: they did not become free in time */
 	bool is_hopeless;     /* this thread itself may hold one of the missing locks */
 	uint64_t begin_us;
-	uint64_t patience_us; /* after this time, locks that other threads hold are missing */
+	uint64_t patience_us; /* how long all other threads together have to release locks */
 } forking __attribute__((tls_model("initial-exec")));
 
 /* glibc may set the owner of a taken lock this much later, if its thread gets no CPU. */

@@ -81,7 +81,7 @@ vmm_jehost_pages_boot(void)
 
 /*
  * jemalloc's smallest size class has 8 bytes and is aligned to 8 bytes only. jemalloc finds
- * the class of a size up to a page in a table, by the size in units of 8 bytes, rounded up.
+ * the class of a size up to 4 KiB in a table, by the size in units of 8 bytes, rounded up.
  * This function gives sizes up to 8 the class of 16 bytes: for all functions of jemalloc,
  * and without a test in each malloc.
  */
@@ -162,7 +162,7 @@ vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn, struct pac_s *pac,
 	extent = je_ecache_alloc_grow(tsdn, pac, ehooks, ecache, expanded, size,
 	    alignment, is_zero, is_guarded);
 
-	/* Not for growth in place: if it fails, jemalloc calls this again to move the block. */
+	/* No retry for growth in place: jemalloc calls this function again for a new block. */
 	if (extent != NULL || tsdn == NULL || expanded != NULL ||
 	    size >= vmm_pool_span.size)
 		return extent;
@@ -190,8 +190,9 @@ vmm_jehost_pages_commit(void *address, size_t size)
 }
 
 /*
- * jemalloc would use MADV_DONTNEED, and rely on zeroes afterwards. A shared file mapping has
- * its old contents after it (madvise(2)). After a failure jemalloc zeroes the memory itself.
+ * Decommit and purge fail. jemalloc would map other memory over the pool, or use
+ * MADV_DONTNEED and rely on zeroes afterwards; but a shared file mapping then still has its
+ * old contents (madvise(2)). After a failure jemalloc zeroes the memory itself.
  */
 bool
 vmm_jehost_pages_decommit(void *address, size_t size)

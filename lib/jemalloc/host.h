@@ -13,28 +13,29 @@
 #include "heap/je.h"
 
 /*
- * jemalloc.syms makes jemalloc's objects call these functions. Each has the prototype and
- * the meaning of the function that it replaces; comments name jemalloc's source file.
+ * jemalloc.syms makes jemalloc's objects call most of these functions. They have the
+ * prototypes and the meaning of those that they replace; comments name jemalloc's source file.
  * Functions for extents are thread-safe and keep errno, which jemalloc's free does not save.
  */
 
 /*
  * src/jemalloc.c: the first call of either starts the library. secure_getenv installs the
- * handler of jemalloc's messages. It returns VMMALLOC_CONF, unless empty, for MALLOC_CONF,
- * else NULL. readlink, for /etc/malloc.conf, returns options for this pool.
+ * handler of jemalloc's messages. It returns the value of VMMALLOC_CONF for MALLOC_CONF, if
+ * that is not empty, else NULL. readlink, for /etc/malloc.conf, returns options for this pool.
  */
 char *vmm_jehost_secure_getenv(const char *name);
 ssize_t vmm_jehost_readlink(const char *path, char *buffer, size_t size);
 
 /*
- * Called after jemalloc has read its options. Its messages before that report errors in
- * VMMALLOC_CONF and end the process; later messages are only written to stderr or the trace.
+ * Called after jemalloc has read its options. Before this call, messages of jemalloc, except
+ * those of confirm_conf:true, report errors in VMMALLOC_CONF and end the process. All other
+ * messages are only written to stderr or the trace.
  */
 void vmm_jehost_conf_end(void);
 
 /*
  * src/pages.c: returns false, which is success. If jemalloc was built for smaller pages than
- * the system's, every malloc would fail: then it ends the process with a message.
+ * the system's, every malloc would fail: then this function ends the process with a message.
  */
 bool vmm_jehost_pages_boot(void);
 
@@ -58,8 +59,8 @@ int vmm_jehost_cond_init(pthread_cond_t *condition, const pthread_condattr_t *at
 void vmm_jehost_sz_boot(const struct sc_data_s *size_classes, bool is_cache_oblivious);
 
 /*
- * src/mutex.c, for a lock that is not free, and in handlers of fork(2). A lock that the
- * forking thread holds already, because a signal handler calls fork, remains held.
+ * src/mutex.c: take a lock that is not free, and release a lock after fork(2). A lock that
+ * the forking thread holds already, because a signal handler calls fork, remains held.
  */
 int vmm_jehost_mutex_lock(pthread_mutex_t *mutex);
 int vmm_jehost_mutex_unlock(pthread_mutex_t *mutex);
@@ -80,22 +81,23 @@ void *vmm_jehost_sbrk(intptr_t increment);
 void *vmm_jehost_extent_alloc(void *wanted, size_t size, size_t alignment,
     bool *is_zero, bool *is_committed);
 
-/* src/extent_mmap.c and src/pages.c: free a range. False is success. */
+/* src/extent_mmap.c: frees a range. Returns false, which is success. */
 bool vmm_jehost_extent_dalloc(void *address, size_t size);
 
 /*
- * src/pac.c: returns a free extent that the arena holds, or NULL. First it takes a step of
- * the heap's return to its file after a fork(2): arenas call it whenever they are at work.
+ * src/pac.c: takes a step of the return after a fork(2), because each arena that needs an
+ * extent calls this function. Then returns a free extent that the arena holds, or NULL.
  */
 struct edata_s *vmm_jehost_ecache_alloc(struct tsdn_s *tsdn, struct pac_s *pac,
     struct ehooks_s *ehooks, struct ecache_s *ecache, struct edata_s *expanded,
     size_t size, size_t alignment, bool is_zero, bool is_guarded);
 
 /*
- * src/pac.c: returns an extent from the pool, or NULL. Before a new extent fails, it
- * flushes this thread's tcache, purges all arenas and tries once more, but not while
- * jemalloc initialises. That is done here, and not in the entry points, so that malloc is
- * only a jump. jemalloc holds no locks of arenas at that point (it asserts so).
+ * src/pac.c: returns an extent from the pool, or NULL. Purges all arenas before the pool
+ * grows by much. If there is no range for a new extent, flushes this thread's tcache, purges
+ * all arenas and tries once more. Does neither while jemalloc initialises. All this is here,
+ * not in the entry points, so that malloc is only a jump. jemalloc holds no locks of arenas
+ * at that point (it asserts so).
  */
 struct edata_s *vmm_jehost_ecache_alloc_grow(struct tsdn_s *tsdn,
     struct pac_s *pac, struct ehooks_s *ehooks, struct ecache_s *ecache,
@@ -111,12 +113,12 @@ bool vmm_jehost_pages_purge_lazy(void *address, size_t size);
 bool vmm_jehost_pages_purge_forced(void *address, size_t size);
 
 /*
- * The following functions are in tcache.c.
+ * The following functions, up to vmm_jehost_tcache_decay, are in tcache.c.
  *
  * src/tcache.c and src/tsd.c: create a thread's tcache at its first call of jemalloc. A
  * thread that starts while the pool is full has no tcache, for good. jemalloc 5.3.0 would
  * write through a null pointer then, and 5.3.1 would print a message to stderr. The memory,
- * 64 KiB for each thread, is not cleared, as tcache_init sets all that it reads.
+ * 64 KiB for each thread, is not cleared: jemalloc writes each part of it before reading it.
  */
 #if VMM_JEMALLOC < 50301
 void *vmm_jehost_tcache_palloc(struct tsdn_s *tsdn, struct arena_s *arena,
@@ -142,10 +144,10 @@ extern pthread_mutex_t vmm_jehost_tcache_lock;
 void vmm_jehost_tcache_begin(void);
 
 /*
- * src/tcache.c: fills a tcache with up to `count` or `least` blocks of one size class. The
+ * src/tcache.c: fills a tcache with up to `count` or `most` blocks of one size class. The
  * first fill of a class in a thread is small, and each further one is twice as large,
- * because a thread has to free unused blocks at its end. jemalloc, 5.3.1 also, begins with
- * half of the tcache; 5.3.1 adapts only with time.
+ * because a thread has to free unused blocks at its end. jemalloc itself begins with half of
+ * the tcache; 5.3.1 adapts that, but only with time.
  */
 #if VMM_JEMALLOC < 50301
 void vmm_jehost_bin_fill(struct tsdn_s *tsdn, struct arena_s *arena,
@@ -158,8 +160,8 @@ uint16_t vmm_jehost_bin_fill(struct tsdn_s *tsdn, struct arena_s *arena,
 #endif
 
 /*
- * src/tcache.c, when a thread ends; with `is_all`, the last thread of the arena. With
- * dirty_decay_ms:-1 the arena then still keeps its free extents, for the next thread.
+ * src/tcache.c: called when a thread ends, with `is_all` if it was the arena's last thread.
+ * With dirty_decay_ms:-1 the arena even then keeps its free extents, for the next thread.
  */
 void vmm_jehost_tcache_decay(struct tsdn_s *tsdn, struct arena_s *arena,
     bool is_background_thread, bool is_all);

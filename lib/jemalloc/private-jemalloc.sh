@@ -83,7 +83,7 @@ make() {
 }
 
 # Functions that the library calls are declared twice in this C, by je.h and by jemalloc's
-# headers, and the compiler compares the two. SAME compares those that jemalloc calls.
+# headers, and the compiler compares the two. SAME compares a function with its replacement.
 prototypes() {
 	cat <<-'END'
 		#include <dlfcn.h>
