@@ -69,7 +69,7 @@ extern void free(void *block) VMMALLOC_NOTHROW;
 extern void *aligned_alloc(size_t alignment, size_t size) VMMALLOC_NOTHROW
     VMMALLOC_NEW VMMALLOC_ATTR((__alloc_size__(2)));
 
-/* C23: free. `size` and `alignment` must be those of the allocation. */
+/* C23: the same as free. `size` and `alignment` must be those of the allocation. */
 extern void free_sized(void *block, size_t size) VMMALLOC_NOTHROW;
 extern void free_aligned_sized(void *block, size_t alignment, size_t size)
     VMMALLOC_NOTHROW;
@@ -128,9 +128,10 @@ extern int mallopt(int parameter, int value) VMMALLOC_NOTHROW;
 
 /*
  * jemalloc's extended interface, for programs that use it. <jemalloc/jemalloc.h> has the
- * flags, jemalloc(3) the documentation. Blocks of these functions may be passed to those
- * above, and vice versa. The library creates no thread: mallctl fails with EPERM if it
- * would set "background_thread" to true.
+ * flags, jemalloc(3) the documentation. Unlike the functions above, these do not set errno
+ * to ENOMEM, and a size of 0 is not allowed. Blocks of these functions may be passed to those
+ * above, and vice versa. The library creates no thread: mallctl and mallctlbymib fail with
+ * EPERM if they would set "background_thread" to true.
  */
 extern void *mallocx(size_t size, int flags)
     VMMALLOC_ATTR((__nothrow__, __malloc__, __alloc_size__(1)));
@@ -153,7 +154,10 @@ extern int mallctlbymib(const size_t *mib, size_t miblen, void *oldp,
 extern void malloc_stats_print(void (*write_cb)(void *, const char *),
     void *cbopaque, const char *opts) VMMALLOC_ATTR((__nothrow__));
 
-/* The library also defines all forms of the C++ operators new and delete. */
+/*
+ * The library also defines all forms of the C++ operators new and delete. It replaces
+ * fork(2), dlopen(3), and the function that pthread_atfork(3) calls.
+ */
 
 #ifdef __cplusplus
 }
