@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check.c: vmmalloc check DIR: describes a pool in that directory. */
+/* check.c: vmmalloc check DIR: reports how well DIR suits a pool. */
 #include "config.h"
 
 #include <errno.h>
@@ -199,7 +199,7 @@ wait_in_thread(void *pipe_end)
 	return read(*(int *)pipe_end, &byte, 1) < 0 ? pipe_end : NULL;
 }
 
-/* Whether a process started here can stop its threads; tries it on this process. */
+/* Tries to stop a thread of this process. Returns "yes", or why that is not possible. */
 static const char *
 can_stop(void)
 {

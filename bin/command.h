@@ -16,7 +16,7 @@
 /* main.c: the text of --help. */
 extern const char usage[];
 
-/* The commands. Each prints to stdout; main() flushes it. */
+/* The commands. They print to stdout. If a command returns, main() flushes stdout. */
 
 /* run.c: executes the command that `argv` names, or exits with a message. */
 _Noreturn void run_command(int argc, char **argv);
@@ -24,7 +24,7 @@ _Noreturn void run_command(int argc, char **argv);
 /* ps.c: lists every process that has a pool. */
 void show_processes(void);
 
-/* check.c: describes a pool in `dir`. Returns 0 if a pool of 14M fits, else 1. */
+/* check.c: reports how well `dir` suits a pool. Returns 0 if a pool of 14M fits, else 1. */
 int show_place(const char *dir);
 
 /* message.c */
@@ -38,7 +38,7 @@ void flush_output(void);
 
 /* number.c */
 
-/* Writes `bytes` with a unit, such as 1.5G, in at most 6 columns. Returns `text`. */
+/* Writes `bytes` with a unit, such as 1.5G, in at most 5 columns. Returns `text`. */
 const char *human(uint64_t bytes, char text[static 16]);
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* default_size.c: the size of the pool without -s and VMMALLOC_POOL_SIZE. */
+/* default_size.c: the size of the pool if neither -s nor VMMALLOC_POOL_SIZE gives it. */
 #include "config.h"
 
 #include <stdio.h>
@@ -28,7 +28,8 @@ _Static_assert(LEAST_SIZE >= VMMALLOC_MIN_POOL, "the library would refuse the de
 
 /*
  * The largest size within the limits: `limit_bytes` for files; a quarter of RLIMIT_AS,
- * because the program needs addresses for other mappings as well.
+ * because the program needs addresses for other mappings as well; 512 MiB with pointers of
+ * 32 bits.
  */
 static uint64_t
 most_bytes(uint64_t limit_bytes)

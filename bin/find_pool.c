@@ -143,7 +143,7 @@ find_mapping(const char *pid, struct pool *pool, bool *is_hidden)
 			continue;
 		if (strstr(mapping.path, "/libvmmalloc.so") != NULL)
 			has_library = true;
-		/* Private memory, and addresses that it may grow into, have no gap. */
+		/* Private memory and the place for growth follow directly, without a file. */
 		if (pool->size > 0 && mapping.inode == 0 &&
 		    mapping.begin == pool->base + pool->size)
 			pool->size += mapping.end - mapping.begin;

@@ -120,7 +120,7 @@ read_options(int argc, char **argv, struct run *run)
 			break;
 		case 'S': run->is_debug = run->has_stats = true; break;
 		case 'g':
-			/* getopt_long(3) joins no second word: "-g 2". */
+			/* getopt_long(3) takes no optional value from the next word: -g 2. */
 			if (optarg == NULL && is_number(argv[optind]))
 				optarg = argv[optind++];
 			set_level(run, optarg);

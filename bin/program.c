@@ -81,7 +81,7 @@ struct elf {
 	uint16_t machine;
 };
 
-/* Whether the file names a dynamic linker. Its class must be this program's. */
+/* Whether the ELF file names a dynamic linker. Its class must be that of vmmalloc. */
 static bool
 is_dynamic(int fd)
 {
@@ -134,7 +134,7 @@ has_our_architecture(const struct elf *elf)
 	return is_same;
 }
 
-/* Refuses a static or foreign ELF program, and one that gains privileges. */
+/* Refuses an ELF program that gains privileges, has another architecture, or is static. */
 static void
 check_elf(const char *path, int fd, const struct elf *elf)
 {

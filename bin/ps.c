@@ -114,7 +114,7 @@ make_printable(char *text)
 	}
 }
 
-/* Prints a line if the process has a pool. Counts it in *hidden if it is hidden. */
+/* Prints a line for a process with a pool. Adds 1 to *hidden if it may not be examined. */
 static void
 print_process(const char *pid, unsigned *hidden)
 {

@@ -11,12 +11,12 @@
 /* All sizes are in bytes. */
 struct pool {
 	unsigned long long inode; /* of the pool file; 0: the process has closed it */
-	uint64_t base, size;      /* its address range */
+	uint64_t base, size;      /* the pool's address range */
 	uint64_t file_size;       /* if the file is open */
-	uint64_t blocks;          /* allocated to the file; valid if has_blocks */
+	uint64_t blocks;          /* file blocks of the pool file; valid if has_blocks */
 	bool has_blocks;
 	uint64_t ram_bytes;
-	uint64_t private_bytes;  /* part of ram_bytes, copied since a fork(2) */
+	uint64_t private_bytes;  /* part of ram_bytes: private memory since a fork(2) */
 	char dir[PATH_MAX];       /* directory of the file, or name of the device */
 };
 

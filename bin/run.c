@@ -58,7 +58,7 @@ set_variables(const struct run *run)
 		set_variable("VMMALLOC_LOG_STATS", "1");
 }
 
-/* Chooses the directory if -d does not, and refuses a path that cannot hold a pool. */
+/* Chooses the directory if -d does not. Refuses what is neither directory nor device. */
 static void
 choose_dir(struct run *run)
 {
