@@ -10,7 +10,8 @@
 struct bench_load {
 	unsigned long operations; /* in the unit of the workload: see its help */
 	unsigned threads;
-	unsigned long live; /* blocks that each thread holds at a time; access: MiB */
+	/* Blocks that each thread holds at a time; in the workload access: MiB. */
+	unsigned long live;
 };
 
 /* A row in the tables of workloads, with its default load. */

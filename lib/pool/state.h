@@ -177,7 +177,7 @@ void vmm_pool_release_chunks(size_t offset, size_t size);
  * stop.c: calls work(argument) while other threads are stopped, as vmm_os_call_stopped
  * does, with its errors. The trace is silent meanwhile. fork(2) cannot be done later, so
  * vmm_pool_call_stopped_at_fork waits for threads that get no CPU, and tries up to
- * VMM_POOL_STOP_TRIES times. vmm_pool_others_at_fork returns the `others` that it uses.
+ * VMM_POOL_STOP_TRIES times. vmm_pool_others_at_fork returns how it treats them.
  */
 #define VMM_POOL_STOP_TRIES 50
 int vmm_pool_call_stopped(void (*work)(void *argument), void *argument,

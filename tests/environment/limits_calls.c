@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* limits_calls.c: part of limits: makes system calls fail by a filter (seccomp(2)). */
+/* limits_calls.c: part of the program limits: makes system calls fail by a filter
+ * (seccomp(2)). */
 #include "config.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* limits_environment.c: part of limits: acts like programs that change their environment,
- * and like programs that close descriptors. */
+/* limits_environment.c: part of the program limits: acts like programs that change their
+ * environment, and like programs that close descriptors. */
 #include "config.h"
 
 #include <fcntl.h>

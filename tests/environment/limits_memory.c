@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* limits_memory.c: part of limits: allocates and forks when the limits of mappings, address
- * space or data are almost reached. */
+/* limits_memory.c: part of the program limits: allocates and forks when the limits of
+ * mappings, address space or data are almost reached. */
 #include "config.h"
 
 #include <errno.h>

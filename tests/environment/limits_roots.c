@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* limits_roots.c: part of limits: acts like programs that change or lose their root, their
- * namespaces, /proc or the pool's directory. */
+/* limits_roots.c: part of the program limits: acts like programs that change or lose
+ * their root, their namespaces, /proc or the pool's directory. */
 #include "config.h"
 
 #include <errno.h>

@@ -68,8 +68,8 @@ forks(char value)
 }
 
 /*
- * With VMMALLOC_FORK=2, fork fails with the errno `expected`, ten times, and leaves all as
- * it was. With VMMALLOC_FORK=1 the child needs no file. With 3 its heap stays private.
+ * With VMMALLOC_FORK=2, ten forks fail with the errno `expected`, and leave all as it was.
+ * With 1 and 3 a fork succeeds: the child then has a private heap and needs no file.
  */
 static void
 fails_with(int expected, const char *what)

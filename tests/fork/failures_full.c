@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* failures_full.c: part of failures: a file system that becomes full during fork(2), while
- * the child's file is filled, or after fork(2). */
+/* failures_full.c: part of the program failures: a file system that becomes full during
+ * fork(2), while the child's file is filled, or after fork(2). */
 #include "config.h"
 
 #include <errno.h>

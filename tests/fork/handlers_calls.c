@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* handlers_calls.c: part of handlers: functions that make a process, and what the new
- * process may do. */
+/* handlers_calls.c: part of the program handlers: tests of fork(2), vfork(2), clone(2),
+ * _Fork(3) and of libc's functions that make a process, and of what the new process may
+ * do. */
 #include "config.h"
 
 #include <fcntl.h>

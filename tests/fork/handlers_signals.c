@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* handlers_signals.c: part of handlers: fork(2) in signal handlers, also in handlers that
- * interrupt fork(2). */
+/* handlers_signals.c: part of the program handlers: fork(2) in signal handlers, also in
+ * handlers that interrupt fork(2). */
 #include "config.h"
 
 #include <dlfcn.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel_reads.c: part of kernel: direct reads into blocks of the heap are under way when the
- * heap may return, and at fork(2). No data may be lost. */
+/* kernel_reads.c: part of the program kernel: direct reads into blocks of the heap are
+ * under way when the heap may return, and at fork(2). No data may be lost. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel_refused.c: part of kernel: a fork for which the kernel refuses memory or mappings
- * fails with ENOMEM and leaves the process as it was. */
+/* kernel_refused.c: part of the program kernel: a fork for which the kernel refuses
+ * memory or mappings fails with ENOMEM and leaves the process as it was. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kernel_uring.c: part of kernel: reads by io_uring(7), with system calls only. */
+/* kernel_uring.c: part of the program kernel: reads by io_uring(7), with system calls
+ * only. */
 #include "config.h"
 
 #include <errno.h>

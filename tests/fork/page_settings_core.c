@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_core.c: part of page_settings: a core dump contains the heap, also after a
- * fork, when most pages were not written since. */
+/* page_settings_core.c: part of the program page_settings: a core dump contains the
+ * heap, also after a fork, when most pages were not written since. */
 #include "config.h"
 
 #include <dirent.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_descriptors.c: part of page_settings: settings stay when the process has
- * no free descriptor, or has closed all its descriptors. */
+/* page_settings_descriptors.c: part of the program page_settings: settings stay when the
+ * process has no free descriptor, or has closed all its descriptors. */
 #include "config.h"
 
 #include <errno.h>

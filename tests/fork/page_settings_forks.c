@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_forks.c: part of page_settings: settings stay through fork(2) and the
- * return: one setting, all of them, a large area, and MADV_DOFORK. */
+/* page_settings_forks.c: part of the program page_settings: settings stay through
+ * fork(2) and the return: one setting, all of them, a large area, and MADV_DOFORK. */
 #include "config.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_mlockall.c: part of page_settings: mlockall(2), which locks the pages that the
- * heap uses, and not the rest of the pool. */
+/* page_settings_mlockall.c: part of the program page_settings: mlockall(2), which locks
+ * the pages that the heap uses, and not the rest of the pool. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_return.c: part of page_settings: the return without settings of pages. */
+/* page_settings_return.c: part of the program page_settings: the return without settings
+ * of pages. */
 #include "config.h"
 
 #include <malloc.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_set.c: part of page_settings: the settings: mlock(2), madvise(2),
- * mprotect(2), and the program's own mappings over pages of its heap. */
+/* page_settings_set.c: part of the program page_settings: the settings: mlock(2),
+ * madvise(2), mprotect(2), and the program's own mappings over pages of its heap. */
 #include "config.h"
 
 #include <errno.h>

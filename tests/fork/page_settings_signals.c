@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_signals.c: part of page_settings: signal handlers that write to the heap
- * while it returns, and a signal handler that forks on a small stack. */
+/* page_settings_signals.c: part of the program page_settings: signal handlers that write
+ * to the heap while it returns, and a signal handler that forks on a small stack. */
 #include "config.h"
 
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_threads.c: part of page_settings: fork(2) and the return beside threads
- * that end, that change settings, or whose stacks are blocks of the heap. */
+/* page_settings_threads.c: part of the program page_settings: fork(2) and the return
+ * beside threads that end, that change settings, or whose stacks are blocks of the heap. */
 #include "config.h"
 
 #include <pthread.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings_unreadable.c: part of page_settings: pages that cannot be read keep their
- * content and stay as they are, also where the library copies the whole heap at a fork. */
+/* page_settings_unreadable.c: part of the program page_settings: pages that cannot be
+ * read keep their content and stay as they are, also where the library copies the whole
+ * heap at a fork. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stop_threads_time.c: part of stop_threads: how soon the heap returns, and for how long the
- * library stops a thread at the fork and during the return. */
+/* stop_threads_time.c: part of the program stop_threads: how soon the heap returns, and
+ * for how long the library stops a thread at the fork and during the return. */
 #include "config.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_calls.c: part of waits: calls that wait for data, time, or signals. */
+/* waits_calls.c: part of the program waits: calls that wait for data, time, or signals. */
 #include "config.h"
 
 #include <errno.h>

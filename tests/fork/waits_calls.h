@@ -18,7 +18,7 @@ struct waiter {
 	const struct call *call;
 	pthread_t thread;
 	pid_t id;
-	int number; /* from 0 on, in its process */
+	int number; /* its index among the waiters of its process */
 	int fd[2];
 	unsigned long context;
 	unsigned char *heap; /* a page in the heap that the call reads and writes */

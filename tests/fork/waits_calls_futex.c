@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_calls_futex.c: part of waits: futex(2) and its newer relatives, without libc. */
+/* waits_calls_futex.c: part of the program waits: futex(2) and its newer relatives,
+ * without libc. */
 #include "config.h"
 
 #include <errno.h>

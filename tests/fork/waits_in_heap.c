@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_in_heap.c: part of waits: threads wait on a futex in the heap while two other threads
- * fork. Each must wake afterwards. */
+/* waits_in_heap.c: part of the program waits: threads wait on a futex in the heap while
+ * two other threads fork. Each must wake afterwards. */
 #include "config.h"
 
 #include <errno.h>

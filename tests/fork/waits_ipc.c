@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_ipc.c: part of waits: calls that wait for other threads and processes, or for
- * asynchronous I/O. */
+/* waits_ipc.c: part of the program waits: calls that wait for other threads and
+ * processes, or for asynchronous I/O. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_objects.c: part of waits: objects in the heap that threads wait for. */
+/* waits_objects.c: part of the program waits: objects in the heap that threads wait for. */
 #include "config.h"
 
 #include <errno.h>

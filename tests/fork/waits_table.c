@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* waits_table.c: part of waits: each of many threads waits in a different call, while the
- * process forks and its heap returns again and again. This must interrupt no call (exceptions:
- * interrupted_max), and no real signal may be lost. */
+/* waits_table.c: part of the program waits: each of many threads waits in a different
+ * call, while the process forks and its heap returns again and again. This must
+ * interrupt no call (exceptions: interrupted_max), and no real signal may be lost. */
 #include "config.h"
 
 #include <errno.h>

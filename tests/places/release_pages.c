@@ -76,9 +76,9 @@ free_blocks(int n)
 #define NPIECES 12
 
 /*
- * The file system is full. The lowest free ranges have lost their file blocks, but higher
- * free ranges still have theirs, and malloc must allocate each of these. Returns how many
- * it has allocated, or -1.
+ * Frees low ranges, which lose their file blocks (not on DAX), fills the file system, and
+ * frees higher ranges, which keep theirs. malloc must allocate each of these again. Returns
+ * how many it has allocated, or -1 if there was no memory at the start.
  */
 static int
 pieces_again(const char *path)

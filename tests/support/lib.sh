@@ -199,7 +199,7 @@ file_system() {
 	mounts="$mounted $mounts"
 }
 
-# unmount_last: unmounts the last file system of file_system and removes its image.
+# unmount_last: unmounts the file system that file_system mounted last, and removes its image.
 unmount_last() {
 	umount -R "$mounted" || return 1
 	mounts=${mounts#"$mounted "}
