@@ -62,14 +62,15 @@ vmm_delete(void *block)
 }
 
 VMM_EXPORT void
-vmm_delete_aligned(void *block)
+vmm_delete_aligned(void *block, size_t alignment)
 {
+	(void)alignment;
 	vmm_own_delete(block);
 }
 
-#define ALIAS_OF(name) __attribute__((alias(name), visibility("hidden")))
-
-extern void *vmm_own_new(size_t size) ALIAS_OF(VMM_CXX(_Znw, ));
+extern void *vmm_own_new(size_t size) VMM_OPERATORS_ALIAS(VMM_CXX(_Znw, ));
 extern void *vmm_own_new_aligned(size_t size, size_t alignment)
-    ALIAS_OF(VMM_CXX(_Znw, St11align_val_t));
-extern void vmm_own_delete(void *block) ALIAS_OF("_ZdlPv");
+    VMM_OPERATORS_ALIAS(VMM_CXX(_Znw, St11align_val_t));
+extern void vmm_own_delete(void *block) VMM_OPERATORS_ALIAS("_ZdlPv");
+extern void vmm_own_delete_aligned(void *block, size_t alignment)
+    VMM_OPERATORS_ALIAS("_ZdlPvSt11align_val_t");

@@ -21,25 +21,43 @@
 struct nothrow;
 
 /*
- * The operators by which the C++ standard defines the others ([new.delete]). If a program
- * replaces one of these, the operators that depend on it must call the program's.
+ * The operators by which the C++ standard defines the others ([new.delete]), and those whose
+ * blocks a delete with a size may get. If a program replaces one of these, the operators that
+ * depend on it must call the program's.
  */
 VMM_EXPORT void *vmm_new(size_t size) __asm__(VMM_CXX(_Znw, ));
+VMM_EXPORT void *vmm_new_array(size_t size) __asm__(VMM_CXX(_Zna, ));
+VMM_EXPORT void *vmm_new_nothrow(size_t size, const struct nothrow *tag)
+    __asm__(VMM_CXX(_Znw, RKSt9nothrow_t));
+VMM_EXPORT void *vmm_new_array_nothrow(size_t size, const struct nothrow *tag)
+    __asm__(VMM_CXX(_Zna, RKSt9nothrow_t));
 VMM_EXPORT void *vmm_new_aligned(size_t size, size_t alignment)
     __asm__(VMM_CXX(_Znw, St11align_val_t));
+VMM_EXPORT void *vmm_new_array_aligned(size_t size, size_t alignment)
+    __asm__(VMM_CXX(_Zna, St11align_val_t));
 VMM_EXPORT void vmm_delete(void *block) __asm__("_ZdlPv");
 VMM_EXPORT void vmm_delete_array(void *block) __asm__("_ZdaPv");
-VMM_EXPORT void vmm_delete_aligned(void *block)
+VMM_EXPORT void vmm_delete_aligned(void *block, size_t alignment)
     __asm__("_ZdlPvSt11align_val_t");
+VMM_EXPORT void vmm_delete_array_aligned(void *block, size_t alignment)
+    __asm__("_ZdaPvSt11align_val_t");
 
 /*
  * Aliases of the same functions that a program cannot replace. If the two addresses of an
  * operator differ, the program has replaced it.
  */
 void *vmm_own_new(size_t size);
+void *vmm_own_new_array(size_t size);
+void *vmm_own_new_nothrow(size_t size, const struct nothrow *tag);
+void *vmm_own_new_array_nothrow(size_t size, const struct nothrow *tag);
 void *vmm_own_new_aligned(size_t size, size_t alignment);
+void *vmm_own_new_array_aligned(size_t size, size_t alignment);
 void vmm_own_delete(void *block);
 void vmm_own_delete_array(void *block);
+void vmm_own_delete_aligned(void *block, size_t alignment);
+void vmm_own_delete_array_aligned(void *block, size_t alignment);
+#define VMM_OPERATORS_ALIAS(name)                                              \
+	__attribute__((alias(name), visibility("hidden")))
 
 /*
  * Returns the operator of the program's C++ runtime with the mangled name `name`, for use
