@@ -192,9 +192,12 @@ if command -v clang >/dev/null 2>&1 && command -v clang++ >/dev/null 2>&1; then
 	expect "a program runs on the library that clang built" env LD_PRELOAD="$work/clang/lib/.libs/libvmmalloc.so.1" \
 		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
 		"$programs/support/churn" 100000
-	expect "C++ operators work in the library that clang built" env LD_PRELOAD="$work/clang/lib/.libs/libvmmalloc.so.1" \
+	"$programs/entry/operators_replaced" >"$work/expected"
+	env LD_PRELOAD="$work/clang/lib/.libs/libvmmalloc.so.1" \
 		VMMALLOC_POOL_DIR="$pool_dir" VMMALLOC_POOL_SIZE=64M \
-		"$programs/entry/operators_replaced"
+		"$programs/entry/operators_replaced" >"$work/said" 2>&1
+	expect "a program replaces C++ operators of the library that clang built" \
+		diff "$work/expected" "$work/said"
 else
 	skip "builds with clang without a warning" "needs clang"
 fi
