@@ -71,7 +71,7 @@ set_level(struct run *run, const char *level)
 	run->level = level;
 }
 
-/* Reports what getopt_long(3) refused: `result` is ':' or '?'. */
+/* Reports what getopt_long(3) refused in `word`: `result` is ':' or '?'. */
 _Noreturn static void
 refuse_option(int result, const char *word)
 {
@@ -105,11 +105,13 @@ read_options(int argc, char **argv, struct run *run)
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
+	const char *word;
 	int option;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "+:d:s:f:g::l:Sh", long_options,
-		NULL)) != -1) {
+	/* getopt_long(3) moves optind to the next word only after a word's last option. */
+	while (word = argv[optind], (option = getopt_long(argc, argv,
+		"+:d:s:f:g::l:Sh", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'd': run->dir = absolute("-d", optarg, run->whole_dir); break;
 		case 's': run->size = optarg; break;
@@ -127,7 +129,7 @@ read_options(int argc, char **argv, struct run *run)
 			break;
 		case 'h': fputs(usage, stdout); flush_output(); exit(0);
 		case 'V': puts("vmmalloc " PACKAGE_VERSION); flush_output(); exit(0);
-		default: refuse_option(option, argv[optind - 1]);
+		default: refuse_option(option, word);
 		}
 	}
 	check_options(run);

@@ -147,6 +147,8 @@ fails 126 "a directory as command" "$work: not a file that this user may execute
 fails 125 "a long option with a value" "unknown option --help=x" "$vmmalloc" --help=x
 fails 127 "an empty command" "the name of the command is empty" "$vmmalloc" -s 64M ''
 fails 125 "unknown option" "unknown option -x; see vmmalloc --help" "$vmmalloc" -x true
+fails 125 "an unknown option before others" "unknown option -x; see vmmalloc --help" \
+	"$vmmalloc" -s '' -xS true
 fails 125 "unknown long option" "unknown option --fork" "$vmmalloc" --fork true
 fails 125 "an empty variable" "VMMALLOC_POOL_DIR is empty, a path is needed" \
 	env VMMALLOC_POOL_DIR= "$vmmalloc" true
