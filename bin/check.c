@@ -168,10 +168,8 @@ advice(const struct place *place)
 		return "good for one program: no other can use the device meanwhile,"
 		       " and a child of fork(2) has its heap in ordinary memory";
 	if (fs->is_dax)
-		return place->shares_blocks
-		    ? "good: persistent memory, mapped without a page cache"
-		    : "good: persistent memory, mapped without a page cache;"
-		      " with VMMALLOC_FORK=2 fork(2) copies all memory in use";
+		return "good: persistent memory, mapped without a page cache;"
+		       " with VMMALLOC_FORK=2 fork(2) copies all memory in use";
 	if (fs->reserve_allocates)
 		return strcmp(place->huge, "never") != 0
 		    ? "good: memory with large pages"
