@@ -129,7 +129,7 @@ int vmm_pool_try_lock(void);
  */
 
 /*
- * space.c: sets or clears a bit in the state of all chunks that [begin, end) overlaps, and
+ * reserve.c: sets or clears a bit in the state of all chunks that [begin, end) overlaps, and
  * updates hole_count and private_count. `remove` requires that a chunk begins at `begin`.
  * Clearing VMM_CHUNK_PRIVATE also clears VMM_CHUNK_ANONYMOUS.
  */

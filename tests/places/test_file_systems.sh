@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_file_systems.sh: pools on different file systems, and file systems that fill up.
+# test_file_systems.sh: pools on different file systems. faults/test_full_disk.sh fills them.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 # place NAME: all tests on the file system at $mounted.
@@ -35,29 +35,10 @@ place() {
 	else
 		expect "$1: a pool that is too large is refused" \
 			grep -q '109951162777600 bytes needed, [0-9]* free' "$work/err"
-		pool_size=200M
-		fills_up "$1"
 	fi
 	unset VMMALLOC_POOL_DIR
 	expect "$1: nothing is left behind" test -z "$(ls -A "$mounted" |
 		grep -v lost+found)"
-}
-
-# fills_up NAME: the file system fills up, and the pool gives space back.
-fills_up() {
-	if [ "$1" = btrfs ] && [ "$pool_dir" = "$work" ]; then
-		skip "$1, fills up" "needs 2 GiB free in /dev/shm for the image: \
-a full btrfs writes out each page, which takes too long on a disk"
-		return
-	fi
-	for variant in $(variants); do
-		full_on "$1" "$variant" "$programs/places/full_disk" "$mounted"
-		tap "$work/tap" "$1, fills up, $variant"
-		full_on "$1" "$variant" "$programs/places/release_pages" "$mounted"
-		tap "$work/tap" "$1, returns space, $variant"
-		# Both variants only on tmpfs: elsewhere space runs out in the same way.
-		[ "$1" = tmpfs ] || break
-	done
 }
 
 for type in tmpfs "tmpfs huge=always" ext4 xfs btrfs hugetlbfs; do

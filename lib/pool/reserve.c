@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* space.c: the pool file's blocks: reserved ahead of use, released after it. */
+/* reserve.c: the pool file's blocks: reserved ahead of use, released after it. */
 #include "config.h"
 
 #include "base/probe.h"
