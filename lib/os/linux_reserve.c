@@ -52,7 +52,8 @@ write_zeros(char *address, size_t length)
 	while (length > 0) {
 		size_t step = length < sizeof(zeros) ? length : sizeof(zeros);
 		struct iovec from = { zeros, step }, to = { address, step };
-		ssize_t written = vmm_sys.process_vm_writev(vmm_os_process(), &from, 1,
+		/* By this thread's ID: the main thread may have ended. */
+		ssize_t written = vmm_sys.process_vm_writev(vmm_os_thread(), &from, 1,
 		    &to, 1, 0);
 
 		if (written < 0 && errno == EINTR)

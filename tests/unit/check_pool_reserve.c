@@ -3,7 +3,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -84,24 +86,59 @@ old_madvise(void *address, size_t size, int advice)
 	return real_madvise(address, size, advice);
 }
 
-/* The program has closed the pool's descriptor, so fallocate(2) is not possible. */
-START_TEST(test_reserve_without_file)
+/* As if the program had closed the pool's descriptor: fallocate(2) is not possible. */
+static void
+open_pool_without_file(int number)
 {
-	bool is_zero = true;
-
-	/* The emulator does not know process_vm_writev(2). */
-	if (is_emulated())
-		return;
-	open_pool(pool_dir(), VMM_RESERVE_GROW, _i);
+	open_pool(pool_dir(), VMM_RESERVE_GROW, number);
 	real_madvise = vmm_sys.madvise;
 	writable_calls()->madvise = old_madvise;
 	close(vmm_pool.file.fd);
+}
+
+static void
+allocate_whole_pool(void)
+{
+	bool is_zero = true;
+
 	for (size_t had = 0; had < POOL_SIZE; had += MIB) {
 		char *range = vmm_pool_allocate(NULL, MIB, page_size, &is_zero);
 
 		ck_assert_ptr_nonnull(range);
 		memset(range, 1, MIB);
 	}
+}
+
+START_TEST(test_reserve_without_file)
+{
+	/* The emulator does not know process_vm_writev(2). */
+	if (is_emulated())
+		return;
+	open_pool_without_file(_i);
+	allocate_whole_pool();
+}
+END_TEST
+
+static void *
+allocate_after(void *main_thread)
+{
+	pthread_join(*(pthread_t *)main_thread, NULL);
+	allocate_whole_pool();
+	exit(0);
+}
+
+/* Once the main thread has ended, its ID, the process's, no longer leads to the memory. */
+START_TEST(test_reserve_without_main_thread)
+{
+	static pthread_t main_thread;
+	pthread_t thread;
+
+	if (is_emulated())
+		return;
+	open_pool_without_file(_i);
+	main_thread = pthread_self();
+	ck_assert_int_eq(pthread_create(&thread, NULL, allocate_after, &main_thread), 0);
+	pthread_exit(NULL);
 }
 END_TEST
 
@@ -112,4 +149,5 @@ add_reserve_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_reserve_full, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_reserve_interrupted, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_reserve_without_file, 0, NPAGE_SIZES);
+	tcase_add_loop_test(tcase, test_reserve_without_main_thread, 0, NPAGE_SIZES);
 }
