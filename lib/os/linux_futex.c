@@ -16,6 +16,13 @@
 #include "os/linux_sys.h"
 #include "os/os.h"
 
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv VMM_SYS_NEW(449) /* Linux 5.16 */
+#endif
+#ifndef SYS_futex_wait
+#define SYS_futex_wait VMM_SYS_NEW(455) /* Linux 6.7 */
+#endif
+
 /* While a parent waits for a child, it checks at this interval that the child lives. */
 #define CHECK_NS 20000000
 
@@ -32,10 +39,6 @@ next_number(char **at, int base, unsigned long *number)
 	return true;
 }
 
-/* Calls of Linux 5.16 and 6.7. On alpha, ia64 and MIPS their numbers are others. */
-#define CALL_FUTEX_WAITV 449
-#define CALL_FUTEX_WAIT 455
-
 static bool
 is_futex_call(unsigned long number)
 {
@@ -43,7 +46,7 @@ is_futex_call(unsigned long number)
 	if (number == SYS_futex_time64)
 		return true;
 #endif
-	return number == SYS_futex || number == CALL_FUTEX_WAIT;
+	return number == SYS_futex || number == SYS_futex_wait;
 }
 
 /* A search for threads that wait on addresses in [base, base + size). */
@@ -108,14 +111,14 @@ add_wait(void *argument, const char *name)
 	if (!next_number(&at, 10, &number))
 		return false;
 	/* futex_waitv(2) keeps its addresses in memory, which may be gone by now. */
-	if (number == CALL_FUTEX_WAITV) {
+	if (number == SYS_futex_waitv) {
 		waits->is_complete = false;
 		waits->needs_stop += is_filtered(&search->tasks, name);
 	}
 	if (!is_futex_call(number) || !next_number(&at, 16, &address) ||
 	    !next_number(&at, 16, &operation))
 		return false;
-	if (number == CALL_FUTEX_WAIT) {
+	if (number == SYS_futex_wait) {
 		next_number(&at, 16, &operation);
 		next_number(&at, 16, &operation);
 		operation &= FUTEX_PRIVATE_FLAG;

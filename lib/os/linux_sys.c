@@ -19,7 +19,7 @@
 #include "os/linux_sys.h"
 
 #ifndef SYS_cachestat
-#define SYS_cachestat 451 /* Linux 6.5; another number on alpha, ia64 and MIPS */
+#define SYS_cachestat VMM_SYS_NEW(451) /* Linux 6.5 */
 #endif
 
 _Static_assert(sizeof(time_t) == sizeof(long), "the kernel's calls for times of 64 bits"
