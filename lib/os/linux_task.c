@@ -172,8 +172,11 @@ vmm_os_task_can_trace(void)
 		return error != 0 ? error : EPERM;
 	if (status[SECCOMP].value == 0)
 		return 0;
-	/* Filters are never removed: a result holds while their number is the same. */
-	if (probed_filters == status[FILTERS].value + 1)
+	/*
+	 * Filters are never removed: a result holds while their number is the same. Before
+	 * Linux 5.9 the number is missing, which counts as 0, and no result is kept.
+	 */
+	if (probed_filters != 0 && probed_filters == status[FILTERS].value)
 		return probed_error;
 	vmm_os_signals_block(&signals);
 	error = probe_filters();
@@ -181,7 +184,7 @@ vmm_os_task_can_trace(void)
 	/* Other errors may be temporary. */
 	if (error == 0 || error == EPERM) {
 		probed_error = error;
-		probed_filters = status[FILTERS].value + 1;
+		probed_filters = status[FILTERS].value;
 	}
 	return error;
 }

@@ -2,10 +2,13 @@
 /* check_pool.c: the suite of the tests of the pool, and functions that these tests share. */
 #include "config.h"
 
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "check_pool.h"
+#include "os/linux_sys.h"
 
 const size_t page_sizes[NPAGE_SIZES] = { 0, 16384, 65536 };
 size_t page_size;
@@ -41,6 +44,17 @@ is_emulated(void)
 	return stat("/proc/self/task", &tasks) != 0 || tasks.st_nlink > 3;
 }
 
+struct vmm_sys *
+writable_calls(void)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	char *page = (char *)((uintptr_t)&vmm_sys & -size);
+
+	ck_assert_int_eq(mprotect(page, (size_t)((char *)(&vmm_sys + 1) - page),
+	    PROT_READ | PROT_WRITE), 0);
+	return &vmm_sys;
+}
+
 /* Check runs each test in a process of its own, so each test opens its own pool. */
 Suite *
 make_suite(void)
@@ -52,6 +66,7 @@ make_suite(void)
 	add_reserve_tests(tcase);
 	add_space_tests(tcase);
 	add_fork_tests(tcase);
+	add_os_tests(tcase);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -32,10 +32,14 @@ void open_pool(const char *dir, enum vmm_reserve reserve, int number);
  */
 bool is_emulated(void);
 
+/* Makes the library's table of system calls writable, and returns it (os/linux_sys.h). */
+struct vmm_sys *writable_calls(void);
+
 /* Each function adds the tests of one file. */
 void add_open_tests(TCase *tcase);
 void add_reserve_tests(TCase *tcase);
 void add_space_tests(TCase *tcase);
 void add_fork_tests(TCase *tcase);
+void add_os_tests(TCase *tcase);
 
 #endif

@@ -4,10 +4,8 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "check_pool.h"
@@ -35,18 +33,6 @@ START_TEST(test_reserve_full)
 	ck_assert_uint_eq(figures.reserved, POOL_SIZE);
 }
 END_TEST
-
-/* Makes the library's table of system calls writable and returns it. */
-static struct vmm_sys *
-writable_calls(void)
-{
-	size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	char *page = (char *)((uintptr_t)&vmm_sys & -size);
-
-	ck_assert_int_eq(mprotect(page, (size_t)((char *)(&vmm_sys + 1) - page),
-	    PROT_READ | PROT_WRITE), 0);
-	return &vmm_sys;
-}
 
 static int (*real_fallocate)(int fd, int mode, off_t offset, off_t size);
 

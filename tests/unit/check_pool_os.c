@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check_pool_os.c: tests of functions of os/ in conditions that few systems have. */
+#include "config.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "check_pool.h"
+#include "os/linux_sys.h"
+#include "os/os.h"
+
+static ssize_t (*real_read)(int fd, void *data, size_t size);
+
+/* Hides the number of seccomp filters in /proc/PID/status, as before Linux 5.9. */
+static ssize_t
+old_read(int fd, void *data, size_t size)
+{
+	ssize_t got = real_read(fd, data, size);
+	char *field = got <= 0 ? NULL : memmem(data, (size_t)got, "Seccomp_filters:", 16);
+
+	if (field != NULL)
+		*field = 'X';
+	return got;
+}
+
+/* Adds a filter that decides about ptrace(2). Returns false if that is impossible. */
+static bool
+filter_ptrace(unsigned decision)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, decision),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+/* The program adds a filter after the library has found that it may stop threads. */
+START_TEST(test_os_new_filter)
+{
+	bool is_old_kernel = _i == 1;
+
+	real_read = vmm_sys.read;
+	if (is_old_kernel)
+		writable_calls()->read = old_read;
+	if (!filter_ptrace(SECCOMP_RET_ALLOW) || vmm_os_may_stop(VMM_OS_STOP_OTHERS) != 0)
+		return;
+	ck_assert(filter_ptrace(SECCOMP_RET_ERRNO | EPERM));
+	ck_assert_int_eq(vmm_os_may_stop(VMM_OS_STOP_OTHERS), EPERM);
+}
+END_TEST
+
+void
+add_os_tests(TCase *tcase)
+{
+	tcase_add_loop_test(tcase, test_os_new_filter, 0, 2);
+}
