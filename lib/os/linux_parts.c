@@ -183,6 +183,9 @@ copy_settings(struct vmm_os_parts *parts, const struct vmm_os_parts *earlier)
 		    a->protection != b->protection ||
 		    a->is_shared != b->is_shared || a->has_file != b->has_file)
 			return false;
+		/* The program has mapped its own file. The caller checks anonymous parts. */
+		if (a->has_file && a->is_pool != b->is_pool)
+			return false;
 	}
 	memcpy(parts->list, earlier->list, parts->count * sizeof(*parts->list));
 	parts->has_settings = earlier->has_settings;

@@ -7,12 +7,21 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "check_pool.h"
 #include "os/linux_sys.h"
 #include "os/os.h"
+
+/* Makes a pool file of the pool's size, without a pool. */
+static void
+make_file(struct vmm_os_file *file)
+{
+	ck_assert_int_eq(vmm_os_file_create(pool_dir(), file), 0);
+	ck_assert_int_eq(vmm_os_file_resize(file, POOL_SIZE), 0);
+}
 
 static ssize_t (*real_read)(int fd, void *data, size_t size);
 
@@ -59,8 +68,32 @@ START_TEST(test_os_new_filter)
 }
 END_TEST
 
+/* Before its second listing, the program maps a file of its own over all of a part. */
+START_TEST(test_os_parts_replaced)
+{
+	struct vmm_os_file file, other;
+	struct vmm_os_parts before, now;
+	void *place;
+
+	make_file(&file);
+	make_file(&other);
+	ck_assert_int_eq(vmm_os_place_map(POOL_SIZE, MIB, &place), 0);
+	ck_assert_int_eq(vmm_os_file_map_at(&file, place, 0, POOL_SIZE), 0);
+	ck_assert_int_eq(vmm_os_parts_read(place, 0, POOL_SIZE, NULL, &before), 0);
+	ck_assert_uint_eq(before.count, 1);
+	ck_assert(before.list[0].is_pool);
+	ck_assert_ptr_eq(mmap(place, POOL_SIZE, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_FIXED, other.fd, MIB), place);
+	ck_assert_int_eq(vmm_os_parts_read(place, 0, POOL_SIZE, &before, &now), 0);
+	ck_assert_uint_eq(now.count, 1);
+	ck_assert(!now.list[0].is_pool);
+	ck_assert(now.has_settings);
+}
+END_TEST
+
 void
 add_os_tests(TCase *tcase)
 {
 	tcase_add_loop_test(tcase, test_os_new_filter, 0, 2);
+	tcase_add_test(tcase, test_os_parts_replaced);
 }
