@@ -172,10 +172,13 @@ vmm_os_futex_restart_all(void)
 void
 vmm_os_futex_wake_file(const struct vmm_os_file *file, size_t offset)
 {
-	size_t page_size = vmm_os_page_size();
-	char *page = vmm_sys.mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-	    file->fd, (off_t)(offset / page_size * page_size));
+	size_t page_size = file->fs.page_size;
+	char *page;
 
+	if (!vmm_os_file_is_open(file))
+		return;
+	page = vmm_sys.mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+	    file->fd, (off_t)(offset / page_size * page_size));
 	if (page == MAP_FAILED)
 		return;
 	vmm_sys.futex(page + offset % page_size, FUTEX_WAKE, INT_MAX, NULL);

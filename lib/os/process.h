@@ -106,7 +106,8 @@ void vmm_os_futex_waits(const void *base, size_t size, struct vmm_os_waits *wait
 
 /*
  * Wakes the threads that wait at `offset` of the file, and began to wait while it was
- * mapped shared (futex(2)). The threads that `needs_stop` counts are not woken.
+ * mapped shared (futex(2)). The threads that `needs_stop` counts are not woken. Does nothing
+ * if the program has closed the descriptor.
  */
 void vmm_os_futex_wake_file(const struct vmm_os_file *file, size_t offset);
 

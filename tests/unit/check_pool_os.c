@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "check_pool.h"
 #include "os/linux_sys.h"
@@ -91,9 +92,72 @@ START_TEST(test_os_parts_replaced)
 }
 END_TEST
 
+static void *(*real_mmap)(void *address, size_t size, int protection, int flags, int fd,
+    off_t offset);
+
+/* Maps whole pages of 2 MiB only, as on hugetlbfs. */
+static void *
+huge_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+	if (size % (2 * MIB) != 0 || (size_t)offset % (2 * MIB) != 0) {
+		errno = EINVAL;
+		return MAP_FAILED;
+	}
+	return real_mmap(address, size, protection, flags, fd, offset);
+}
+
+static unsigned wakes;
+
+static int
+count_wakes(void *word, int operation, unsigned value, const struct timespec *timeout)
+{
+	(void)operation;
+	(void)value;
+	(void)timeout;
+	wakes += *(char *)word == 1;
+	return 0;
+}
+
+/* Makes a pool file with one byte, and counts the wakes at that byte. */
+static void
+make_file_to_wake(struct vmm_os_file *file)
+{
+	make_file(file);
+	ck_assert_int_eq(vmm_os_file_write(file, 3 * MIB, "\1", 1), 0);
+	writable_calls()->futex = count_wakes;
+}
+
+START_TEST(test_os_wake_huge)
+{
+	struct vmm_os_file file;
+
+	make_file_to_wake(&file);
+	file.fs.page_size = 2 * MIB;
+	real_mmap = vmm_sys.mmap;
+	writable_calls()->mmap = huge_mmap;
+	vmm_os_futex_wake_file(&file, 3 * MIB);
+	ck_assert_uint_eq(wakes, 1);
+}
+END_TEST
+
+/* The descriptor's number is another file's by now. */
+START_TEST(test_os_wake_closed)
+{
+	struct vmm_os_file file, other;
+
+	make_file(&file);
+	make_file_to_wake(&other);
+	ck_assert_int_eq(dup2(other.fd, file.fd), file.fd);
+	vmm_os_futex_wake_file(&file, 3 * MIB);
+	ck_assert_uint_eq(wakes, 0);
+}
+END_TEST
+
 void
 add_os_tests(TCase *tcase)
 {
 	tcase_add_loop_test(tcase, test_os_new_filter, 0, 2);
 	tcase_add_test(tcase, test_os_parts_replaced);
+	tcase_add_test(tcase, test_os_wake_huge);
+	tcase_add_test(tcase, test_os_wake_closed);
 }
