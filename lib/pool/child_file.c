@@ -58,8 +58,9 @@ make_file(struct vmm_os_file *file, struct vmm_os_limits *room)
 	vmm_os_file_limits(file, room);
 	if (vmm_pool.size > room->limit_bytes)
 		error = EFBIG;
-	/* The path may lead to another file system by now, with pages of another size. */
-	else if (file->fs.page_size != vmm_pool.file.fs.page_size)
+	/* The path may lead elsewhere by now: to pages of another size, or to a device. */
+	else if (file->fs.page_size != vmm_pool.file.fs.page_size ||
+	    file->fs.device_bytes != 0)
 		error = EXDEV;
 	else
 		error = vmm_os_file_resize(file, vmm_pool.size);

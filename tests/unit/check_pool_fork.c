@@ -3,11 +3,15 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "check_pool.h"
+#include "os/linux_sys.h"
+#include "pool/state.h"
 
 static struct vmm_pool_fork forking;
 
@@ -161,6 +165,51 @@ START_TEST(test_fork_within)
 }
 END_TEST
 
+static int (*real_openat)(int dir, const char *path, int flags, mode_t mode);
+
+/* Opens the attributes of a memory device: its size, and the size of its pages. */
+static int
+device_openat(int dir, const char *path, int flags, mode_t mode)
+{
+	int fd;
+
+	if (strncmp(path, "/sys/dev/char/", 14) != 0)
+		return real_openat(dir, path, flags, mode);
+	fd = memfd_create("attribute", 0);
+	dprintf(fd, "%zu", strstr(path, "/size") != NULL ? 4 * POOL_SIZE
+						       : (size_t)sysconf(_SC_PAGESIZE));
+	return fd;
+}
+
+static ssize_t
+device_readlinkat(int dir, const char *path, char *data, size_t size)
+{
+	static const char bus[] = "/sys/bus/dax";
+
+	(void)dir;
+	(void)path;
+	ck_assert_uint_gt(size, sizeof(bus));
+	memcpy(data, bus, sizeof(bus) - 1);
+	return sizeof(bus) - 1;
+}
+
+/* The path of the pool leads to a memory device by now. /dev/zero acts as the device. */
+START_TEST(test_fork_device)
+{
+	open_pool(pool_dir(), VMM_RESERVE_GROW, 0);
+	real_openat = vmm_sys.openat;
+	writable_calls()->openat = device_openat;
+	writable_calls()->readlinkat = device_readlinkat;
+	strcpy(vmm_pool.dir, "/dev/zero");
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_COPY), EXDEV);
+	vmm_pool_fork_end(&forking, false);
+	/* With VMMALLOC_FORK=3 the child stays private. */
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_ANY), 0);
+	ck_assert(!forking.wants_file);
+	vmm_pool_fork_end(&forking, false);
+}
+END_TEST
+
 void
 add_fork_tests(TCase *tcase)
 {
@@ -169,4 +218,5 @@ add_fork_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_fork_any, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_fork_two, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_fork_within, 0, NPAGE_SIZES);
+	tcase_add_test(tcase, test_fork_device);
 }
