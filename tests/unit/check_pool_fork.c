@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -165,6 +166,17 @@ START_TEST(test_fork_within)
 }
 END_TEST
 
+#ifdef VMMALLOC_DEBUG
+/* A thread that has the lock must not take it again: it would go on, and release it early. */
+START_TEST(test_lock_twice)
+{
+	open_pool(pool_dir(), VMM_RESERVE_GROW, 0);
+	vmm_pool_lock();
+	vmm_pool_lock();
+}
+END_TEST
+#endif
+
 static int (*real_openat)(int dir, const char *path, int flags, mode_t mode);
 
 /* Opens the attributes of a memory device: its size, and the size of its pages. */
@@ -219,4 +231,7 @@ add_fork_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_fork_two, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_fork_within, 0, NPAGE_SIZES);
 	tcase_add_test(tcase, test_fork_device);
+#ifdef VMMALLOC_DEBUG
+	tcase_add_test_raise_signal(tcase, test_lock_twice, SIGABRT);
+#endif
 }
