@@ -20,10 +20,15 @@ FNR == 1 {
 	seen[name] = 1
 	row[++count] = "\t{ " name ", { \"" file "\", " FNR ", \"" name "\" } },"
 }
+# Of a function that is defined twice, for two versions of jemalloc, the table has one line.
+/^#(if|el|endif)/ {
+	row[++count] = $0
+}
 { previous = $0 }
 END {
 	print "\nconst struct vmm_traced_function vmm_traced_functions[] = {"
 	for (i = 1; i <= count; i++)
 		print row[i]
-	print "};\nconst size_t vmm_traced_count = " count ";"
+	print "};\nconst size_t vmm_traced_count ="
+	print "    sizeof(vmm_traced_functions) / sizeof(vmm_traced_functions[0]);"
 }

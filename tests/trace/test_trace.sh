@@ -80,13 +80,18 @@ nm -A "$top_builddir/lib/debug/.libs/libcore.a" |
 	grep -v ' vmm_jehost_pages_purge_' >"$work/defined" # other names of one function
 (cd "$top_srcdir/lib" && ls pool/*.c heap/*.c jemalloc/*.c) |
 	sed -e 's/.*\///' -e 's/\.c$//' -e '/^guard$/d' | sort -u >"$work/rooms"
+${CC:-cc} -E -P -DVMMALLOC_DEBUG -I"$top_builddir" -I"$top_srcdir/lib" \
+	"$top_builddir/lib/debug/trace_functions.c" >"$work/table"
 awk 'NR == FNR { is_traced[$1] = 1; next } $1 in is_traced { print $2 }' \
 	"$work/rooms" "$work/defined" | while read -r name; do
-	grep -q "\"$name\"" "$top_builddir/lib/debug/trace_functions.c" || echo "$name"
+	grep -q "\"$name\"" "$work/table" || echo "$name"
 done >"$work/forgotten"
+grep -o '"vmm_[a-z_0-9]*"' "$work/table" | sort | uniq -d >"$work/repeated"
 expect "level 3: the test finds the functions" test "$(wc -l <"$work/defined")" -gt 100
 expect "level 3: all functions are in the table" test ! -s "$work/forgotten"
 comment "$work/forgotten"
+expect "level 3: the table has no function twice" test ! -s "$work/repeated"
+comment "$work/repeated"
 
 # Level 4: each call by its name, with arguments and result.
 traced 4 "$programs/trace/trace" each
