@@ -67,7 +67,7 @@ bool vmm_os_file_is_open(const struct vmm_os_file *file);
 /* Closes the file, if the program has not, and unmaps `address` unless it is NULL. */
 void vmm_os_file_close(struct vmm_os_file *file, void *address, size_t size);
 
-/* Replaces the file by `by`, with the same descriptor number if possible (dup3(2)). */
+/* Closes the file, and replaces it by `by`, with the same number if possible (dup3(2)). */
 void vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by);
 
 /* Reports how large the new file may become. */

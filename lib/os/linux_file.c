@@ -289,10 +289,15 @@ vmm_os_file_replace(struct vmm_os_file *file, const struct vmm_os_file *by)
 	bool is_own = vmm_os_file_is_open(file);
 
 	*file = *by;
+	if (!is_own)
+		return;
 	/* Keep the number: else it would change with each generation of children. */
-	if (is_own && vmm_sys.dup3(by->fd, number, O_CLOEXEC) == number) {
+	if (vmm_sys.dup3(by->fd, number, O_CLOEXEC) == number) {
 		vmm_sys.close(by->fd);
 		file->fd = number;
+	} else {
+		/* RLIMIT_NOFILE, for example, may be lower by now. */
+		vmm_sys.close(number);
 	}
 }
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -153,6 +154,26 @@ START_TEST(test_os_wake_closed)
 }
 END_TEST
 
+/* The limit of descriptors is lower by now than the descriptor of the replaced file. */
+START_TEST(test_os_replace_past_limit)
+{
+	struct vmm_os_file file, by;
+	struct rlimit limit;
+	int number;
+
+	make_file(&file);
+	number = file.fd;
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)number;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	make_file(&by);
+	vmm_os_file_replace(&file, &by);
+	ck_assert_int_eq(file.fd, by.fd);
+	ck_assert(vmm_os_file_is_open(&file));
+	ck_assert_int_eq(fcntl(number, F_GETFD), -1);
+}
+END_TEST
+
 void
 add_os_tests(TCase *tcase)
 {
@@ -160,4 +181,5 @@ add_os_tests(TCase *tcase)
 	tcase_add_test(tcase, test_os_parts_replaced);
 	tcase_add_test(tcase, test_os_wake_huge);
 	tcase_add_test(tcase, test_os_wake_closed);
+	tcase_add_test(tcase, test_os_replace_past_limit);
 }
