@@ -225,9 +225,12 @@ log_refusal(int error)
 static void
 pause_return(uint64_t now_us, uint64_t longest_us)
 {
-	vmm_pool.return_at_us = now_us + vmm_pool.return_pause_us;
-	if (vmm_pool.return_pause_us < longest_us)
-		vmm_pool.return_pause_us *= 2;
+	uint64_t pause_us = vmm_pool.return_pause_us;
+
+	if (pause_us > longest_us)
+		pause_us = longest_us;
+	vmm_pool.return_at_us = now_us + pause_us;
+	vmm_pool.return_pause_us = 2 * pause_us;
 }
 
 /* Takes one step, and sets when the next one may begin. */

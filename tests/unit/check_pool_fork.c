@@ -123,7 +123,7 @@ START_TEST(test_fork_any)
 }
 END_TEST
 
-/* Two forks have begun: the child fills its file from memory that is private already. */
+/* Two forks have begun: the child fills its file from memory that is private alends. */
 START_TEST(test_fork_two)
 {
 	static struct vmm_pool_fork other;
@@ -163,6 +163,35 @@ START_TEST(test_fork_within)
 	vmm_pool_unlock();
 	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_PRIVATE), 0);
 	vmm_pool_fork_end(&forking, false);
+}
+END_TEST
+
+/* While a child needs the file, the pauses between tries to return stay within the limit. */
+START_TEST(test_fork_pauses)
+{
+	enum { LONGEST_US = 100000 };
+	bool is_zero = false;
+	int ends[2];
+	uint64_t now_us;
+	pid_t pid;
+
+	open_pool(pool_dir(), VMM_RESERVE_GROW, 0);
+	ck_assert_ptr_nonnull(vmm_pool_allocate(NULL, MIB, page_size, &is_zero));
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_PRIVATE), 0);
+	pid = fork_pool(VMM_FORK_PRIVATE);
+	close(ends[pid == 0 ? 1 : 0]);
+	if (pid == 0) {
+		/* Waits until the parent closes its end. */
+		_exit(read(ends[0], &is_zero, 1) != 0);
+	}
+	for (int i = 0; i < 10; i++) {
+		vmm_pool.return_at_us = 0;
+		ck_assert(!vmm_pool_return());
+		now_us = vmm_os_now_us();
+		ck_assert_uint_le(vmm_pool.return_at_us, now_us + LONGEST_US);
+	}
+	close(ends[1]);
 }
 END_TEST
 
@@ -230,6 +259,7 @@ add_fork_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_fork_any, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_fork_two, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_fork_within, 0, NPAGE_SIZES);
+	tcase_add_test(tcase, test_fork_pauses);
 	tcase_add_test(tcase, test_fork_device);
 #ifdef VMMALLOC_DEBUG
 	tcase_add_test_raise_signal(tcase, test_lock_twice, SIGABRT);
