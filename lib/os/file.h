@@ -103,7 +103,7 @@ int vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
  */
 int vmm_os_file_release(void *address, size_t length);
 
-/* Writes all of `data` into the file (pwrite(2)). ENOSPC, EDQUOT, EIO. */
+/* Writes all of `data` into the file (pwrite(2)). ENOSPC, EDQUOT, EIO, EBADF. */
 int vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
     const void *data, size_t length);
 

@@ -214,6 +214,8 @@ int
 vmm_os_file_write(const struct vmm_os_file *file, size_t offset,
     const void *data, size_t length)
 {
+	if (!vmm_os_file_is_open(file))
+		return EBADF;
 	while (length > 0) {
 		ssize_t written = vmm_sys.pwrite(file->fd, data, length, (off_t)offset);
 

@@ -132,8 +132,8 @@ vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
 	int flags = backing == VMM_OS_SHARED ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
 	void *place, *map;
 
-	if (backing == VMM_OS_SHARED && !vmm_os_file_is_open(file))
-		return offset == 0
+	if (has_file && !vmm_os_file_is_open(file))
+		return backing == VMM_OS_PRIVATE || offset == 0
 		    ? EBADF : map_again((char *)address + offset, length, window);
 	if (!has_file)
 		flags |= MAP_ANONYMOUS;
@@ -179,10 +179,12 @@ int
 vmm_os_file_map_at(const struct vmm_os_file *file, void *address, size_t offset,
     size_t length)
 {
-	void *map = vmm_sys.mmap((char *)address + offset, length,
-	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd,
-	    (off_t)offset);
+	void *map;
 
+	if (!vmm_os_file_is_open(file))
+		return EBADF;
+	map = vmm_sys.mmap((char *)address + offset, length, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_FIXED, file->fd, (off_t)offset);
 	return map == MAP_FAILED ? errno : 0;
 }
 

@@ -90,7 +90,7 @@ int vmm_os_window_move(void *window, void *address, size_t offset, size_t length
 
 /*
  * Maps [offset, offset + length) of the file at `address` + offset, shared (MAP_SHARED), and
- * replaces what is mapped there.
+ * replaces what is mapped there. EBADF if the program has closed the descriptor.
  * For huge pages, which kernels before Linux 5.16 cannot move.
  */
 int vmm_os_file_map_at(const struct vmm_os_file *file, void *address,

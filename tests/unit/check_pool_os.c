@@ -141,16 +141,40 @@ START_TEST(test_os_wake_huge)
 }
 END_TEST
 
-/* The descriptor's number is another file's by now. */
+/* As if the program had closed the file, and opened another, which got the number. */
+static void
+make_closed_file(struct vmm_os_file *file, const struct vmm_os_file *other)
+{
+	make_file(file);
+	ck_assert_int_eq(dup2(other->fd, file->fd), file->fd);
+}
+
 START_TEST(test_os_wake_closed)
 {
 	struct vmm_os_file file, other;
 
-	make_file(&file);
 	make_file_to_wake(&other);
-	ck_assert_int_eq(dup2(other.fd, file.fd), file.fd);
+	make_closed_file(&file, &other);
 	vmm_os_futex_wake_file(&file, 3 * MIB);
 	ck_assert_uint_eq(wakes, 0);
+}
+END_TEST
+
+/* No function may write to another file, or map it, in place of the one that was closed. */
+START_TEST(test_os_use_closed)
+{
+	struct vmm_os_file file, other;
+	void *place, *window;
+
+	make_file(&other);
+	make_closed_file(&file, &other);
+	ck_assert_int_eq(vmm_os_place_map(MIB, MIB, &place), 0);
+	ck_assert_int_eq(vmm_os_file_write(&file, 0, "1", 1), EBADF);
+	ck_assert_int_eq(vmm_os_file_map_at(&file, place, 0, MIB), EBADF);
+	ck_assert_int_eq(vmm_os_window_map(&file, place, 0, MIB, VMM_OS_SHARED,
+	    &window), EBADF);
+	ck_assert_int_eq(vmm_os_window_map(&file, place, 0, MIB, VMM_OS_PRIVATE,
+	    &window), EBADF);
 }
 END_TEST
 
@@ -181,5 +205,6 @@ add_os_tests(TCase *tcase)
 	tcase_add_test(tcase, test_os_parts_replaced);
 	tcase_add_test(tcase, test_os_wake_huge);
 	tcase_add_test(tcase, test_os_wake_closed);
+	tcase_add_test(tcase, test_os_use_closed);
 	tcase_add_test(tcase, test_os_replace_past_limit);
 }
