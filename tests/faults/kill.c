@@ -8,10 +8,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,125 +17,9 @@
 #include <sys/prctl.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-/* The state of the program, in a page that it shares with the test. */
-enum place { IN_START, IN_MAIN, IN_FORK, PLACES };
-struct page {
-	volatile enum place place;
-	volatile unsigned forks;
-	volatile uint64_t main_ns; /* when the program reached main */
-	volatile uint64_t fork_ns; /* how long the last fork took */
-};
-
-static struct page *page;
-static unsigned seed;
-
-static unsigned
-below(unsigned limit)
-{
-	seed = seed * 1103515245 + 12345;
-	return (seed >> 8) % limit;
-}
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static void
-map_page(int fd)
-{
-	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-	    0);
-	if (page == MAP_FAILED)
-		exit(99);
-}
-
-/*
- * The program allocates, frees and forks until it is killed.
- */
-
-#define NBLOCKS 64
-
-static char *blocks[NBLOCKS];
-
-static void
-change_some(unsigned count)
-{
-	while (count-- > 0) {
-		unsigned i = below(NBLOCKS);
-		size_t size = below(4) == 0 ? 300 + below(400000)
-					    : 16 + below(60000);
-
-		free(blocks[i]);
-		blocks[i] = malloc(size);
-		if (blocks[i] != NULL)
-			memset(blocks[i], (int)i, size);
-	}
-}
-
-static void
-fork_once(void)
-{
-	uint64_t begin = now_ns();
-	pid_t pid;
-
-	page->place = IN_FORK;
-	pid = fork();
-	if (pid == 0) {
-		change_some(below(30));
-		_exit(0);
-	}
-	page->place = IN_MAIN;
-	page->fork_ns = now_ns() - begin;
-	page->forks++;
-	if (pid > 0 && below(3) != 0)
-		waitpid(pid, NULL, 0);
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
-}
-
-/* jemalloc asks the pool for each of these blocks, and each request may stop the other thread
- * for a step of the return. */
-static void *
-change_large(void *argument)
-{
-	for (unsigned n = 0;; n++) {
-		size_t size = ((size_t)1 << 20) + (n % 64 << 14);
-		char *block = malloc(size);
-
-		if (block != NULL)
-			memset(block, 1, size / 16);
-		free(block);
-	}
-	return argument;
-}
-
-_Noreturn static void
-program(int fd, int has_thread)
-{
-	pthread_t thread;
-
-	map_page(fd);
-	page->main_ns = now_ns();
-	page->place = IN_MAIN;
-	if (has_thread)
-		pthread_create(&thread, NULL, change_large, NULL);
-	for (;;) {
-		change_some(below(40));
-		fork_once();
-	}
-}
-
-/*
- * The test.
- */
+#include "kill.h"
 
 #define PAGE_FD 900
 #define SETTLE_SECONDS 20
