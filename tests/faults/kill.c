@@ -28,9 +28,46 @@ static struct {
 	const char *dir;
 	int dir_fd;
 	struct statfs before;
-	unsigned files, blocks, places[PLACES];
+	unsigned files, blocks, ended, places[PLACES];
+	unsigned moments[4], in_fork[4]; /* for each VMMALLOC_FORK */
 	uint64_t start_ns; /* how long a program needs to reach main */
 } test;
+
+/* A program, and when and how it is killed. */
+struct moment {
+	int number;
+	int when; /* 7: before main; even: during fork(2) or soon after it; odd: any time */
+	int library;
+	int fork;
+	int has_thread;
+	int only_program; /* not its process group */
+};
+
+static int
+take_digit(int *number, int base)
+{
+	int digit = *number % base;
+
+	*number /= base;
+	return digit;
+}
+
+/* Each setting is a digit of the number. With two libraries, 512 numbers have all
+ * combinations. */
+static struct moment
+moment_of(int number, int nlibraries)
+{
+	/* Not VMMALLOC_FORK=0, with which parent and child share the heap. */
+	static const int forks[] = { 2, 2, 2, 2, 2, 1, 1, 3 };
+	struct moment moment = { .number = number };
+
+	moment.when = take_digit(&number, 8);
+	moment.library = take_digit(&number, nlibraries);
+	moment.fork = forks[take_digit(&number, 8)];
+	moment.has_thread = take_digit(&number, 2);
+	moment.only_program = take_digit(&number, 2);
+	return moment;
+}
 
 /* Returns the number of files in the pool directory. */
 static int
@@ -72,25 +109,24 @@ settles(void)
 }
 
 static pid_t
-begin(int moment, char *library)
+begin(const struct moment *moment, char *library)
 {
-	/* Not VMMALLOC_FORK=0, with which parent and child share the heap. */
-	static const char forks[] = "22222113";
-	char fork_kind[2] = { forks[moment % 8], '\0' };
-	char number[16];
+	char fork_text[16], number[16];
 	pid_t pid;
 
 	memset(page, 0, sizeof(*page));
-	snprintf(number, sizeof(number), "%d", moment);
+	snprintf(fork_text, sizeof(fork_text), "%d", moment->fork);
+	snprintf(number, sizeof(number), "%d", moment->number);
 	pid = fork();
 	if (pid != 0)
 		return pid;
 	/* The program must not outlive the test. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setenv("VMMALLOC_FORK", fork_kind, 1);
+	setenv("VMMALLOC_FORK", fork_text, 1);
 	setenv("LD_PRELOAD", library, 1);
 	setpgid(0, 0);
-	execl("/proc/self/exe", "kill", "program", number, NULL);
+	execl("/proc/self/exe", "kill", "program", number,
+	    moment->has_thread ? "thread" : "alone", NULL);
 	_exit(98);
 }
 
@@ -119,18 +155,17 @@ wait_for(enum place place, unsigned forks, pid_t pid)
 	}
 }
 
-/* Waits for a random moment: an eighth of them lie before main, and half of them during
- * a fork(2) or soon after one. */
+/* Waits for a random moment. */
 static void
-wait_for_moment(int moment, pid_t pid, uint64_t begin_ns)
+wait_for_moment(const struct moment *moment, pid_t pid, uint64_t begin_ns)
 {
-	if (moment % 8 == 7) {
+	if (moment->when == 7) {
 		pass(below(1000) * (test.start_ns / 1000));
 		return;
 	}
 	wait_for(IN_MAIN, 1 + below(4), pid);
 	test.start_ns = page->main_ns > begin_ns ? page->main_ns - begin_ns : 0;
-	if (moment % 2 == 0)
+	if (moment->when % 2 == 0)
 		wait_for(IN_FORK, 0, pid);
 	pass(below(1000) * (page->fork_ns / 1000));
 }
@@ -154,38 +189,41 @@ all_end(void)
 }
 
 static void
-kill_one(int moment, char *library)
+kill_one(int number, char **libraries, int nlibraries)
 {
+	struct moment moment = moment_of(number, nlibraries);
 	uint64_t begin_ns = now_ns();
-	pid_t pid = begin(moment, library);
+	pid_t pid = begin(&moment, libraries[moment.library]);
 	int status, left;
 
 	if (pid < 0)
 		exit(99);
 	setpgid(pid, pid);
-	wait_for_moment(moment, pid, begin_ns);
+	wait_for_moment(&moment, pid, begin_ns);
 	/*
 	 * Kills the whole process group, or only the program. In the second case its children
 	 * and the helper of a stop must end by themselves soon.
 	 */
-	kill(moment / 8 % 2 ? pid : -pid, SIGKILL);
+	kill(moment.only_program ? pid : -pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
 	    WTERMSIG(status) != SIGKILL) {
-		printf("# moment %d: the program ended by itself, status %#x\n", moment,
+		printf("# moment %d: the program ended by itself, status %#x\n", number,
 		    (unsigned)status);
-		test.files++;
+		test.ended++;
 	}
 	if (!all_end()) {
-		printf("# moment %d: a process lives on\n", moment);
+		printf("# moment %d: a process lives on\n", number);
 		exit(1);
 	}
 	test.places[page->place]++;
+	test.moments[moment.fork]++;
+	test.in_fork[moment.fork] += page->place == IN_FORK;
 	left = names();
 	if (left != 0)
-		printf("# moment %d: %d files are left\n", moment, left);
+		printf("# moment %d: %d files are left\n", number, left);
 	test.files += left != 0;
 	if (!settles()) {
-		printf("# moment %d: blocks are not freed\n", moment);
+		printf("# moment %d: blocks are not freed\n", number);
 		test.blocks++;
 	}
 }
@@ -206,15 +244,46 @@ set_up(void)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
+/* Forgets what was counted. */
+static void
+begin_counts(void)
+{
+	memset(test.places, 0, sizeof(test.places));
+	memset(test.moments, 0, sizeof(test.moments));
+	memset(test.in_fork, 0, sizeof(test.in_fork));
+	test.files = test.blocks = test.ended = 0;
+}
+
+static void
+print_results(int moments, const char *seed_text)
+{
+	printf("# seed %s: killed before main %u, outside of fork %u, in fork %u\n",
+	    seed_text, test.places[IN_START], test.places[IN_MAIN],
+	    test.places[IN_FORK]);
+	printf("%sok 1 - %d moments: no file is left\n",
+	    test.files == 0 ? "" : "not ", moments);
+	printf("%sok 2 - %d moments: no block is left\n",
+	    test.blocks == 0 ? "" : "not ", moments);
+	printf("%sok 3 - no program ended before it was killed\n",
+	    test.ended == 0 ? "" : "not ");
+	for (int i = 1; i <= 3; i++) {
+		printf("# VMMALLOC_FORK=%d: %u moments, %u in fork\n", i, test.moments[i],
+		    test.in_fork[i]);
+		printf("%sok %d - VMMALLOC_FORK=%d: at least a fifth of the moments were "
+		    "in fork\n", test.in_fork[i] >= test.moments[i] / 5 ? "" : "not ",
+		    i + 3, i);
+	}
+	printf("1..6\n");
+}
+
 int
 main(int argc, char **argv)
 {
 	int moments;
 
-	if (argc == 3 && strcmp(argv[1], "program") == 0) {
+	if (argc == 4 && strcmp(argv[1], "program") == 0) {
 		seed = (unsigned)atoi(argv[2]);
-		/* Of each 16 programs, the last 8 have a second thread. */
-		program(PAGE_FD, seed / 8 % 2);
+		program(PAGE_FD, strcmp(argv[3], "thread") == 0);
 	}
 	if (argc < 4)
 		return 99;
@@ -223,22 +292,12 @@ main(int argc, char **argv)
 	set_up();
 	/* After the first program the file system has made its tables of inodes. */
 	statfs(test.dir, &test.before);
-	kill_one(1, argv[3]);
+	kill_one(1, argv + 3, argc - 3);
 	syncfs(test.dir_fd);
 	statfs(test.dir, &test.before);
-	memset(test.places, 0, sizeof(test.places));
-	test.files = test.blocks = 0;
+	begin_counts();
 	for (int i = 0; i < moments; i++)
-		kill_one(i, argv[3 + i % (argc - 3)]);
-	printf("# seed %s: killed before main %u, outside of fork %u, in fork %u\n",
-	    argv[2], test.places[IN_START], test.places[IN_MAIN],
-	    test.places[IN_FORK]);
-	printf("%sok 1 - %d moments: no file is left\n",
-	    test.files == 0 ? "" : "not ", moments);
-	printf("%sok 2 - %d moments: no block is left\n",
-	    test.blocks == 0 ? "" : "not ", moments);
-	printf("%sok 3 - at least a fifth of the moments were in fork\n",
-	    test.places[IN_FORK] >= (unsigned)moments / 5 ? "" : "not ");
-	printf("1..3\n");
+		kill_one(i, argv + 3, argc - 3);
+	print_results(moments, argv[2]);
 	return 0;
 }
