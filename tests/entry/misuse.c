@@ -44,6 +44,19 @@ freed(void)
 	return show(block);
 }
 
+/* Returns an address at which nothing can be mapped. */
+static void *
+invalid_address(const char *block)
+{
+	/* With 64 bits no address in user memory has the highest bit, which jemalloc ignores. */
+	if (sizeof(block) == 8)
+		return (void *)((uintptr_t)block ^
+		    (uintptr_t)1 << (8 * sizeof(block) - 1));
+	/* With 32 bits it may be mapped, but not the last page: mmap(2) returns errors as
+	 * addresses in it. */
+	return (void *)(uintptr_t)-2048;
+}
+
 /* Frees an address that malloc has not returned, or that was freed before. */
 static bool
 free_wrong_address(const char *mistake, char *block)
@@ -70,9 +83,7 @@ free_wrong_address(const char *mistake, char *block)
 	else if (strcmp(mistake, "free-unmapped") == 0)
 		free(show((void *)(uintptr_t)0x1000));
 	else if (strcmp(mistake, "free-invalid") == 0)
-		/* With 64 bits no address in user memory has the highest bit. */
-		free(show((void *)((uintptr_t)block ^ ((uintptr_t)1 <<
-		    (8 * sizeof(block) - 1)))));
+		free(show(invalid_address(block)));
 	else
 		return false;
 	return true;
