@@ -76,7 +76,7 @@ for variant in $(variants); do
 		sleep 0.01
 	done
 	# In the background on_pool is a shell, and its only child is the program.
-	found=
+	found=/none owner=none
 	for process in $process $(cat "/proc/$process/task/$process/children"); do
 		for file in "/proc/$process/fd"/*; do
 			case $(readlink "$file") in
@@ -84,9 +84,9 @@ for variant in $(variants); do
 			esac
 		done
 	done
-	expect "$variant: root can read the pool file" test -r "${found:-/none}"
+	expect "$variant: root can read the pool file" test -r "$found"
 	expect "$variant: the pool file has mode 0600 and no name" test \
-		"$(stat -L -c '%a %h' "${found:-/none}" 2>&1)" = "600 0"
+		"$(stat -L -c '%a %h' "$found" 2>&1)" = "600 0"
 	as_nobody cat "/proc/$owner/maps" >"$work/maps" 2>&1
 	as_nobody sh -c "exec 3<>'$found'" 2>"$work/err"
 	status=$?
