@@ -199,7 +199,6 @@ done
 
 # Root may write to any directory, so an ordinary user runs the program.
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null 2>&1; then
-	mkdir -m 755 "$work/closed"
 	# That user must be able to read the library.
 	open=$(mktemp -d /tmp/vmmalloc.XXXXXX)
 	chmod 755 "$open"
