@@ -75,7 +75,6 @@ check_heap(int fork_error, const char *when)
 static void
 check_as_is(const char *pool_dir, const char *when)
 {
-	/* In mode `preinit` the library has found its settings although `environ` was NULL. */
 	tap_result(disk_pool_descriptor(pool_dir) >= 0, "the process has a pool");
 	check_heap(0, when);
 }
@@ -89,7 +88,7 @@ plain(const char *pool_dir)
 static void
 preinit(const char *pool_dir)
 {
-	check_as_is(pool_dir, "environ lost");
+	check_as_is(pool_dir, "pool opened early");
 }
 
 static const struct mode {

@@ -16,21 +16,27 @@ extern char **environ;
 int fork_setting = 1;
 static const char *fork_text; /* the value of VMMALLOC_FORK at the start */
 
-/* This runs before any constructor, and so before libc and the library see `environ`. */
+/* This runs before any constructor, and so before libc sets `environ`. In mode `preinit` the
+ * library must open its pool now: it must find the settings without `environ`. */
 static void
-forget_environment(int argc, char **argv, char **envp)
+begin_early(int argc, char **argv, char **envp)
 {
+	void *volatile block;
+
 	(void)argc;
 	for (; *envp != NULL; envp++) {
 		if (strncmp(*envp, "VMMALLOC_FORK=", 14) == 0)
 			fork_text = *envp + 14;
 	}
-	if (argv[1] != NULL && strcmp(argv[1], "preinit") == 0)
-		environ = NULL;
+	if (argv[1] == NULL || strcmp(argv[1], "preinit") != 0)
+		return;
+	environ = NULL;
+	block = malloc(100);
+	free(block);
 }
 
 static void (*const before_constructors[])(int, char **, char **)
-    __attribute__((used, section(".preinit_array"))) = { forget_environment };
+    __attribute__((used, section(".preinit_array"))) = { begin_early };
 
 void
 read_fork_setting(void)

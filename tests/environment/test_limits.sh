@@ -57,7 +57,7 @@ environment() {
 		tap "$work/tap" "an environment with the settings only, VMMALLOC_FORK=$fork, $1"
 	done
 	limits "the program changes its environment" "$1" environ
-	limits "environ is NULL before constructors run" "$1" preinit "$pool_dir"
+	limits "the first allocation comes before environ is set" "$1" preinit "$pool_dir"
 }
 
 # Some of the descriptors 0, 1 and 2 are closed at the start. Neither the pool file nor a
