@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <linux/aio_abi.h>
+#include <linux/capability.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -16,50 +18,92 @@
 #include "page_settings_set.h"
 #include "../support/heap_return.h"
 
+/* The limit of descriptors, and descriptors that use all of it. */
+#define LIMIT 16
+
+static int used[LIMIT];
+static int nused;
+
+static void
+use_all_descriptors(void)
+{
+	while (nused < LIMIT && (used[nused] = dup(0)) >= 0)
+		nused++;
+}
+
+static void
+close_used_descriptors(void)
+{
+	while (nused > 0)
+		close(used[--nused]);
+}
+
 /*
  * Without a free descriptor the library can read the list of mappings only if it may raise
- * the limit. If it may not, fork(2) fails. In both cases the setting must stay.
+ * the limit. If it may not, fork(2) fails. It also fails if the child cannot have a file. The
+ * setting must stay in each case.
  */
 static void
-forks_at_limit(struct spot *spot, rlim_t hard, const char *what)
+forks_at_limit(const char *name, rlim_t hard, const char *what)
 {
-	struct rlimit before, limit;
+	int must_fail = hard == LIMIT && getenv("VMMALLOC_POOL_DIR") != NULL;
+	struct rlimit limit = { LIMIT, hard };
+	struct spot spot;
 	pid_t pid;
+	int error;
 
-	getrlimit(RLIMIT_NOFILE, &before);
-	limit = (struct rlimit){ 3, hard };
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
 		cases_skip(what, strerror(errno));
 		return;
 	}
+	spot_set(&spot, setting_find(name));
+	use_all_descriptors();
 	pid = fork();
+	error = errno;
 	if (pid == 0) {
-		setrlimit(RLIMIT_NOFILE, &before);
-		_exit(!spot->setting->in_child(spot));
+		close_used_descriptors();
+		_exit(!spot.setting->in_child(&spot));
 	}
-	if (pid < 0 && errno != EMFILE)
-		cases_comment("fork fails: %s", strerror(errno));
-	cases_result((pid < 0 && errno == EMFILE) || child_succeeds(pid),
-	    "%s: fork succeeds or fails with EMFILE", what);
-	if (setrlimit(RLIMIT_NOFILE, &before) != 0)
-		_exit(99);
-	cases_result(spot->setting->in_parent(spot), "%s: the setting stays", what);
+	if (pid < 0)
+		cases_comment("fork fails: %s", strerror(error));
+	cases_result(pid < 0 ? error == EMFILE : child_succeeds(pid) && !must_fail,
+	    "%s: fork %s with EMFILE", what, must_fail ? "fails" : "succeeds or fails");
+	close_used_descriptors();
+	cases_result(spot.setting->in_parent(&spot), "%s: the setting stays", what);
+	heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
+}
+
+/* From now on this process may not raise hard limits. */
+static int
+drop_capability(void)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct sets[2];
+	unsigned bit = ~(1U << CAP_SYS_RESOURCE);
+
+	if (syscall(SYS_capget, &header, sets) != 0)
+		return 0;
+	sets[0].effective &= bit;
+	sets[0].permitted &= bit;
+	return syscall(SYS_capset, &header, sets) == 0;
 }
 
 void
 run_descriptor_limit(const struct test_case *self)
 {
 	struct rlimit now;
-	struct spot guard = { .setting = NULL }, own = guard;
 
 	(void)self;
 	filler_write(1);
-	spot_set(&guard, setting_find("guard"));
-	spot_set(&own, setting_find("own_private"));
 	getrlimit(RLIMIT_NOFILE, &now);
-	forks_at_limit(&guard, now.rlim_max, "a guard page");
-	heap_returns(RETURNED_KB, RETURN_LIMIT_MS);
-	forks_at_limit(&own, now.rlim_max, "the program's own mapping");
+	forks_at_limit("guard", now.rlim_max, "a guard page");
+	forks_at_limit("own_private", now.rlim_max, "the program's own mapping");
+	if (!drop_capability()) {
+		cases_skip("a limit that may not be raised", strerror(errno));
+		return;
+	}
+	forks_at_limit("guard", LIMIT, "a guard page, a hard limit");
+	forks_at_limit("own_private", LIMIT, "the program's own mapping, a hard limit");
 }
 
 /* As in a daemon that has closed every descriptor from 3 on, including the pool's. */
