@@ -13,7 +13,6 @@ page_settings() {
 	for variant in $(variants); do
 		cases=
 		[ "$1 $variant" != "tmpfs debug" ] || cases=$few
-		[ "$1 $variant" != "ext4 debug" ] || cases=$few
 		[ "$1" != xfs ] || cases="$few mlockall core_parent"
 		for VMMALLOC_FORK in 1 2; do
 			preloaded "$1" "$variant" page_settings $cases
