@@ -34,8 +34,7 @@
 #define READ_LANE 14
 #define TWIN_LANE 15
 #define WRITERS_MAX 14
-#define READER WRITERS_MAX
-#define THREADS_MAX (WRITERS_MAX + 1)
+#define THREADS_MAX (WRITERS_MAX + 1) /* one reads */
 
 #define NTWINS 64
 #define TWIN_EVERY 16
