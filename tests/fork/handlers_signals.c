@@ -54,15 +54,14 @@ waits_in_libc(pid_t thread)
 	char path[64], call[256] = "";
 	unsigned long number, address;
 	Dl_info info;
-	int fd;
+	int fd, is_read;
 
 	/* Locks of the heap may be held: nothing here allocates. */
 	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)thread);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, call, sizeof(call) - 1) <= 0)
-		return 0;
+	is_read = fd >= 0 && read(fd, call, sizeof(call) - 1) > 0;
 	close(fd);
-	return sscanf(call, "%lu %lx", &number, &address) == 2 &&
+	return is_read && sscanf(call, "%lu %lx", &number, &address) == 2 &&
 	    number == SYS_futex && dladdr((void *)address, &info) != 0 &&
 	    strstr(info.dli_fname, "libc.so") != NULL;
 }

@@ -154,17 +154,19 @@ static const char *
 why_no_core(void)
 {
 	static char text[200], pattern[128];
-	int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
 	struct rlimit limit;
+	int fd, is_read;
 
 	if (prctl(PR_GET_DUMPABLE) != 1 || getenv("TEST_NOT_DUMPABLE") != NULL)
 		return "this process is not dumpable";
 	getrlimit(RLIMIT_CORE, &limit);
 	if (limit.rlim_max < CORE_BYTES && geteuid() != 0)
 		return "core dumps are limited here (ulimit -c)";
-	if (fd < 0 || read(fd, pattern, sizeof(pattern) - 1) <= 0)
-		return "there is no /proc/sys/kernel/core_pattern";
+	fd = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
+	is_read = fd >= 0 && read(fd, pattern, sizeof(pattern) - 1) > 0;
 	close(fd);
+	if (!is_read)
+		return "there is no /proc/sys/kernel/core_pattern";
 	pattern[strcspn(pattern, "\n")] = '\0';
 	snprintf(text, sizeof(text), "core dumps go elsewhere here (%s)", pattern);
 	return pattern[0] == '|' || strchr(pattern, '/') != NULL ? text : NULL;
