@@ -41,6 +41,7 @@ fork_in_signal_handler(void)
  */
 
 #define FORKS 100
+#define STEPS 20
 #define HANGS_AFTER_S 20
 
 static int forks_begun;
@@ -109,24 +110,22 @@ send_signals(void *argument)
 	}
 }
 
-/* Leaves many free ranges in the arenas. A child that is to get a file frees them to the pool.
+/* Allocates, so that the heap begins to return and the next fork has to make it leave again.
  * SIGUSR2 is blocked meanwhile. */
 static void
-leave_free_ranges(void)
+begin_return(void)
 {
-	static char *kept[200];
 	sigset_t signals, saved;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &signals, &saved);
-	for (int i = 0; i < 200; i++)
-		kept[i] = malloc(100000);
-	/* Every second block first, so that there are many ranges. */
-	for (int i = 0; i < 200; i += 2)
-		free(kept[i]);
-	for (int i = 1; i < 200; i += 2)
-		free(kept[i]);
+	/* Each block is an extent of its own: each time the heap may return by a step. */
+	for (int i = 0; i < STEPS; i++) {
+		void *volatile block = malloc(100000);
+
+		free(block);
+	}
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 }
 
@@ -165,7 +164,7 @@ fork_interrupts_fork(void)
 	for (int i = 0; i < FORKS; i++) {
 		pid_t pid;
 
-		leave_free_ranges();
+		begin_return();
 		__atomic_add_fetch(&forks_begun, 1, __ATOMIC_RELEASE);
 		pid = fork();
 		if (pid == 0)
