@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int handlers_ran;
+/* How many handlers have run. tests/fork/handlers.c reads this. */
+int __attribute__((visibility("default"))) early_handlers_ran;
 
 static void
 allocate(void)
@@ -23,7 +24,7 @@ allocate(void)
 			abort();
 		memset(blocks[i], 1, size);
 	}
-	handlers_ran++;
+	early_handlers_ran++;
 }
 
 static void __attribute__((constructor))

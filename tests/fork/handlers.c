@@ -3,10 +3,11 @@
  * process. Run with the library preloaded. Prints TAP. handlers [_Fork|clone|handlers]
  * _Fork, clone: only makes a child by this call. The child allocates, and the library ends it,
  * unless VMMALLOC_FORK=0.
- * handlers: another library's handlers allocate at each fork(2). No signal may interrupt
- * them, so the case that interrupts fork(2) is left out. */
+ * handlers: with early_handlers.so, whose handlers allocate at each fork(2). No signal may
+ * interrupt them, so the case that interrupts fork(2) is left out. */
 #include "config.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -83,6 +84,20 @@ order_of_handlers(void)
 		_exit(strcmp(order, "AacC") != 0);
 	tap_result(child_succeeds(pid) && strcmp(order, "AabB") == 0,
 	    "handlers that allocate run in the order of pthread_atfork(3)");
+}
+
+/* Of early_handlers.c, one handler runs before fork(2), and one after it in each process. */
+static void
+early_handlers(void)
+{
+	const int *ran = dlsym(RTLD_DEFAULT, "early_handlers_ran");
+	int before = ran == NULL ? 0 : *ran;
+	pid_t pid = ran == NULL ? -1 : fork();
+
+	if (pid == 0)
+		_exit(*ran != before + 2);
+	tap_result(child_succeeds(pid) && *ran == before + 2,
+	    "handlers registered before the first allocation run");
 }
 
 /*
@@ -196,7 +211,9 @@ main(int argc, char **argv)
 	unprepared_child(0);
 	unprepared_child(1);
 	cancellation();
-	if (!has_handlers)
+	if (has_handlers)
+		early_handlers();
+	else
 		fork_interrupts_fork();
 	order_of_handlers();
 	tap_result(forks(1), "fork still works after all of these cases");
