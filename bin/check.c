@@ -210,7 +210,7 @@ can_stop(void)
 	error = pthread_create(&thread, NULL, wait_in_thread, &ends[0]);
 	if (error != 0)
 		return strerror(error);
-	error = vmm_os_call_stopped(NULL, NULL, VMM_OS_STOP_OTHERS);
+	error = vmm_os_call_stopped(NULL, NULL, VMM_OS_STOP_OTHERS, true);
 	close(ends[1]);
 	pthread_join(thread, NULL);
 	close(ends[0]);

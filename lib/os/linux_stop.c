@@ -186,17 +186,25 @@ call_in_helper(void (*work)(void *argument), void *argument, int tasks, size_t c
 	return error;
 }
 
+/* What vmm_os_call_stopped was called with. */
+struct call {
+	void (*work)(void *argument);
+	void *argument;
+	enum vmm_os_others others;
+	bool stack_stays;
+};
+
 /* Blocks signals: a handler in this thread would write to memory during the stop. */
 static int
-call_without_signals(void (*work)(void *argument), void *argument, int tasks, size_t count,
-    uint64_t busy_wait_us)
+call_without_signals(const struct call *call, int tasks, size_t count)
 {
 	sigset_t signals;
 	int error;
 
 	vmm_os_signals_block(&signals);
-	error = count > 1 ? call_in_helper(work, argument, tasks, count, busy_wait_us)
-			  : vmm_os_call_alone(work, argument);
+	error = count > 1 ? call_in_helper(call->work, call->argument, tasks, count,
+	    call->others == VMM_OS_AWAIT_OTHERS ? BUSY_WAIT_US : 0)
+	    : vmm_os_call_alone(call->work, call->argument, call->stack_stays);
 	vmm_os_signals_restore(&signals);
 	return error;
 }
@@ -209,23 +217,23 @@ vmm_os_may_stop(enum vmm_os_others others)
 
 int
 vmm_os_call_stopped(void (*work)(void *argument), void *argument,
-    enum vmm_os_others others)
+    enum vmm_os_others others, bool stack_stays)
 {
+	const struct call call = { work, argument, others, stack_stays };
 	size_t count;
 	int tasks, error;
 
 	if (others == VMM_OS_NO_OTHERS)
-		return call_without_signals(work, argument, -1, 1, 0);
+		return call_without_signals(&call, -1, 1);
 	tasks = vmm_os_proc_open(AT_FDCWD, VMM_OS_TASKS, O_RDONLY | O_DIRECTORY);
 	error = errno;
 	if (tasks < 0)
 		return (error == ENOENT || error == ESRCH) && is_alone_without_proc()
-		    ? call_without_signals(work, argument, -1, 1, 0) : error;
+		    ? call_without_signals(&call, -1, 1) : error;
 	count = task_count(tasks);
 	error = may_stop(count, others);
 	if (error == 0)
-		error = call_without_signals(work, argument, tasks, count,
-		    others == VMM_OS_AWAIT_OTHERS ? BUSY_WAIT_US : 0);
+		error = call_without_signals(&call, tasks, count);
 	vmm_sys.close(tasks);
 	return error;
 }

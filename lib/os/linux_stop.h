@@ -45,8 +45,11 @@ int vmm_os_stop_threads(struct vmm_os_stop *stop);
  */
 void vmm_os_stop_finish(struct vmm_os_stop *stop);
 
-/* Calls work(argument), unless `work` is NULL, in this thread but on another stack. ENOMEM. */
-int vmm_os_call_alone(void (*work)(void *argument), void *argument);
+/*
+ * Calls work(argument), unless `work` is NULL, in this thread; on another stack unless
+ * `stack_stays`. ENOMEM; EPERM and others if a seccomp filter forbids to set the signal mask.
+ */
+int vmm_os_call_alone(void (*work)(void *argument), void *argument, bool stack_stays);
 
 /*
  * Returns 0 if a helper may trace the threads of this process. EPERM if the architecture has

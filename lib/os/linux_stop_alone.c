@@ -2,6 +2,7 @@
 /* linux_stop_alone.c: calls `work` on another stack if there is one thread only, on Linux. */
 #include "config.h"
 
+#include <signal.h>
 #include <ucontext.h>
 
 #include "os/linux_stop.h"
@@ -23,8 +24,8 @@ work_alone(void)
 		alone->work(alone->argument);
 }
 
-int
-vmm_os_call_alone(void (*work)(void *argument), void *argument)
+static int
+call_on_another_stack(void (*work)(void *argument), void *argument)
 {
 	size_t size = VMM_OS_STOP_STACK + sizeof(struct alone);
 	void *map;
@@ -42,5 +43,21 @@ vmm_os_call_alone(void (*work)(void *argument), void *argument)
 	makecontext(&alone->callee, work_alone, 0);
 	swapcontext(&alone->caller, &alone->callee);
 	vmm_os_unmap(map, size);
+	return 0;
+}
+
+int
+vmm_os_call_alone(void (*work)(void *argument), void *argument, bool stack_stays)
+{
+	sigset_t mask;
+	int error;
+
+	if (!stack_stays) {
+		/* swapcontext(3) sets the mask. If it cannot, glibc 2.43 destroys a register. */
+		error = pthread_sigmask(SIG_SETMASK, NULL, &mask);
+		return error != 0 ? error : call_on_another_stack(work, argument);
+	}
+	if (work != NULL)
+		work(argument);
 	return 0;
 }

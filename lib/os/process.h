@@ -60,14 +60,15 @@ enum vmm_os_others {
 };
 
 /*
- * Stops all other threads, calls work(argument) on a stack outside the pool, and lets the
- * threads continue. If `work` is NULL, nothing is called. `work` must not take locks and
- * must not rely on this thread's errno. Only one thread at a time may call this function.
+ * Stops all other threads, calls work(argument), and lets the threads continue. If `work` is
+ * NULL, nothing is called. `work` must not take locks and must not rely on this thread's
+ * errno. Only one thread at a time may call this function.
  *
  * A helper process stops the threads by ptrace(2), without a signal, and calls `work`. It
  * shares the memory of this process. A system call that returns EINTR only because of the
  * stop is made again, unless it has a long timeout. If this thread is the only one, it
- * calls `work` itself.
+ * calls `work` itself: on its own stack if `stack_stays`, that is, if `work` does not replace
+ * the memory of the stack, and otherwise on another stack.
  *
  * Returns 0 if `work` was called and returned. After these errors `work` was not called:
  * EPERM      the threads must not be stopped, or cannot be (another tracer,
@@ -79,7 +80,7 @@ enum vmm_os_others {
  * After ECANCELED the helper was killed, and `work` may have been interrupted.
  */
 int vmm_os_call_stopped(void (*work)(void *argument), void *argument,
-    enum vmm_os_others others);
+    enum vmm_os_others others, bool stack_stays);
 
 /* Returns 0 if other threads may be stopped, or one of these errors: EPERM, EMFILE, ... */
 int vmm_os_may_stop(enum vmm_os_others others);

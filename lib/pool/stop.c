@@ -25,7 +25,8 @@ vmm_pool_call_stopped(void (*work)(void *argument), void *argument,
 
 	/* By its process ID, log_file.c would take the helper for a child: write no lines. */
 	VMM_LOG_QUIET(true);
-	error = vmm_os_call_stopped(work, argument, others);
+	/* The stack may be a block of the heap, as a coroutine's is: then it is replaced, too. */
+	error = vmm_os_call_stopped(work, argument, others, !vmm_pool_has(&error));
 	VMM_LOG_QUIET(false);
 	return error;
 }

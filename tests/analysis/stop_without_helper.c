@@ -21,9 +21,10 @@ vmm_os_may_stop(enum vmm_os_others others)
 
 int
 vmm_os_call_stopped(void (*work)(void *argument), void *argument,
-    enum vmm_os_others others)
+    enum vmm_os_others others, bool stack_stays)
 {
 	(void)others;
+	(void)stack_stays;
 	work(argument);
 	return 0;
 }

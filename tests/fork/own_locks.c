@@ -72,8 +72,9 @@ vmm_os_may_stop(enum vmm_os_others others)
 
 int
 vmm_os_call_stopped(void (*work)(void *argument), void *argument,
-    enum vmm_os_others others)
+    enum vmm_os_others others, bool stack_stays)
 {
+	(void)stack_stays;
 	if (others != VMM_OS_NO_OTHERS && has_threads)
 		return EPERM;
 	work(argument);
