@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_parts.c: lists and replaces parts of the pool; finds private pages, on Linux. */
+/* linux_parts.c: lists the mappings in the pool, with what the program has set on them, and
+ * replaces one with the same settings, on Linux. */
 #include "config.h"
 
 #include <errno.h>
@@ -15,11 +16,6 @@
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18 /* Linux 4.14 */
 #endif
-/* Entries of /proc/PID/pagemap (kernel documentation, admin-guide/mm/pagemap). */
-#define PAGEMAP_PRESENT ((uint64_t)1 << 63)
-#define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
-#define PAGEMAP_FILE ((uint64_t)1 << 61)
-#define PAGEMAP_STEP 64
 
 /* A line of /proc/PID/maps: "begin-end perms offset device inode path" (proc(5)). */
 struct mapping {
@@ -308,29 +304,4 @@ vmm_os_part_replace(const struct vmm_os_part *part, void *address, void *window)
 	else if (part->is_locked)
 		vmm_sys.mlock(place, size);
 	return 0;
-}
-
-void
-vmm_os_private_pages(const void *address, size_t npages, unsigned char *is_private)
-{
-	uint64_t entries[PAGEMAP_STEP];
-	uintptr_t first = (uintptr_t)address / vmm_os_page_size();
-	int fd = vmm_os_proc_open(AT_FDCWD, VMM_OS_SELF "pagemap", O_RDONLY);
-
-	memset(is_private, 1, npages);
-	for (size_t done = 0; fd >= 0 && done < npages;) {
-		size_t count = npages - done < PAGEMAP_STEP ? npages - done : PAGEMAP_STEP;
-		size_t size = count * sizeof(entries[0]);
-
-		if (vmm_sys.pread(fd, entries, size, (off_t)((first + done) *
-			sizeof(entries[0]))) != (ssize_t)size)
-			break;
-		for (size_t i = 0; i < count; i++)
-			is_private[done + i] = (entries[i] &
-			    (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0 &&
-			    (entries[i] & PAGEMAP_FILE) == 0;
-		done += count;
-	}
-	if (fd >= 0)
-		vmm_sys.close(fd);
 }

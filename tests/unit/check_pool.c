@@ -67,6 +67,7 @@ make_suite(void)
 	add_space_tests(tcase);
 	add_fork_tests(tcase);
 	add_os_tests(tcase);
+	add_private_pages_tests(tcase);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

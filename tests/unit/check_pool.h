@@ -41,5 +41,6 @@ void add_reserve_tests(TCase *tcase);
 void add_space_tests(TCase *tcase);
 void add_fork_tests(TCase *tcase);
 void add_os_tests(TCase *tcase);
+void add_private_pages_tests(TCase *tcase);
 
 #endif
