@@ -26,9 +26,8 @@ TMPDIR=$work
 export TMPDIR
 
 before=$(left)
-# --quick has only glibc, jemalloc and the library on tmpfs, also with CI_FULL=1.
-heaps=$([ -n "${CI_FULL-}" ] || echo "--heaps tmpfs")
-expect "make bench" env BENCH_FLAGS="--quick --rounds 1 $heaps --output $work/results" \
+# --quick has only glibc, jemalloc and the library on tmpfs.
+expect "make bench" env BENCH_FLAGS="--quick --rounds 1 --output $work/results" \
 	sh -c "\$MAKE -s -C '$top_builddir' bench BENCH_FLAGS=\"\$BENCH_FLAGS\""
 cp "$work/expect" "$work/out"
 for workload in churn mixed trace aligned grow c++ large access larson producers born \
