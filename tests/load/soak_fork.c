@@ -55,9 +55,10 @@ work_in_child(int depth)
 		unsigned set = (unsigned)(random >> 16) & ALL_LOCKS;
 
 		take_locks(set);
-		children += fork_child(set, depth);
+		children = fork_child(set, depth);
 		release_locks(set);
-		count(&counts->nested);
+		if (children > 0)
+			count(&counts->nested);
 	}
 	for (int i = 0; i < nthreads; i++) {
 		if (workers[i].has_thread)

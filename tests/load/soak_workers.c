@@ -58,13 +58,14 @@ exhaust(struct worker *worker, uint64_t random)
 
 	if (worker->is_filling) {
 		worker->is_filling = !shadow_fill(&worker->chain, 500);
+		if (!worker->is_filling)
+			count(&counts->exhaustions);
 	} else if (worker->chain.last != NULL) {
 		shadow_drain(&worker->chain, 500);
 	} else if (worker != MAIN_WORKER && random % 10000 == 0) {
 		worker->chain.size = sizes[random / 10000 %
 		    (sizeof(sizes) / sizeof(sizes[0]))];
 		worker->is_filling = true;
-		count(&counts->exhaustions);
 	}
 }
 
