@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_private_pages.c: which pages of a private mapping were written (pagemap). */
+/* check_pool_private_pages.c: which pages of a private mapping were written (pagemap). */
 #include "config.h"
 
 #include <errno.h>
