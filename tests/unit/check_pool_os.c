@@ -203,7 +203,9 @@ END_TEST
 void
 add_os_tests(TCase *tcase)
 {
+#ifndef STOP_WITHOUT_HELPER
 	tcase_add_loop_test(tcase, test_os_new_filter, 0, 2);
+#endif
 	tcase_add_test(tcase, test_os_parts_replaced);
 	tcase_add_test(tcase, test_os_wake_huge);
 	tcase_add_test(tcase, test_os_wake_closed);
