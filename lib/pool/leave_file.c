@@ -145,14 +145,18 @@ vmm_pool_fork_wake(void)
 static int
 clear_from(size_t begin)
 {
-	int error = 0;
+	size_t end = vmm_pool_chunks_end();
+	int error;
 
-	if (begin < vmm_pool.mapped)
-		error = vmm_os_place_clear(vmm_pool.base, begin,
-		    vmm_pool.mapped - begin);
-	if (error == 0)
-		vmm_pool.mapped = vmm_smaller(vmm_pool.mapped, begin);
-	return error;
+	if (begin >= vmm_pool.mapped)
+		return 0;
+	error = vmm_os_place_clear(vmm_pool.base, begin, vmm_pool.mapped - begin);
+	if (error != 0)
+		return error;
+	vmm_pool.mapped = begin;
+	/* Otherwise the return would never end: these chunks have no memory to return. */
+	vmm_pool_chunks_remove(vmm_round_up(begin, VMM_CHUNK_SIZE), end, VMM_CHUNK_PRIVATE);
+	return 0;
 }
 
 struct leave {

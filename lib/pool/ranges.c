@@ -322,6 +322,15 @@ vmm_ranges_allocate_at(struct vmm_ranges *ranges, size_t first, size_t npages)
 	return true;
 }
 
+/* Whether none of the pages is free. For assertions. */
+static bool __attribute__((unused))
+are_allocated(const struct vmm_ranges *ranges, size_t first, size_t end)
+{
+	size_t node = node_after(ranges, first);
+
+	return node == 0 || first_of(ranges, node) >= end;
+}
+
 void
 vmm_ranges_free(struct vmm_ranges *ranges, size_t first, size_t npages)
 {
@@ -329,6 +338,7 @@ vmm_ranges_free(struct vmm_ranges *ranges, size_t first, size_t npages)
 	size_t above = node_at(ranges, end);
 
 	VMM_ASSERT(npages != 0 && end <= ranges->npages);
+	VMM_ASSERT(are_allocated(ranges, first, end));
 	ranges->free_npages += npages;
 	if (first > 0 && node_of(ranges, first)->npages != 0)
 		npages += erase(ranges, first);

@@ -228,11 +228,14 @@ vmm_pool_fill_holes(size_t offset, size_t size)
 	return true;
 }
 
-/* Finds the first run of holes at or above `at`. Returns false if there is none. */
+/*
+ * Finds the first run of holes at or above `at`, also where no memory is mapped: that may change
+ * between vmm_pool_holes_hide and vmm_pool_holes_show. Returns false if there is none.
+ */
 static bool
 next_holes(size_t at, size_t *begin, size_t *end)
 {
-	size_t limit = vmm_pool_chunks_end();
+	size_t limit = vmm_pool.size;
 
 	while (at < limit && (vmm_pool.chunks[at / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) == 0)
 		at += VMM_CHUNK_SIZE;

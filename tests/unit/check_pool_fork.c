@@ -206,6 +206,79 @@ START_TEST(test_lock_twice)
 END_TEST
 #endif
 
+static int (*real_fallocate)(int fd, int mode, off_t offset, off_t size);
+
+/* A full file system: there are no new blocks below 24 MiB. */
+static int
+full_fallocate(int fd, int mode, off_t offset, off_t size)
+{
+	errno = ENOSPC;
+	return offset < (off_t)(24 * MIB) ? -1 : real_fallocate(fd, mode, offset, size);
+}
+
+static void
+fork_and_wait(void)
+{
+	pid_t pid;
+
+	ck_assert_int_eq(vmm_pool_fork_begin(&forking, VMM_FORK_PRIVATE), 0);
+	pid = fork_pool(VMM_FORK_PRIVATE);
+	if (pid == 0)
+		_exit(0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+/* Takes steps of the return, without its pauses, until it has begun, or until it has ended. */
+static void
+return_until(bool has_ended)
+{
+	for (int i = 0; i < 100; i++) {
+		vmm_pool.return_at_us = vmm_pool.rest_until_us = 0;
+		vmm_pool_return();
+		if (has_ended ? !vmm_pool.return_pending : !vmm_pool.is_private)
+			return;
+	}
+	ck_abort();
+}
+
+/*
+ * A fork(2) unmaps the free chunks at the end of the heap while they are holes. The file system
+ * is full when the heap grows there again, and maps them again.
+ */
+START_TEST(test_fork_unmaps_holes)
+{
+	const struct vmm_settings settings = {
+		.pool_dir = pool_dir(), .pool_size_bytes = 64 * MIB,
+		.fork = VMM_FORK_PRIVATE, .reserve = VMM_RESERVE_GROW, .conf = "",
+	};
+	struct vmm_text error;
+	bool is_zero = false;
+	char *range;
+
+	if (is_emulated())
+		return;
+	ck_assert_msg(vmm_pool_open(&settings, &error), "%s", error.data);
+	range = vmm_pool_allocate(NULL, 30 * MIB, 4096, &is_zero);
+	fork_and_wait();
+	ck_assert_ptr_eq(vmm_pool_allocate(NULL, 6 * MIB, 4096, &is_zero), range + 30 * MIB);
+	ck_assert_uint_ge(vmm_pool.mapped, 40 * MIB);
+	vmm_pool_free(range, 24 * MIB);
+	return_until(false);
+	ck_assert_uint_ge(vmm_pool.hole_count, 14);
+	fork_and_wait();
+	ck_assert_uint_le(vmm_pool.mapped, 36 * MIB);
+	return_until(true);
+	real_fallocate = vmm_sys.fallocate;
+	writable_calls()->fallocate = full_fallocate;
+	vmm_pool_allocate(NULL, MIB, 4096, &is_zero);
+	writable_calls()->fallocate = real_fallocate;
+	ck_assert_uint_eq(vmm_pool_in_use(), 13 * MIB);
+	for (int i = 13; i < 64; i++)
+		ck_assert_ptr_nonnull(vmm_pool_allocate(NULL, MIB, 4096, &is_zero));
+	ck_assert_ptr_null(vmm_pool_allocate(NULL, 4096, 4096, &is_zero));
+}
+END_TEST
+
 static int (*real_openat)(int dir, const char *path, int flags, mode_t mode);
 
 /* Opens the attributes of a memory device: its size, and the size of its pages. */
@@ -260,6 +333,7 @@ add_fork_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_fork_two, 0, NPAGE_SIZES);
 	tcase_add_loop_test(tcase, test_fork_within, 0, NPAGE_SIZES);
 	tcase_add_test(tcase, test_fork_pauses);
+	tcase_add_test(tcase, test_fork_unmaps_holes);
 	tcase_add_test(tcase, test_fork_device);
 #ifdef VMMALLOC_DEBUG
 	tcase_add_test_raise_signal(tcase, test_lock_twice, SIGABRT);
