@@ -121,11 +121,11 @@ find_file(const char *pid, struct pool *pool)
 }
 
 /*
- * Finds where the pool is mapped. If the pool file is open, its mappings have its inode.
- * (Their device number can differ from the file's: on btrfs and overlayfs it does.) If
- * the file is closed, the pool is the largest mapping that may be a pool, in a process
- * that has loaded the library. After a fork, private memory interrupts the mapping of
- * the file; the file offset of each part still gives the base of the pool.
+ * Finds where the pool is mapped. While the process has a descriptor of the pool file, the
+ * mappings with the file's inode are the pool. (Their device number can differ: on btrfs and
+ * overlayfs it does.) Otherwise the pool is, of the mappings that may be one, the mapping that
+ * reaches farthest into its file; the process must have loaded the library. After a fork only
+ * parts of the file may be mapped: address minus file offset is the base for each of them.
  */
 static bool
 find_mapping(const char *pid, struct pool *pool, bool *is_hidden)

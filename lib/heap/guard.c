@@ -94,7 +94,10 @@ mark_live(const void *block)
 	    __ATOMIC_RELEASE);
 }
 
-/* False if a recorded block was not live. If several threads free it, only one gets true. */
+/*
+ * Clears the mark of a live block. Returns false if the block, of the pool, was not live: of
+ * several threads that free it at once, one gets true. Other blocks have no mark: true.
+ */
 static bool
 unmark_live(const void *block)
 {

@@ -36,7 +36,7 @@ vmm_jehost_tcache_begin(void)
 #define FILL_FIRST 8U
 #define FILL_DOUBLINGS 6
 
-/* The number of blocks, at most `count`, for this thread's next fill of a size class. */
+/* Returns the number of blocks, at most `count`, for this fill. The next one gets twice that. */
 static unsigned
 fill_count(unsigned bin, unsigned count)
 {

@@ -307,7 +307,7 @@ move_stopped(void *argument)
 			break;
 	}
 	vmm_os_parts_free(&move.parts);
-	/* Here: after the stop other threads could map memory in the window's gaps. */
+	/* Unmap during the stop: later another thread could have mapped memory in the gaps. */
 	vmm_os_unmap(move.window, move.end - move.begin);
 	move.window = NULL;
 }

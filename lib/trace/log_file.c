@@ -99,7 +99,7 @@ vmm_log_open(const char *name)
 	if (target.program_fd >= 0) {
 		target.length = strlen(target.path);
 		error = vmm_os_fd_duplicate(target.program_fd, &target.file);
-		/* A closed stderr is no error: its lines are lost, as without a log file. */
+		/* /dev/stderr, and it is closed: no error. The lines are lost, as by default. */
 		if (error == EBADF && target.program_fd == STDERR_FILENO)
 			error = 0;
 	} else if (error == 0) {

@@ -132,7 +132,8 @@ roots() {
 		fi
 		on_pool_by="unshare -p -f"
 		limits "the first process of a process namespace" "$1" plain "$pool_dir"
-		# The IDs in /proc are larger by 1 than those in the inner namespace.
+		# Two nested namespaces, with the /proc of the outer one. There the inner
+		# unshare is process 1, so each ID is larger by 1 than the process's own.
 		on_pool_by="unshare -p -f --mount-proc unshare -p -f"
 		forks=1
 		limits "/proc of an outer process namespace" "$1" outer_proc

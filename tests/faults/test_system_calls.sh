@@ -25,7 +25,8 @@ for variant in $(variants); do
 	comment "$work/unknown"
 done
 
-# Each variant has a file system of its own, which shows what the variant leaves behind.
+# If possible, each variant has a file system of its own, whose free space shows what the
+# variant leaves behind.
 for variant in $(variants); do
 	option=size=200M
 	[ "$variant" = release ] || option=size=201M
@@ -41,7 +42,8 @@ for variant in $(variants); do
 	eval "place_$variant=\$mounted/pools"
 done
 
-# inject WHAT FORK [OPTION...]: runs the program in both variants at the same time.
+# inject WHAT FORK [OPTION...]: runs faults/system_calls with VMMALLOC_FORK=FORK and these
+# options, in all variants at the same time. Reports the results; their names begin with WHAT.
 inject() {
 	what=$1 fork=$2
 	shift 2

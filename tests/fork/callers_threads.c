@@ -102,8 +102,9 @@ case_snapshot(void)
 }
 
 /*
- * threads-at-once: fork may open the file of a child. Children of other threads that fork
- * at the same time must not inherit that descriptor.
+ * threads-at-once: several threads fork at the same time. Each child has its parent's heap, and
+ * no descriptor that the fork of another thread has opened: with VMMALLOC_FORK=2 and 3 the
+ * parent opens a file, to see whether the child can, and closes it before clone(2).
  */
 
 #define NFORKERS 4

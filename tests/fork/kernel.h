@@ -37,7 +37,7 @@ struct engine {
 };
 extern const struct engine aio, uring;
 
-/* kernel_reads.c: reads are under way when only they keep the heap from returning. */
+/* kernel_reads.c: no process needs the file, but reads are under way: no return meanwhile. */
 struct reads {
 	const struct engine *engine;
 	int has_thread; /* another thread allocates, and this thread waits for reads */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* page_settings.c: settings that a program has made on pages of its heap stay through
- * fork(2) and the return to the file. Prints TAP.
+/* page_settings.c: what a program has set must stay through fork(2) and the return to the file:
+ * settings of pages of its heap; also its signals, threads and descriptors. Prints TAP.
  * page_settings [CASE...]; page_settings list */
 #include "config.h"
 

@@ -60,7 +60,7 @@ enum outcome calls_outcome(long result, int error_of_timeout);
 /* Writes the call's timeout to the heap. Returns NULL if the call has none. */
 struct timespec *calls_timeout(struct waiter *waiter);
 
-/* As calls_outcome, for a call that has read a byte to heap[0]: it must be waiter->next. */
+/* As calls_outcome, for a call that reads a byte to heap[0]. WAIT_WRONG: not waiter->next. */
 enum outcome calls_take_byte(struct waiter *waiter, ssize_t got,
     int error_of_timeout);
 

@@ -263,7 +263,7 @@ jemalloc_source() {
 		fi >>"$work/fetch" 2>&1
 }
 
-# fresh_system SUITE NAME: installs a minimal Debian in $root. If that is not possible,
+# fresh_system SUITE NAME: installs a minimal Debian in $root, $work/NAME. If not possible,
 # $fresh_not has the reason. The result of debootstrap is kept in $VMM_TEST_CACHE for a
 # week.
 fresh_not=

@@ -32,7 +32,7 @@ extern struct shadow_extra {
 	__typeof__(&sdallocx) sdallocx;
 } shadow_extra;
 
-/* Add to one of shadow_counts; the second adds one call. */
+/* Adds to a member of shadow_counts; adds 1 to its calls[function]. Both are atomic. */
 void shadow_add(unsigned long *count, unsigned long number);
 void shadow_called(enum function function);
 

@@ -123,7 +123,7 @@ START_TEST(test_fork_any)
 }
 END_TEST
 
-/* Two forks have begun: the child fills its file from memory that is private alends. */
+/* Two forks have begun: the child fills its file from memory that is private already. */
 START_TEST(test_fork_two)
 {
 	static struct vmm_pool_fork other;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* prog.c: the program that gdb debugs. */
+/* prog.c: a small program: gdb debugs it, and gcc compiles it with several options. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
