@@ -186,7 +186,7 @@ int vmm_pool_call_stopped_at_fork(void (*work)(void *argument), void *argument);
 enum vmm_os_others vmm_pool_others_at_fork(void);
 
 /*
- * leave_file.c: makes the heap private, if it is not. EAGAIN if threads had to be stopped and
+ * make_private.c: makes the heap private, if it is not. EAGAIN if threads had to be stopped and
  * could not be; with `may_fail`, also if the heap had to be copied while the kernel may
  * write to it. A failure may leave some memory private: harmless, and it returns later.
  */

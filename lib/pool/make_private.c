@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* leave_file.c: the heap leaves: it becomes private memory. */
+/* make_private.c: the heap leaves its file at fork(2): it becomes private memory. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* linux_parts.c: lists the mappings in the pool, with what the program has set on them, and
+/* linux_mappings.c: lists the mappings in the pool, with what the program has set on them, and
  * replaces one with the same settings, on Linux. */
 #include "config.h"
 
