@@ -36,7 +36,10 @@ vmm_jehost_tcache_begin(void)
 #define FILL_FIRST 8U
 #define FILL_DOUBLINGS 6
 
-/* Returns the number of blocks, at most `count`, for this fill. The next one gets twice that. */
+/*
+ * Returns the number of blocks for this fill, at most `count`. Each call doubles it for the
+ * next fill of the size class by this thread, up to FILL_DOUBLINGS times.
+ */
 static unsigned
 fill_count(unsigned bin, unsigned count)
 {

@@ -253,14 +253,16 @@ START_TEST(test_fork_unmaps_holes)
 	};
 	struct vmm_text error;
 	bool is_zero = false;
+	size_t unit;
 	char *range;
 
 	if (is_emulated())
 		return;
 	ck_assert_msg(vmm_pool_open(&settings, &error), "%s", error.data);
-	range = vmm_pool_allocate(NULL, 30 * MIB, 4096, &is_zero);
+	unit = vmm_pool.page_size;
+	range = vmm_pool_allocate(NULL, 30 * MIB, unit, &is_zero);
 	fork_and_wait();
-	ck_assert_ptr_eq(vmm_pool_allocate(NULL, 6 * MIB, 4096, &is_zero), range + 30 * MIB);
+	ck_assert_ptr_eq(vmm_pool_allocate(NULL, 6 * MIB, unit, &is_zero), range + 30 * MIB);
 	ck_assert_uint_ge(vmm_pool.mapped, 40 * MIB);
 	vmm_pool_free(range, 24 * MIB);
 	return_until(false);
@@ -270,12 +272,12 @@ START_TEST(test_fork_unmaps_holes)
 	return_until(true);
 	real_fallocate = vmm_sys.fallocate;
 	writable_calls()->fallocate = full_fallocate;
-	vmm_pool_allocate(NULL, MIB, 4096, &is_zero);
+	vmm_pool_allocate(NULL, MIB, unit, &is_zero);
 	writable_calls()->fallocate = real_fallocate;
 	ck_assert_uint_eq(vmm_pool_in_use(), 13 * MIB);
 	for (int i = 13; i < 64; i++)
-		ck_assert_ptr_nonnull(vmm_pool_allocate(NULL, MIB, 4096, &is_zero));
-	ck_assert_ptr_null(vmm_pool_allocate(NULL, 4096, 4096, &is_zero));
+		ck_assert_ptr_nonnull(vmm_pool_allocate(NULL, MIB, unit, &is_zero));
+	ck_assert_ptr_null(vmm_pool_allocate(NULL, unit, unit, &is_zero));
 }
 END_TEST
 
