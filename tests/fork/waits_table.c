@@ -87,7 +87,13 @@ static void *
 wait_until_over(void *argument)
 {
 	struct waiter *waiter = argument;
+	sigset_t child_ends;
 
+	/* If a process is traced, the kernel delivers also a signal that will be ignored. It
+	 * then interrupts some calls, on the ordinary heap too. */
+	sigemptyset(&child_ends);
+	sigaddset(&child_ends, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &child_ends, NULL);
 	own_waiter = waiter;
 	waiter->id = self_thread();
 	increment(&waiter->is_there);
