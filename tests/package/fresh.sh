@@ -28,6 +28,8 @@ commands_of_readme() {
 	tail -n 1 "$work/log" >"$work/last"
 	expect "$suite: quickstart check: $(cat "$work/last")" test $status -eq 0
 	grep '^FAIL' "$work/log" | comment
+	# What the failed tests have printed.
+	cat "$root"/root/libvmmalloc/build/tests/*/*.log | sed -n '/^not ok/,/^ok/p' | comment
 	grep '^SKIP' "$work/log" | comment
 	expect "$suite: the last line has the counts" \
 		grep -q '^[1-9][0-9]* passed, 0 failed, [0-9]* skipped$' "$work/last"
