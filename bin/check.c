@@ -22,6 +22,7 @@ struct place {
 	int reserve_error; /* errno value; 0: the file system reserves blocks */
 	bool shares_blocks;
 	char huge[64]; /* the tmpfs mount option huge=: always, never, ... */
+	int large_error; /* errno value; 0: the library can make large pages */
 };
 
 /* Reads the mount option huge= of the file's tmpfs (proc_pid_mountinfo(5)). */
@@ -91,6 +92,24 @@ try_reserving(const struct place *place, size_t size)
 	return error;
 }
 
+/* Makes a large page in the file, as the library does. Returns 0 or an errno value. */
+static int
+try_large_page(const struct place *place)
+{
+	void *address, *map;
+	int error = vmm_os_place_map(2 * MIB, 2 * MIB, &address);
+
+	if (error != 0)
+		return error;
+	error = vmm_os_window_map(&place->file, address, 0, 2 * MIB, VMM_OS_SHARED, &map);
+	if (error == 0)
+		error = vmm_os_window_move(map, address, 0, 2 * MIB);
+	if (error == 0)
+		error = vmm_os_collapse(address, 2 * MIB);
+	vmm_os_unmap(address, 2 * MIB);
+	return error;
+}
+
 static void
 examine(struct place *place)
 {
@@ -98,13 +117,12 @@ examine(struct place *place)
 
 	vmm_os_file_limits(&place->file, &place->room);
 	if (place->file.fs.maps_reserve)
-		place->room.free_bytes = meminfo("HugePages_Free:") *
-		    place->file.fs.page_size;
+		place->room.free_bytes = free_huge_pages(place->file.fs.page_size);
 	read_huge_option(place);
 	if (size < place->file.fs.page_size)
 		size = place->file.fs.page_size;
-	/* A trial would overwrite the content of the device. */
-	if (place->file.fs.device_bytes != 0)
+	/* Without a file there is nothing to try. A trial would destroy a device's content. */
+	if (place->file.fs.device_bytes != 0 || place->file.fs.is_fileless)
 		return;
 	/* A larger file than the limit raises SIGXFSZ (setrlimit(2)). */
 	if (place->room.limit_bytes < size) {
@@ -112,6 +130,8 @@ examine(struct place *place)
 		return;
 	}
 	place->reserve_error = try_reserving(place, size);
+	if (place->reserve_error == 0 && place->file.fs.makes_large)
+		place->large_error = try_large_page(place);
 	/* VMMALLOC_FORK=2 shares blocks only on file systems with a page cache. */
 	place->shares_blocks = place->file.fs.has_page_cache &&
 	    place->reserve_error == 0 && try_sharing(place);
@@ -128,6 +148,8 @@ memory_of(const struct place *place)
 {
 	if (place->file.fs.maps_reserve)
 		return "huge pages";
+	if (place->file.fs.is_fileless)
+		return "private memory of the process, without a file";
 	if (place->file.fs.is_dax)
 		return "the device itself (DAX)";
 	if (place->file.fs.reserve_allocates || is_named(place, "ramfs"))
@@ -142,17 +164,37 @@ static const char *
 obstacle(const struct place *place)
 {
 	if (place->file.fs.maps_reserve && place->reserve_error != 0)
-		return "no huge page is free; raise vm.nr_hugepages";
+		return "no huge page is free; raise nr_hugepages in /sys/kernel/mm/hugepages";
 	if (place->room.limit_bytes < VMMALLOC_MIN_POOL)
 		return "the file size limit is below the minimum of 14M; raise"
 		       " ulimit -f";
 	if (place->room.free_bytes < VMMALLOC_MIN_POOL)
-		return "less than the minimum of 14M is free";
+		return place->file.fs.is_fileless
+		    ? "the control group allows less than the minimum of 14M (memory.max)"
+		    : "less than the minimum of 14M is free";
 	if (place->reserve_error == EOPNOTSUPP)
 		return "the file system cannot reserve blocks";
 	if (place->reserve_error != 0)
 		return "blocks cannot be reserved, see above";
 	return NULL;
+}
+
+/* The choice in brackets in "always [madvise] never" (kernel documentation, transhuge). */
+static const char *
+thp_setting(void)
+{
+	static char line[64];
+	FILE *stream = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+	char *begin = NULL;
+
+	if (stream != NULL && fgets(line, sizeof(line), stream) != NULL)
+		begin = strchr(line, '[');
+	if (stream != NULL)
+		fclose(stream);
+	if (begin == NULL)
+		return "not known";
+	begin[strcspn(begin, "]")] = '\0';
+	return begin + 1;
 }
 
 /* What the directory is good for, if a pool is possible in it. */
@@ -170,8 +212,13 @@ advice(const struct place *place)
 	if (fs->is_dax)
 		return "good: persistent memory, mapped without a page cache;"
 		       " with VMMALLOC_FORK=2 fork(2) copies all memory in use";
+	if (fs->is_fileless && strcmp(thp_setting(), "never") == 0)
+		return "good, but without large pages: transparent_hugepage/enabled is never";
+	if (fs->is_fileless)
+		return "good: needs no mount and no privilege; fork(2) costs what it does"
+		       " without the library";
 	if (fs->reserve_allocates)
-		return strcmp(place->huge, "never") != 0
+		return strcmp(place->huge, "never") != 0 || place->large_error == 0
 		    ? "good: memory with large pages"
 		    : "good; faster with large pages, on a tmpfs mounted with"
 		      " huge=always";
@@ -228,14 +275,35 @@ print_huge_pages(const struct place *place)
 	char text[16];
 
 	printf("huge pages:     ");
-	if (fs->maps_reserve || fs->device_bytes != 0)
+	if (fs->is_fileless)
+		printf("%s (transparent_hugepage/enabled)\n", thp_setting());
+	else if (fs->maps_reserve || fs->device_bytes != 0)
 		printf("all, of %s\n", human(fs->page_size, text));
-	else if (fs->reserve_allocates)
+	else if (fs->reserve_allocates && strcmp(place->huge, "never") != 0)
 		printf("%s (mount option huge=)\n", place->huge);
+	else if (fs->reserve_allocates && place->large_error == 0)
+		printf("made by the library, beyond the first 32M of a heap\n");
+	else if (fs->reserve_allocates)
+		printf("never (mount option huge=); the library can make none: %s\n",
+		    strerror(place->large_error));
 	else
 		printf("%s\n", fs->is_dax
 		    ? "where the file system has free space in such large pieces"
 		    : "no");
+}
+
+/* What limits a pool without a file. */
+static void
+print_memory(const struct place *place)
+{
+	char text[16];
+
+	printf("free memory:    %s\n", human(meminfo("/proc/meminfo", "MemAvailable:"), text));
+	if (place->room.free_bytes == UINT64_MAX)
+		printf("limit:          none\n");
+	else
+		printf("limit:          %s (control group, memory.max)\n",
+		    human(place->room.free_bytes, text));
 }
 
 static void
@@ -252,6 +320,29 @@ print_room(const struct place *place)
 		    human(place->room.limit_bytes, text));
 }
 
+/* Whether VMMALLOC_NUMA is accepted for a pool here, and what it does. */
+static const char *
+numa_use(const struct place *place)
+{
+	struct vmm_numa_nodes nodes;
+
+	if (!place->file.fs.obeys_policy)
+		return "no: the kernel places these pages itself";
+	if (vmm_os_numa_nodes(&nodes) != 0)
+		return "no: the kernel, or a seccomp filter, does not allow it";
+	return place->file.fs.device_bytes != 0 ? "for private memory after a fork(2)" : "yes";
+}
+
+static void
+print_trials(const struct place *place)
+{
+	printf("reserves:       %s\n", place->reserve_error == 0 ? "yes"
+	    : strerror(place->reserve_error));
+	printf("shares blocks:  %s\n", place->shares_blocks
+	    ? "yes (VMMALLOC_FORK=2 and 3)" : "no");
+	printf("stops threads:  %s\n", can_stop());
+}
+
 static void
 print_place(const struct place *place)
 {
@@ -259,12 +350,14 @@ print_place(const struct place *place)
 
 	printf("memory:         %s\n", memory_of(place));
 	print_huge_pages(place);
-	print_room(place);
-	printf("reserves:       %s\n", place->reserve_error == 0 ? "yes"
-	    : strerror(place->reserve_error));
-	printf("shares blocks:  %s\n", place->shares_blocks
-	    ? "yes (VMMALLOC_FORK=2 and 3)" : "no");
-	printf("stops threads:  %s\n", can_stop());
+	if (place->file.fs.is_fileless)
+		print_memory(place);
+	else
+		print_room(place);
+	print_nodes();
+	printf("VMMALLOC_NUMA:  %s\n", numa_use(place));
+	if (!place->file.fs.is_fileless)
+		print_trials(place);
 	if (why_not != NULL)
 		printf("advice:         no pool is possible: %s\n", why_not);
 	else
@@ -274,7 +367,7 @@ print_place(const struct place *place)
 int
 show_place(const char *dir)
 {
-	struct place place = { .dir = dir };
+	struct place place = { .dir = dir, .large_error = ENOTSUP };
 	int error = vmm_os_file_create(dir, &place.file);
 	const char *name = error == 0 ? place.file.fs.name : vmm_os_fs_name(dir);
 

@@ -24,6 +24,9 @@ _Noreturn void run_command(int argc, char **argv);
 /* ps.c: lists every process that has a pool. */
 void show_processes(void);
 
+/* nodes.c: prints the memory nodes of the machine, a line each. */
+void print_nodes(void);
+
 /* check.c: reports how well `dir` suits a pool. Returns 0 if a pool of 14M fits, else 1. */
 int show_place(const char *dir);
 
@@ -42,10 +45,13 @@ void flush_output(void);
 const char *human(uint64_t bytes, char text[static 16]);
 
 /*
- * Returns a field of /proc/meminfo (proc_meminfo(5)) in bytes; a HugePages_... field as
- * a number of pages; 0 if there is no such field. `name` ends with the colon.
+ * Returns a field, in bytes, of /proc/meminfo (proc_meminfo(5)), or of a memory node's meminfo
+ * in sysfs; 0 if there is no such field. `name` ends with the colon.
  */
-uint64_t meminfo(const char *name);
+uint64_t meminfo(const char *path, const char *name);
+
+/* Returns the bytes in free huge pages of that size (sysfs, hugepages); 0 if unknown. */
+uint64_t free_huge_pages(uint64_t page_size);
 
 /* Whether `text` consists of digits, at least one. False for NULL. */
 bool is_number(const char *text);

@@ -54,9 +54,10 @@ count_parts(const struct vmm_os_fs *fs, struct vmm_os_limits *room)
 	if (fs->device_bytes != 0)
 		return 1;
 	if (fs->maps_reserve)
-		room->free_bytes = meminfo("HugePages_Free:") * fs->page_size;
-	else if (room->free_bytes == UINT64_MAX)
-		room->free_bytes = meminfo("MemAvailable:");
+		room->free_bytes = free_huge_pages(fs->page_size);
+	else if ((fs->is_fileless || room->free_bytes == UINT64_MAX) &&
+	    room->free_bytes > meminfo("/proc/meminfo", "MemAvailable:"))
+		room->free_bytes = meminfo("/proc/meminfo", "MemAvailable:");
 	if (fs->maps_reserve || (reserve != NULL && strcmp(reserve, "full") == 0))
 		return PARTS_FULL;
 	return PARTS_GROWING;

@@ -63,13 +63,54 @@ is_device(const struct mapping *mapping)
 	return strncmp(mapping->path, "/dev/dax", 8) == 0;
 }
 
+/* Reads the name of the mapping that marks a pool without a file (vmm_os_memory_mark). */
+static bool
+read_mark(const struct mapping *mapping, struct pool *pool)
+{
+	unsigned long long base, size;
+
+	if (sscanf(mapping->path, "/memfd:" VMM_OS_MEMORY_MARK "%llx+%llu", &base,
+		&size) != 2)
+		return false;
+	pool->base = base;
+	pool->size = pool->file_size = size;
+	pool->has_file = false;
+	strcpy(pool->dir, ":memory:");
+	return true;
+}
+
+/* The kernel's prefix of a memfd's name. */
+static const char memfd[] = "/memfd:";
+
+/* Whether a memfd of huge pages is mapped: its name is VMMALLOC_POOL_DIR. */
+static bool
+is_huge_memory(const struct mapping *mapping)
+{
+	return strncmp(mapping->path, memfd, sizeof(memfd) - 1) == 0 &&
+	    vmm_os_is_memory(mapping->path + sizeof(memfd) - 1);
+}
+
+/* Sets what VMMALLOC_POOL_DIR was. */
+static void
+read_dir(const struct mapping *mapping, struct pool *pool)
+{
+	const char *name = mapping->path + sizeof(memfd) - 1;
+
+	if (is_device(mapping))
+		snprintf(pool->dir, PATH_MAX, "%s", mapping->path);
+	else if (is_huge_memory(mapping))
+		snprintf(pool->dir, PATH_MAX, "%.*s", (int)strcspn(name, " "), name);
+	else
+		directory_of(mapping->path, pool->dir);
+}
+
 /* Whether the path is one that only an unlinked pool file, or a device, has. */
 static bool
 may_be_pool(const struct mapping *mapping)
 {
 	const char *slash = strrchr(mapping->path, '/');
 
-	return is_device(mapping) ||
+	return is_device(mapping) || is_huge_memory(mapping) ||
 	    (slash != NULL && strstr(slash, " (deleted)") != NULL &&
 		(slash[1] == '#' || strncmp(slash, "/.vmmalloc.", 11) == 0));
 }
@@ -125,7 +166,8 @@ find_file(const char *pid, struct pool *pool)
  * mappings with the file's inode are the pool. (Their device number can differ: on btrfs and
  * overlayfs it does.) Otherwise the pool is, of the mappings that may be one, the mapping that
  * reaches farthest into its file; the process must have loaded the library. After a fork only
- * parts of the file may be mapped: address minus file offset is the base for each of them.
+ * parts of the file may be mapped: address minus file offset is the base for each of them. A pool
+ * without a file is found by its mark (vmm_os_memory_mark).
  */
 static bool
 find_mapping(const char *pid, struct pool *pool, bool *is_hidden)
@@ -147,16 +189,18 @@ find_mapping(const char *pid, struct pool *pool, bool *is_hidden)
 		if (pool->size > 0 && mapping.inode == 0 &&
 		    mapping.begin == pool->base + pool->size)
 			pool->size += mapping.end - mapping.begin;
+		/* Only the library makes this mapping, which may lie below the library. */
+		if (read_mark(&mapping, pool)) {
+			has_library = true;
+			break;
+		}
 		covered = mapping.offset + (mapping.end - mapping.begin);
 		if (!may_be_pool(&mapping) || covered <= pool->size ||
 		    (pool->inode != 0 && mapping.inode != pool->inode))
 			continue;
 		pool->size = covered;
 		pool->base = mapping.begin - mapping.offset;
-		if (is_device(&mapping))
-			snprintf(pool->dir, PATH_MAX, "%s", mapping.path);
-		else
-			directory_of(mapping.path, pool->dir);
+		read_dir(&mapping, pool);
 	}
 	free(line);
 	if (maps != NULL)
@@ -172,6 +216,8 @@ read_memory(const char *pid, struct pool *pool)
 {
 	static const char *const in_ram[] = { "Rss:", "Shared_Hugetlb:",
 		"Private_Hugetlb:" };
+	static const char *const large[] = { "AnonHugePages:", "ShmemPmdMapped:",
+		"FilePmdMapped:", "Shared_Hugetlb:", "Private_Hugetlb:" };
 	FILE *smaps = open_proc(pid, "smaps");
 	struct mapping mapping;
 	bool is_inside = false;
@@ -183,7 +229,8 @@ read_memory(const char *pid, struct pool *pool)
 		unsigned long long kib;
 
 		if (read_mapping(line, &mapping)) {
-			is_inside = mapping.begin >= pool->base &&
+			/* The kernel may merge a mapping below the pool with the pool's. */
+			is_inside = mapping.end > pool->base &&
 			    mapping.begin < pool->base + pool->size;
 			continue;
 		}
@@ -193,8 +240,12 @@ read_memory(const char *pid, struct pool *pool)
 			if (strcmp(name, in_ram[i]) == 0)
 				pool->ram_bytes += kib * 1024;
 		}
-		if (strcmp(name, "Anonymous:") == 0)
+		if (strcmp(name, "Anonymous:") == 0 && pool->has_file)
 			pool->private_bytes += kib * 1024;
+		for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
+			if (strcmp(name, large[i]) == 0)
+				pool->large_bytes += kib * 1024;
+		}
 	}
 	free(line);
 	if (smaps != NULL)
@@ -204,6 +255,7 @@ read_memory(const char *pid, struct pool *pool)
 bool
 find_pool(const char *pid, struct pool *pool, bool *is_hidden)
 {
+	pool->has_file = true;
 	find_file(pid, pool);
 	if (!find_mapping(pid, pool, is_hidden))
 		return false;

@@ -28,20 +28,39 @@ human(uint64_t bytes, char text[static 16])
 }
 
 uint64_t
-meminfo(const char *name)
+meminfo(const char *path, const char *name)
 {
-	FILE *stream = fopen("/proc/meminfo", "r");
+	FILE *stream = fopen(path, "re");
 	char line[256];
-	unsigned long long number = 0;
+	unsigned long long kib = 0;
 
 	while (stream != NULL && fgets(line, sizeof(line), stream) != NULL) {
-		if (strncmp(line, name, strlen(name)) == 0)
-			sscanf(line + strlen(name), "%llu", &number);
+		/* The lines of a memory node begin with its number: "Node 1 MemFree: ...". */
+		const char *field = strstr(line, name);
+
+		if (field != NULL && (field == line || field[-1] == ' '))
+			sscanf(field + strlen(name), "%llu", &kib);
 	}
 	if (stream != NULL)
 		fclose(stream);
-	/* All fields but HugePages_... are in KiB. */
-	return strncmp(name, "HugePages", 9) == 0 ? number : number * 1024;
+	return kib * 1024;
+}
+
+uint64_t
+free_huge_pages(uint64_t page_size)
+{
+	char path[128];
+	FILE *stream;
+	unsigned long long count = 0;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/free_hugepages",
+	    (unsigned long long)page_size / 1024);
+	stream = fopen(path, "re");
+	if (stream != NULL && fscanf(stream, "%llu", &count) != 1)
+		count = 0;
+	if (stream != NULL)
+		fclose(stream);
+	return count * page_size;
 }
 
 bool

@@ -91,6 +91,8 @@ check_options(struct run *run)
 		check_value('s', "VMMALLOC_POOL_SIZE", run->size);
 	if (run->fork != NULL)
 		check_value('f', "VMMALLOC_FORK", run->fork);
+	if (run->numa != NULL)
+		check_value('N', "VMMALLOC_NUMA", run->numa);
 	/* -l alone asks for a trace; with -S the file may be for statistics only. */
 	if (run->log_file != NULL && run->level == NULL && !run->has_stats &&
 	    getenv("VMMALLOC_LOG_LEVEL") == NULL)
@@ -111,11 +113,12 @@ read_options(int argc, char **argv, struct run *run)
 	opterr = 0;
 	/* getopt_long(3) moves optind to the next word only after a word's last option. */
 	while (word = argv[optind], (option = getopt_long(argc, argv,
-		"+:d:s:f:g::l:Sh", long_options, NULL)) != -1) {
+		"+:d:s:f:N:g::l:Sh", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'd': run->dir = absolute("-d", optarg, run->whole_dir); break;
 		case 's': run->size = optarg; break;
 		case 'f': run->fork = optarg; break;
+		case 'N': run->numa = optarg; break;
 		case 'l':
 			run->log_file = absolute("-l", optarg, run->whole_log_file);
 			run->is_debug = true;

@@ -120,7 +120,8 @@ print_process(const char *pid, unsigned *hidden)
 {
 	struct pool pool = { 0 };
 	char command[64] = "?";
-	char texts[4][16];
+	char texts[5][16];
+	char nodes[256];
 	bool has_pool, is_hidden;
 	FILE *comm;
 
@@ -135,11 +136,13 @@ print_process(const char *pid, unsigned *hidden)
 		fclose(comm);
 	make_printable(command);
 	make_printable(pool.dir);
-	printf("%7s %-15s %7s %7s %7s %7s %-10s  %s\n", pid, command,
+	format_nodes(pid, &pool, nodes, sizeof(nodes));
+	printf("%7s %-15s %7s %7s %7s %7s %7s %-10s %-7s %s\n", pid, command,
 	    human(pool.size, texts[0]),
 	    pool.has_blocks ? human(pool.blocks, texts[1]) : "-",
 	    human(pool.ram_bytes, texts[2]), human(pool.private_bytes, texts[3]),
-	    can_stop(pid), pool.dir);
+	    human(pool.large_bytes, texts[4]), pool.has_file ? can_stop(pid) : "unneeded",
+	    nodes, pool.dir);
 }
 
 static int
@@ -192,8 +195,8 @@ show_processes(void)
 		fail(STATUS_OURS, "/proc: %s", strerror(errno));
 	if (count == 0)
 		fail(STATUS_OURS, "/proc has no processes; mount it first");
-	printf("%7s %-15s %7s %7s %7s %7s %-10s  %s\n", "PID", "COMMAND", "SIZE",
-	    "IN-USE", "RAM", "PRIVATE", "STOPS", "DIRECTORY");
+	printf("%7s %-15s %7s %7s %7s %7s %7s %-10s %-7s %s\n", "PID", "COMMAND", "SIZE",
+	    "IN-USE", "RAM", "PRIVATE", "LARGE", "STOPS", "NODES", "DIRECTORY");
 	for (int i = 0; i < count; i++) {
 		print_process(entries[i]->d_name, &hidden);
 		free(entries[i]);

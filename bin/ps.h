@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -17,7 +18,9 @@ struct pool {
 	bool has_blocks;
 	uint64_t ram_bytes;
 	uint64_t private_bytes;  /* part of ram_bytes: private memory since a fork(2) */
-	char dir[PATH_MAX];       /* directory of the file, or name of the device */
+	uint64_t large_bytes;    /* part of ram_bytes in pages of 2 MiB or more */
+	bool has_file;           /* false: the pool is ":memory:" */
+	char dir[PATH_MAX];       /* directory of the file, name of the device, ":memory:..." */
 };
 
 /* Opens /proc/PID/NAME for reading. Returns NULL and sets errno if that fails. */
@@ -29,5 +32,11 @@ FILE *open_proc(const char *pid, const char *name);
  * whether the last is the reason.
  */
 bool find_pool(const char *pid, struct pool *pool, bool *is_hidden);
+
+/*
+ * nodes.c: writes the bytes of the pool on each node to `text` ("0=20M,1=1.5G"), or "-" if the
+ * machine has one node. A longer text is cut.
+ */
+void format_nodes(const char *pid, const struct pool *pool, char *text, size_t size);
 
 #endif

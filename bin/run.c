@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "os/os.h"
 #include "run.h"
 
 void
@@ -50,6 +51,8 @@ set_variables(const struct run *run)
 		set_variable("VMMALLOC_POOL_SIZE", default_size(run->dir));
 	if (run->fork != NULL)
 		set_variable("VMMALLOC_FORK", run->fork);
+	if (run->numa != NULL)
+		set_variable("VMMALLOC_NUMA", run->numa);
 	if (run->level != NULL)
 		set_variable("VMMALLOC_LOG_LEVEL", run->level);
 	if (run->log_file != NULL)
@@ -58,7 +61,7 @@ set_variables(const struct run *run)
 		set_variable("VMMALLOC_LOG_STATS", "1");
 }
 
-/* Chooses the directory if -d does not. Refuses what is neither directory nor device. */
+/* Chooses the directory if -d does not. Refuses a path that is neither directory nor device. */
 static void
 choose_dir(struct run *run)
 {
@@ -68,6 +71,8 @@ choose_dir(struct run *run)
 	if (run->dir == NULL)
 		run->dir = absolute("VMMALLOC_POOL_DIR",
 		    dir != NULL ? dir : "/dev/shm", run->whole_dir);
+	if (vmm_os_is_memory(run->dir))
+		return;
 	if (stat(run->dir, &stat_of_dir) != 0)
 		fail(STATUS_OURS, "pool directory %s: %s", run->dir, strerror(errno));
 	if (!S_ISDIR(stat_of_dir.st_mode) && !S_ISCHR(stat_of_dir.st_mode))

@@ -11,6 +11,7 @@ struct run {
 	const char *dir;
 	const char *size;
 	const char *fork;
+	const char *numa;
 	const char *level;
 	const char *log_file;
 	bool is_debug; /* use the debug variant */

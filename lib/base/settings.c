@@ -230,14 +230,39 @@ parse_conf(const struct vmm_setting *setting, const char *value,
 	return true;
 }
 
+/* Reads "auto" or "never". */
+static bool
+parse_auto_never(const struct vmm_setting *setting, const char *value, bool *never,
+    struct vmm_text *error)
+{
+	if (strcmp(value, "auto") != 0 && strcmp(value, "never") != 0)
+		return refuse(setting, value, "not supported", error);
+	*never = value[0] == 'n';
+	return true;
+}
+
 static bool
 parse_stop_threads(const struct vmm_setting *setting, const char *value,
     struct vmm_settings *settings, struct vmm_text *error)
 {
-	if (strcmp(value, "auto") != 0 && strcmp(value, "never") != 0)
-		return refuse(setting, value, "not supported", error);
-	settings->never_stop_threads = value[0] == 'n';
-	return true;
+	return parse_auto_never(setting, value, &settings->never_stop_threads, error);
+}
+
+static bool
+parse_large_pages(const struct vmm_setting *setting, const char *value,
+    struct vmm_settings *settings, struct vmm_text *error)
+{
+	return parse_auto_never(setting, value, &settings->never_large_pages, error);
+}
+
+static bool
+parse_numa(const struct vmm_setting *setting, const char *value,
+    struct vmm_settings *settings, struct vmm_text *error)
+{
+	const char *problem = vmm_numa_parse(value, &settings->numa);
+
+	settings->numa_text = value;
+	return problem == NULL || refuse(setting, value, problem, error);
 }
 
 #ifdef VMMALLOC_DEBUG
@@ -278,8 +303,8 @@ parse_log_stats(const struct vmm_setting *setting, const char *value,
 #endif
 
 const struct vmm_setting vmm_settings_table[] = {
-	{ "VMMALLOC_POOL_DIR", NULL, "a writable directory, or a device such as /dev/dax0.0",
-	    "the place of the pool file", parse_pool_dir },
+	{ "VMMALLOC_POOL_DIR", NULL, "a writable directory, a device such as /dev/dax0.0,"
+	    " :memory:, :memory:2M or :memory:1G", "the place of the pool", parse_pool_dir },
 	{ "VMMALLOC_POOL_SIZE", NULL,
 	    "a number of bytes, or a number and one of K, M, G, T; at least 14M",
 	    "the size of the pool", parse_pool_size },
@@ -293,6 +318,11 @@ const struct vmm_setting vmm_settings_table[] = {
 	{ "VMMALLOC_STOP_THREADS", "auto", "auto, never",
 	    "whether the library may stop threads at and after a fork(2)",
 	    parse_stop_threads },
+	{ "VMMALLOC_NUMA", "",
+	    "bind, preferred, preferred-many, interleave or weighted, a colon, and nodes"
+	    " such as 0,2-3", "the memory nodes of the pool", parse_numa },
+	{ "VMMALLOC_LARGE_PAGES", "auto", "auto, never",
+	    "whether the library makes large pages", parse_large_pages },
 #ifdef VMMALLOC_DEBUG
 	{ "VMMALLOC_LOG_LEVEL", "0", "0, 1, 2, 3, 4",
 	    "the level of the trace", parse_log_level },

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/numa.h"
 #include "base/text.h"
 
 /* VMMALLOC_FORK: the heap after fork(2). */
@@ -47,6 +48,9 @@ struct vmm_settings {
 	enum vmm_reserve reserve;
 	const char *conf; /* VMMALLOC_CONF, "" if not set */
 	bool never_stop_threads; /* VMMALLOC_STOP_THREADS=never */
+	bool never_large_pages;  /* VMMALLOC_LARGE_PAGES=never */
+	struct vmm_numa numa;
+	const char *numa_text;   /* VMMALLOC_NUMA, "" if not set */
 
 	/* The unit of page ranges: 0 for the system's page size. Tests set larger ones. */
 	size_t page_size_bytes;

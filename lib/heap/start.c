@@ -116,6 +116,9 @@ vmm_heap_start(void)
 	    vmm_text_uint(line, settings.pool_size_bytes));
 	if (!vmm_pool_open(&settings, &error))
 		vmm_fatal_setup(&error);
+	/* VMMALLOC_FORK=0 would skip jemalloc's fork handlers; 2 and 3 would ask for a file. */
+	if (vmm_pool_is_fileless())
+		settings.fork = VMM_FORK_PRIVATE;
 	start_guard();
 	is_started = true;
 	return &settings;

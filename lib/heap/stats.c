@@ -89,6 +89,8 @@ append_forks(struct vmm_text *text, const struct vmm_pool_figures *pool)
 static const char *
 location(const struct vmm_pool_figures *pool)
 {
+	if (!pool->has_file)
+		return "memory without a file";
 	if (pool->is_private)
 		return "private memory, since a fork; another process may"
 		    " need the file";
@@ -120,7 +122,7 @@ append_summary(struct vmm_text *text)
 	append_bytes(text, "\n  largest of them:     ", pool.longest_free);
 	if (pool.has_blocks)
 		append_bytes(text, "  blocks of the file:  ", pool.blocks);
-	else
+	else if (pool.has_file)
 		vmm_text_str(text, "  blocks of the file:  not known, the"
 		    " program has closed its descriptor\n");
 	vmm_text_str(text, "  heap is in:          ");

@@ -9,12 +9,16 @@
 
 /* Properties of the file system of a pool file. */
 struct vmm_os_fs {
-	const char *name;       /* as in mount(8), "device DAX" or "another kind" */
+	const char *name;       /* as in mount(8), "device DAX", "memory", "another kind" */
 	size_t page_size;       /* of mappings of the file: larger on hugetlbfs, devices */
 	bool maps_reserve;      /* mmap(2) itself reserves the pages (hugetlbfs) */
 	bool reserve_allocates; /* reserving takes memory or time per byte: tmpfs, devices */
 	bool is_dax;            /* its pages are memory of the storage device itself */
 	bool has_page_cache;    /* unused pages are worth releasing; not with DAX, hugetlbfs */
+	bool obeys_policy;      /* VMMALLOC_NUMA is accepted; on a device only for private memory */
+	bool keeps_policy;      /* mbind(2) of a shared mapping is stored in the file (tmpfs) */
+	bool makes_large;       /* MADV_COLLAPSE makes large pages of its small ones (tmpfs) */
+	bool is_fileless;       /* ":memory:": no file, but private memory of the process */
 	uint64_t device_bytes;  /* the size of a device; 0: it is a file */
 };
 
@@ -26,9 +30,9 @@ struct vmm_os_file {
 	struct vmm_os_fs fs;
 };
 
-/* The limits of a new file's size; UINT64_MAX: no limit, or not known. */
+/* The limits of a pool's size; UINT64_MAX: no limit, or not known. */
 struct vmm_os_limits {
-	uint64_t free_bytes;  /* of the file system, or the size of the device */
+	uint64_t free_bytes;  /* of the file system; a device's size; the control groups' limit */
 	uint64_t limit_bytes; /* RLIMIT_FSIZE */
 };
 
@@ -43,6 +47,10 @@ struct vmm_os_limits {
  * neither a directory nor such a device. A device keeps its old content until it is
  * reserved. It can be mapped shared only, with ends at multiples of fs.page_size. It cannot
  * be resized, and nothing of it can be released.
+ *
+ * If `dir` is ":memory:", there is no file: fd is -1, and fs.is_fileless is true. If a size of
+ * huge pages follows (":memory:2M"), the file is a memfd of such pages (memfd_create(2),
+ * MFD_HUGETLB). EINVAL for any other text; ENODEV if the kernel lacks that size.
  */
 int vmm_os_file_create(const char *dir, struct vmm_os_file *file);
 
@@ -52,9 +60,21 @@ int vmm_os_file_create(const char *dir, struct vmm_os_file *file);
  */
 #define VMM_OS_FILE_MARK 0x766d6d616cLL /* "vmmal" */
 
+/* Whether `dir` names a pool in memory, not a path: it begins with ":memory:". */
+bool vmm_os_is_memory(const char *dir);
+
+/*
+ * Marks the range of a pool without a file, so that `vmmalloc ps` finds it: maps one page,
+ * inaccessible, of a memfd whose name is VMM_OS_MEMORY_MARK, then 0xADDRESS+SIZE, with SIZE in
+ * decimal (memfd_create(2)). Children of fork(2) inherit the mapping. A failure is ignored.
+ * Nothing unmaps it.
+ */
+#define VMM_OS_MEMORY_MARK "vmmalloc."
+void vmm_os_memory_mark(const void *address, size_t size);
+
 /*
  * Makes `path` absolute, so that it stays valid after chdir(2). ENAMETOOLONG if it does not
- * fit into `size` bytes; ENOENT and others as getcwd(3).
+ * fit into `size` bytes; ENOENT and others as getcwd(3). The name of a pool in memory stays.
  */
 int vmm_os_path_absolute(const char *path, char *absolute, size_t size);
 
@@ -79,7 +99,8 @@ bool vmm_os_file_may_reach(size_t end);
 /*
  * Sets the size of the new file, a multiple of fs.page_size (ftruncate(2)). The file gets
  * no file blocks. Check RLIMIT_FSIZE first: a larger size raises SIGXFSZ. ENOSPC if a
- * device is smaller.
+ * device is smaller. On tmpfs also gives the file the policy of vmm_os_numa_set: ENOMEM.
+ * Does nothing without a file (fs.is_fileless).
  */
 int vmm_os_file_resize(const struct vmm_os_file *file, size_t size);
 
@@ -89,9 +110,10 @@ int vmm_os_file_blocks(const struct vmm_os_file *file, uint64_t *bytes);
 /*
  * Reserves the file blocks of [offset, offset + length) (fallocate(2)): a later store cannot
  * fail for space. `address` is where the file is mapped, or NULL. Clears the bytes of a
- * device, which must be mapped. Does nothing if fs.maps_reserve. If the program has closed
- * the descriptor, reserves through the mapping, where all bytes must be 0, or returns EBADF
- * if `address` is NULL. ENOSPC; EFBIG beyond RLIMIT_FSIZE; EOPNOTSUPP.
+ * device, which must be mapped. Does nothing if fs.maps_reserve. Without a file, or if the
+ * program has closed the descriptor, populates the mapping instead (MADV_POPULATE_WRITE),
+ * where all bytes must be 0; EBADF if `address` is NULL. ENOSPC; EFBIG beyond RLIMIT_FSIZE;
+ * EOPNOTSUPP.
  */
 int vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
     size_t offset, size_t length);

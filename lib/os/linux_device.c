@@ -92,6 +92,7 @@ vmm_os_device_open(const char *path, struct vmm_os_file *file)
 		.device_bytes = read_attribute(it.st_rdev, "size"),
 		.reserve_allocates = true,
 		.is_dax = true,
+		.obeys_policy = true, /* private memory after a fork */
 	};
 	if (fs.page_size == 0 || fs.device_bytes == 0)
 		return ENODEV;

@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "os/linux_file.h"
@@ -23,7 +24,7 @@ vmm_os_path_absolute(const char *path, char *absolute, size_t size)
 {
 	size_t length = 0;
 
-	if (path[0] != '/') {
+	if (path[0] != '/' && !vmm_os_is_memory(path)) {
 		/* getcwd(2): getcwd(3) allocates if the path is "(unreachable)". */
 		if (vmm_sys.getcwd(absolute, size) < 0)
 			return errno == ERANGE ? ENAMETOOLONG : errno;
@@ -142,8 +143,11 @@ vmm_os_file_mark(const struct vmm_os_file *file)
 int
 vmm_os_file_create(const char *dir, struct vmm_os_file *file)
 {
-	int error = vmm_os_file_adopt(open_unlinked(dir), file);
+	int error;
 
+	if (vmm_os_is_memory(dir))
+		return vmm_os_memory_open(dir, file);
+	error = vmm_os_file_adopt(open_unlinked(dir), file);
 	if (error == ENOTDIR)
 		return vmm_os_device_open(dir, file);
 	if (error != 0)
@@ -186,6 +190,10 @@ vmm_os_file_limits(const struct vmm_os_file *file, struct vmm_os_limits *room)
 		room->free_bytes = file->fs.device_bytes;
 		return;
 	}
+	if (file->fs.is_fileless) {
+		room->free_bytes = vmm_os_memory_limit();
+		return;
+	}
 	if (vmm_sys.getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
 	    limit.rlim_cur != RLIM_INFINITY)
 		room->limit_bytes = limit.rlim_cur;
@@ -194,12 +202,46 @@ vmm_os_file_limits(const struct vmm_os_file *file, struct vmm_os_limits *room)
 		room->free_bytes = (uint64_t)stat.f_bavail * (uint64_t)stat.f_bsize;
 }
 
+#define BIND_STEP_MIN ((size_t)16 << 20)
+
+/*
+ * tmpfs stores the policy of a shared mapping in the file. It must be there before fallocate(2),
+ * which allocates the pages.
+ */
+static int
+bind_file(const struct vmm_os_file *file, size_t size)
+{
+	size_t step = size;
+
+	for (size_t at = 0; vmm_os_numa_is_set() && at < size; at += step) {
+		void *map;
+
+		step = step < size - at ? step : size - at;
+		map = vmm_sys.mmap(NULL, step, PROT_NONE, MAP_SHARED, file->fd, (off_t)at);
+		if (map != MAP_FAILED) {
+			vmm_os_numa_apply(map, step);
+			vmm_sys.munmap(map, step);
+		} else if (step <= BIND_STEP_MIN) {
+			return errno;
+		} else {
+			/* Little address space is free: again, in smaller steps. */
+			step = BIND_STEP_MIN;
+			at -= step;
+		}
+	}
+	return 0;
+}
+
 int
 vmm_os_file_resize(const struct vmm_os_file *file, size_t size)
 {
 	if (file->fs.device_bytes != 0)
 		return size <= file->fs.device_bytes ? 0 : ENOSPC;
-	return vmm_sys.ftruncate(file->fd, (off_t)size) == 0 ? 0 : errno;
+	if (file->fs.is_fileless)
+		return 0;
+	if (vmm_sys.ftruncate(file->fd, (off_t)size) != 0)
+		return errno;
+	return file->fs.keeps_policy ? bind_file(file, size) : 0;
 }
 
 int

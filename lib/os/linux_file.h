@@ -17,6 +17,12 @@ int vmm_os_file_adopt(int fd, struct vmm_os_file *file);
 /* Sets the descriptor's offset to VMM_OS_FILE_MARK. An error is ignored. */
 void vmm_os_file_mark(const struct vmm_os_file *file);
 
+/* Makes a file in memory, close-on-exec (memfd_create(2)). Returns -1 with errno. */
+int vmm_os_memfd(const char *name, unsigned flags);
+
+/* Opens a pool in memory as vmm_os_file_create does; `dir` begins with ":memory:". */
+int vmm_os_memory_open(const char *dir, struct vmm_os_file *file);
+
 /* Whether a character device is memory: it belongs to /sys/bus/dax (Linux 5.1). */
 bool vmm_os_device_is_memory(dev_t device);
 

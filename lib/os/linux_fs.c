@@ -95,6 +95,9 @@ vmm_os_fs_read(int fd, struct vmm_os_fs *fs)
 		.reserve_allocates = type == TMPFS_MAGIC,
 		.is_dax = is_dax,
 		.has_page_cache = !is_dax && type != HUGETLBFS_MAGIC,
+		.obeys_policy = type == TMPFS_MAGIC || type == HUGETLBFS_MAGIC,
+		.keeps_policy = type == TMPFS_MAGIC,
+		.makes_large = type == TMPFS_MAGIC,
 	};
 	if (fs->maps_reserve)
 		fs->page_size = (size_t)stat.f_bsize;

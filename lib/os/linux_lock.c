@@ -12,30 +12,16 @@
 #include "os/linux_sys.h"
 #include "os/os.h"
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
-#endif
-
-static int
-make_memory_file(void)
-{
-	int fd = vmm_sys.memfd_create("vmmalloc", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-
-	if (fd < 0 && errno == EINVAL)
-		fd = vmm_sys.memfd_create("vmmalloc", MFD_CLOEXEC);
-	return fd;
-}
-
 /* Makes the file of the lock, for this process and its later children. */
 static int
 make_lock_file(struct vmm_os_file *file)
 {
 	struct rlimit limit;
-	int error = vmm_os_file_adopt(make_memory_file(), file);
+	int error = vmm_os_file_adopt(vmm_os_memfd("vmmalloc", 0), file);
 
 	/* Without the lock the heap can never return. */
 	if (error == EMFILE && vmm_os_nofile_raise(&limit)) {
-		error = vmm_os_file_adopt(make_memory_file(), file);
+		error = vmm_os_file_adopt(vmm_os_memfd("vmmalloc", 0), file);
 		vmm_os_nofile_restore(&limit);
 	}
 	return error;

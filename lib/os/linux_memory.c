@@ -92,6 +92,44 @@ vmm_os_place_map(size_t size, size_t alignment, void **address)
 	return 0;
 }
 
+/*
+ * Applies VMMALLOC_NUMA to a new private mapping, then makes it accessible: before that,
+ * mlockall(2) with MCL_FUTURE has made no pages. On failure unmaps it.
+ */
+static int
+bind_private(void *map, size_t length)
+{
+	int error;
+
+	if (!vmm_os_numa_is_set())
+		return 0;
+	vmm_os_numa_apply(map, length);
+	if (vmm_sys.mprotect(map, length, PROT_READ | PROT_WRITE) == 0)
+		return 0;
+	error = errno;
+	vmm_sys.munmap(map, length);
+	return error;
+}
+
+/*
+ * The same for a new shared mapping. tmpfs has the policy in the file. Huge pages are reserved
+ * without regard to nodes, so with mode bind a store could raise SIGBUS: all are allocated now.
+ */
+static int
+bind_shared(const struct vmm_os_file *file, void *map, size_t length)
+{
+	int error = 0;
+
+	if (!file->fs.maps_reserve || !vmm_os_numa_is_set())
+		return 0;
+	vmm_os_numa_apply(map, length);
+	if (vmm_os_numa_is_strict())
+		error = vmm_os_populate(map, length);
+	if (error != 0)
+		vmm_sys.munmap(map, length);
+	return error == ENOSPC ? ENOMEM : error;
+}
+
 /* Maps, without a descriptor, the file that the page before `address` is mapped from. */
 static int
 map_again(void *address, size_t length, void **window)
@@ -128,8 +166,14 @@ vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
     size_t length, enum vmm_os_backing backing, void **window)
 {
 	bool has_file = backing != VMM_OS_ANONYMOUS;
-	/* Without MAP_NORESERVE the kernel may refuse a second private mapping so large. */
-	int flags = backing == VMM_OS_SHARED ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
+	bool is_bound = backing != VMM_OS_SHARED && vmm_os_numa_is_set();
+	/*
+	 * A second mapping of that size must not count for overcommit (MAP_NORESERVE). The only
+	 * mapping of a pool without a file must.
+	 */
+	int flags = backing == VMM_OS_SHARED ? MAP_SHARED
+	    : file != NULL && file->fs.is_fileless ? MAP_PRIVATE
+						    : MAP_PRIVATE | MAP_NORESERVE;
 	void *place, *map;
 
 	if (has_file && !vmm_os_file_is_open(file))
@@ -138,7 +182,7 @@ vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
 	if (!has_file)
 		flags |= MAP_ANONYMOUS;
 	place = aligned_place(file, offset, length);
-	map = vmm_sys.mmap(place, length, PROT_READ | PROT_WRITE,
+	map = vmm_sys.mmap(place, length, is_bound ? PROT_NONE : PROT_READ | PROT_WRITE,
 	    place == NULL ? flags : flags | MAP_FIXED, has_file ? file->fd : -1,
 	    has_file ? (off_t)offset : 0);
 	if (map == MAP_FAILED) {
@@ -149,7 +193,8 @@ vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
 		return error;
 	}
 	*window = map;
-	return 0;
+	return backing == VMM_OS_SHARED ? bind_shared(file, map, length)
+					: bind_private(map, length);
 }
 
 int
@@ -185,7 +230,10 @@ vmm_os_file_map_at(const struct vmm_os_file *file, void *address, size_t offset,
 		return EBADF;
 	map = vmm_sys.mmap((char *)address + offset, length, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_FIXED, file->fd, (off_t)offset);
-	return map == MAP_FAILED ? errno : 0;
+	if (map == MAP_FAILED)
+		return errno;
+	vmm_os_numa_apply(map, length);
+	return 0;
 }
 
 bool

@@ -3,9 +3,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "os/linux_proc.h"
 #include "os/linux_sys.h"
 #include "os/os.h"
 
@@ -32,6 +34,30 @@ vmm_os_populate(void *address, size_t length)
 		return 0;
 	/* EFAULT: a store would get SIGBUS. */
 	return errno == EFAULT ? ENOSPC : errno;
+}
+
+int
+vmm_os_collapse(void *address, size_t length)
+{
+	enum { COLLAPSE = 25 }; /* MADV_COLLAPSE */
+
+	return vmm_sys.madvise(address, length, COLLAPSE) == 0 ? 0 : errno;
+}
+
+bool
+vmm_os_has_2m_pages(void)
+{
+	static const char expected[] = "2097152";
+	char size[32];
+
+	return vmm_os_proc_read(AT_FDCWD, "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
+	    size, sizeof(size)) == 0 && strncmp(size, expected, sizeof(expected) - 1) == 0;
+}
+
+void
+vmm_os_advise_large(void *address, size_t length, bool is_wanted)
+{
+	vmm_sys.madvise(address, length, is_wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 void
@@ -118,7 +144,7 @@ vmm_os_file_reserve(const struct vmm_os_file *file, void *address,
 		memset((char *)address + offset, 0, length);
 		return 0;
 	}
-	if (!vmm_os_file_may_reach(offset + length))
+	if (!file->fs.is_fileless && !vmm_os_file_may_reach(offset + length))
 		return EFBIG;
 	while (length > 0) {
 		int error;

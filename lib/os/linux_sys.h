@@ -42,6 +42,8 @@
 	ONLY(int, futex, (void *word, int operation, unsigned value, \
 	    const struct timespec *timeout), (word, operation, value, timeout)) \
 	ONLY(long, getcwd, (char *path, size_t size), (path, size)) \
+	ONLY(long, get_mempolicy, (int *mode, unsigned long *nodes, unsigned long max, \
+	    void *address, unsigned long flags), (mode, nodes, max, address, flags)) \
 	ONLY(long, getdents64, (int fd, void *entries, size_t size), (fd, entries, size)) \
 	KERNEL(ssize_t, getrandom, (void *data, size_t size, unsigned flags), \
 	    (data, size, flags)) \
@@ -51,6 +53,9 @@
 	    (fd, request, argument)) \
 	KERNEL(int, madvise, (void *address, size_t size, int advice), \
 	    (address, size, advice)) \
+	ONLY(long, mbind, (void *address, unsigned long size, int mode, \
+	    const unsigned long *nodes, unsigned long max, unsigned flags), \
+	    (address, size, mode, nodes, max, flags)) \
 	KERNEL(int, memfd_create, (const char *name, unsigned flags), (name, flags)) \
 	KERNEL(int, mlock, (const void *address, size_t size), (address, size)) \
 	KERNEL(int, mlock2, (const void *address, size_t size, unsigned flags), \

@@ -32,6 +32,33 @@ void vmm_os_discard(void *address, size_t length);
  */
 int vmm_os_populate(void *address, size_t length);
 
+/*
+ * Replaces the small pages of each 2 MiB of a shared mapping by one large page with the same
+ * content (madvise(2), MADV_COLLAPSE, Linux 6.1). Each 2 MiB must have a page already. May
+ * take long. EINVAL: not supported, or forbidden (shmem_enabled). ENOMEM, EAGAIN, EBUSY: not
+ * now. After a failure some may have been replaced.
+ */
+int vmm_os_collapse(void *address, size_t length);
+
+/*
+ * Whether the processor's large pages have 2 MiB (sysfs, hpage_pmd_size); false if not known.
+ * With larger ones vmm_os_collapse may do nothing and return 0. Reads a file.
+ */
+bool vmm_os_has_2m_pages(void);
+
+/*
+ * Asks for large pages, or for none, in anonymous memory that is touched later (MADV_HUGEPAGE,
+ * MADV_NOHUGEPAGE). A failure is ignored.
+ */
+void vmm_os_advise_large(void *address, size_t length, bool is_wanted);
+
+/*
+ * Returns the lowest limit of this process's control groups and of those above them, in bytes
+ * (cgroups(7), memory.max; version 1: memory.limit_in_bytes). UINT64_MAX: no limit, or not
+ * known. Swap is not counted. Expects the hierarchies below /sys/fs/cgroup.
+ */
+uint64_t vmm_os_memory_limit(void);
+
 /* Maps every page for reading (madvise(2), MADV_POPULATE_READ, Linux 5.14), if possible. */
 void vmm_os_populate_read(void *address, size_t length);
 
@@ -77,7 +104,9 @@ enum vmm_os_backing {
  * Maps a window: [offset, offset + length) of the file, or zeroed memory, readable and
  * writable. The window is later moved to `address` + offset. It is not mapped there at once,
  * because a failing mmap(2) with MAP_FIXED may unmap what was there (until Linux 6.11).
- * ENOMEM, EBADF.
+ * ENOMEM, EBADF. The window has the policy of vmm_os_numa_set; a shared one of huge pages then
+ * gets its pages at once if the policy is VMM_NUMA_BIND: ENOMEM if the nodes lack them; EINVAL
+ * before Linux 5.14. Memory of a pool without a file counts for overcommit.
  */
 int vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
     size_t length, enum vmm_os_backing backing, void **window);

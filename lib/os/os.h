@@ -19,6 +19,7 @@
 #include "os/file.h"
 #include "os/memory.h"
 #include "os/message.h"
+#include "os/numa.h"
 #include "os/process.h"
 
 #endif

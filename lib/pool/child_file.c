@@ -125,6 +125,20 @@ clone_chunks(size_t begin, size_t end)
 	return vmm_os_file_clone(&vmm_pool.file, &vmm_pool.parent_file, begin, end - begin);
 }
 
+/* Large pages must exist before the heap is copied. Without them small pages do: returns 0. */
+static int
+make_chunks_large(size_t begin, size_t end)
+{
+	void *window;
+
+	if (!vmm_pool_large_range(&begin, &end) || vmm_os_window_map(&vmm_pool.file,
+		vmm_pool.base, begin, end - begin, VMM_OS_SHARED, &window) != 0)
+		return 0;
+	vmm_pool_make_large(begin, window, end - begin);
+	vmm_os_unmap(window, end - begin);
+	return 0;
+}
+
 static int
 populate_chunks(size_t begin, size_t end)
 {
@@ -171,6 +185,7 @@ fill(bool is_cloned, size_t *done)
 {
 	int error = 0;
 
+	each_used_run(make_chunks_large);
 	if (needs_all_blocks() || (!is_cloned &&
 		!vmm_pool.file.fs.reserve_allocates))
 		error = reserve_blocks();

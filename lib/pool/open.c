@@ -12,55 +12,6 @@
 #define ALIGNMENT_GIANT ((size_t)1 << 30)
 #define ALIGNMENT_LARGE ((size_t)2 << 20)
 
-static void
-append_room(int errnum, const struct vmm_os_limits *room, struct vmm_text *error)
-{
-	vmm_text_str(error, ": ");
-	vmm_text_uint(error, vmm_pool.size);
-	vmm_text_str(error, " bytes needed, ");
-	if (errnum == EFBIG) {
-		vmm_text_uint(error, room->limit_bytes);
-		vmm_text_str(error, " allowed by the file size limit (ulimit -f)");
-	} else if (room->free_bytes != UINT64_MAX) {
-		vmm_text_uint(error, room->free_bytes);
-		vmm_text_str(error, " free");
-	} else {
-		vmm_text_str(error, "free space not known");
-	}
-}
-
-static bool
-refuse(const struct vmm_settings *settings, int errnum,
-    const struct vmm_os_limits *room, struct vmm_text *error)
-{
-	vmm_text_str(error, "Error (libvmmalloc): vmem pool creation failed: ");
-	vmm_text_errno(error, errnum);
-	vmm_text_str(error, "\nlibvmmalloc: VMMALLOC_POOL_DIR is ");
-	vmm_text_quote(error, settings->pool_dir);
-	vmm_text_str(error, ", VMMALLOC_POOL_SIZE is ");
-	vmm_text_uint(error, settings->pool_size_bytes);
-	if (room != NULL)
-		append_room(errnum, room, error);
-	if (errnum == EOPNOTSUPP)
-		vmm_text_str(error, "; the file system cannot reserve blocks"
-		    " (fallocate); without reserved blocks a store could raise SIGBUS");
-	if (errnum == ENOMEM && vmm_pool.file.fs.maps_reserve) {
-		vmm_text_str(error, "; raise vm.nr_hugepages: huge pages have ");
-		vmm_text_uint(error, vmm_pool.file.fs.page_size);
-		vmm_text_str(error, " bytes each");
-	}
-	if (room == NULL && errnum == EBUSY)
-		vmm_text_str(error, "; another process has its pool on the device");
-	else if (room == NULL && errnum == ENOSYS)
-		vmm_text_str(error, "; a seccomp filter forbids this process"
-		    " to create a file");
-	else if (room == NULL && errnum != ENOMEM)
-		vmm_text_str(error,
-		    "; a writable directory, or a device such as /dev/dax0.0, is needed");
-	vmm_text_str(error, "\n");
-	return false;
-}
-
 static int
 map_pool(void)
 {
@@ -112,7 +63,7 @@ size_file(struct vmm_os_limits *room)
 	if (vmm_pool.size > room->limit_bytes)
 		return EFBIG;
 	if (vmm_pool.size > room->free_bytes)
-		return ENOSPC;
+		return vmm_pool.file.fs.is_fileless ? ENOMEM : ENOSPC;
 	return vmm_os_file_resize(&vmm_pool.file, vmm_pool.size);
 }
 
@@ -127,7 +78,29 @@ set_up_fork(const struct vmm_settings *settings)
 	if (vmm_os_path_absolute(settings->pool_dir, vmm_pool.dir,
 		sizeof(vmm_pool.dir)) != 0)
 		vmm_pool.dir[0] = '\0';
-	return settings->fork == VMM_FORK_NONE ? 0 : vmm_os_process_mark_make(&vmm_pool.fork_mark);
+	/* A pool without a file is private from the start: fork(2) copies it on write. */
+	vmm_pool.is_private = vmm_pool.file.fs.is_fileless;
+	return settings->fork == VMM_FORK_NONE || vmm_pool.is_private
+	    ? 0 : vmm_os_process_mark_make(&vmm_pool.fork_mark);
+}
+
+/* Reserves the first step now, to refuse a file system that cannot reserve. */
+static int
+reserve_first(void)
+{
+	uint64_t bytes;
+	int error;
+
+	/* Without a file the kernel allocates at the first touch. */
+	if (vmm_pool.is_private && vmm_pool.reserve == VMM_RESERVE_GROW)
+		return 0;
+	error = vmm_pool_reserve_to(vmm_pool_reserve_min());
+	/* A tmpfs with huge=always has made a large page, and needs no help. */
+	if (error == 0 && vmm_pool.file.fs.makes_large &&
+	    vmm_os_file_blocks(&vmm_pool.file, &bytes) == 0 && bytes >= VMM_CHUNK_SIZE)
+		vmm_pool.wants_large = false;
+	return error == 0 && vmm_pool.reserve == VMM_RESERVE_FULL
+	    ? vmm_pool_reserve_to(vmm_pool.size) : error;
 }
 
 static void
@@ -148,15 +121,34 @@ log_opened(void)
 	    vmm_text_pointer(line, vmm_pool.base));
 }
 
-bool
-vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
+/* Creates the file, and sets the policy for memory nodes before there is a page. */
+static bool
+open_place(const struct vmm_settings *settings, struct vmm_text *error)
 {
-	struct vmm_os_limits room;
+	const struct vmm_os_fs *fs = &vmm_pool.file.fs;
 	int errnum = vmm_os_file_create(settings->pool_dir, &vmm_pool.file);
 
 	vmm_text_clear(error);
 	if (errnum != 0)
-		return refuse(settings, errnum, NULL, error);
+		return vmm_pool_open_error(settings, errnum, NULL, error);
+	vmm_pool.wants_large = !settings->never_large_pages;
+	if (settings->numa.mode == VMM_NUMA_NONE)
+		return true;
+	errnum = fs->obeys_policy ? vmm_os_numa_set(&settings->numa) : EOPNOTSUPP;
+	if (errnum == 0)
+		return true;
+	vmm_os_file_close(&vmm_pool.file, NULL, 0);
+	return vmm_pool_numa_error(settings, errnum, error);
+}
+
+bool
+vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
+{
+	struct vmm_os_limits room;
+	int errnum;
+
+	if (!open_place(settings, error))
+		return false;
 	vmm_pool.page_size = vmm_larger(vmm_os_page_size(),
 	    settings->page_size_bytes);
 	vmm_pool.size = vmm_round_up(settings->pool_size_bytes,
@@ -173,21 +165,21 @@ vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error)
 	errnum = set_up_fork(settings);
 	if (errnum != 0)
 		goto failed;
-	/* Reserve the first step now, to refuse a file system that cannot reserve. */
-	errnum = vmm_pool_reserve_to(settings->reserve == VMM_RESERVE_FULL ?
-	    vmm_pool.size : vmm_pool_reserve_min());
+	errnum = reserve_first();
 	if (errnum != 0)
 		goto failed;
 	/* With VMMALLOC_RESERVE=full nothing is released. */
-	vmm_pool.releases_chunks = vmm_pool.file.fs.has_page_cache &&
-	    settings->reserve == VMM_RESERVE_GROW;
+	vmm_pool.releases_chunks = settings->reserve == VMM_RESERVE_GROW &&
+	    (vmm_pool.file.fs.has_page_cache || vmm_pool.file.fs.is_fileless);
 	vmm_pool_span.base = (uintptr_t)vmm_pool.base;
 	vmm_pool_span.size = vmm_pool.size;
 	VMM_PROBE(open, vmm_pool.size, vmm_pool.reserved);
+	if (vmm_pool.file.fs.is_fileless)
+		vmm_os_memory_mark(vmm_pool.base, vmm_pool.size);
 	log_opened();
 	return true;
 
 failed:
 	vmm_os_file_close(&vmm_pool.file, vmm_pool.base, vmm_pool.size);
-	return refuse(settings, errnum, &room, error);
+	return vmm_pool_open_error(settings, errnum, &room, error);
 }

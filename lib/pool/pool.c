@@ -65,6 +65,12 @@ vmm_pool_unlock(void)
 	is_inside = false;
 }
 
+bool
+vmm_pool_is_fileless(void)
+{
+	return vmm_pool.file.fs.is_fileless;
+}
+
 static bool
 allocate_range(const char *wanted, size_t npages, size_t alignment, size_t *first)
 {
@@ -256,6 +262,7 @@ vmm_pool_read_figures(struct vmm_pool_figures *figures)
 		.failed_forks = vmm_pool.forks_failed,
 		.forks_us = vmm_pool.forks_us,
 		.longest_fork_us = vmm_pool.longest_fork_us,
+		.has_file = !vmm_pool_is_fileless(),
 		.is_private = vmm_pool.is_private,
 		.private_chunks = vmm_pool.private_count,
 		.return_error = vmm_pool.return_error,

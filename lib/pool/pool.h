@@ -44,7 +44,8 @@ struct vmm_pool_figures {
 	size_t failed_forks;
 	uint64_t forks_us;  /* duration of all `forks` together, in microseconds */
 	uint64_t longest_fork_us;
-	bool is_private;    /* the whole heap is private since a fork(2) */
+	bool has_file;      /* false: ":memory:" */
+	bool is_private;    /* the whole heap is private: since a fork(2), or without a file always */
 	size_t private_chunks; /* number of chunks (2 MiB) that are private */
 	int return_error;   /* errno value of the last step of the return, or 0 */
 };
@@ -55,6 +56,9 @@ struct vmm_pool_figures {
  * stderr, and neither the file nor its mapping is left behind.
  */
 bool vmm_pool_open(const struct vmm_settings *settings, struct vmm_text *error);
+
+/* Whether the pool has no file (":memory:"). Valid after vmm_pool_open. */
+bool vmm_pool_is_fileless(void);
 
 /* All functions below are thread-safe and keep errno unless their comments deny it. */
 

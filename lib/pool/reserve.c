@@ -115,12 +115,44 @@ vmm_pool_map_to(size_t end)
 	if (error != 0)
 		return error;
 	vmm_pool.mapped = end;
+	vmm_pool_advise_large(begin, end);
 	if (vmm_pool.is_private) {
 		vmm_pool_chunks_add(begin / VMM_CHUNK_SIZE * VMM_CHUNK_SIZE, end,
 		    VMM_CHUNK_PRIVATE);
 		mark_anonymous(vmm_round_up(begin, VMM_CHUNK_SIZE), end);
 	}
 	return 0;
+}
+
+/*
+ * Reserves the blocks of [begin, end), which is mapped from the file and unused, with large
+ * pages where these are wanted and possible. Errors of vmm_os_file_reserve.
+ */
+static int
+reserve_blocks(size_t begin, size_t end)
+{
+	size_t large_begin = begin, large_end = end;
+	bool has_large = vmm_pool_large_range(&large_begin, &large_end);
+	int error = 0;
+
+	if (has_large) {
+		if (begin < large_begin)
+			error = vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base,
+			    begin, large_begin - begin);
+		if (error == 0)
+			begin = large_begin + vmm_pool_make_large(large_begin,
+			    vmm_pool.base + large_begin, large_end - large_begin);
+	}
+	if (error == 0 && begin < end)
+		error = vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base, begin,
+		    end - begin);
+	/* One call for small pages takes 0.86 of the time of page faults. */
+	if (error == 0 && begin < end && vmm_pool_wants_large(begin))
+		vmm_os_populate(vmm_pool.base + begin, end - begin);
+	/* As after a failure of fallocate(2), nothing is left of what had been reserved. */
+	if (error != 0 && has_large)
+		vmm_os_file_release(vmm_pool.base + large_begin, large_end - large_begin);
+	return error;
 }
 
 int
@@ -130,8 +162,7 @@ vmm_pool_reserve_to(size_t end)
 	int error = vmm_pool_map_to(end);
 
 	if (error == 0)
-		error = vmm_os_file_reserve(&vmm_pool.file, vmm_pool.base,
-		    vmm_pool.reserved, more);
+		error = reserve_blocks(vmm_pool.reserved, end);
 	if (error != 0) {
 		VMM_LOG(VMM_LOG_ERRORS,
 		    vmm_text_str(line, "no blocks for bytes "),
@@ -160,23 +191,34 @@ reserve_end(size_t end)
 	return vmm_smaller(vmm_round_up(end, VMM_CHUNK_SIZE), vmm_pool.size);
 }
 
+/* Returns the end to which to reserve when memory below `end` is needed. */
+static size_t
+ahead_end(size_t end)
+{
+	size_t minimum = vmm_pool_reserve_min();
+	size_t ahead = vmm_smaller(vmm_larger(end / RESERVE_SHARE, minimum),
+	    vmm_pool.ahead_max);
+	size_t large_end = vmm_pool_large_end(end);
+
+	if (large_end != 0)
+		return large_end;
+	return (end + vmm_smaller(ahead, vmm_pool.size - end)) / minimum * minimum;
+}
+
 bool
 vmm_pool_reserve_ahead(size_t end)
 {
-	size_t minimum = vmm_pool_reserve_min();
-	size_t ahead = end / RESERVE_SHARE;
+	size_t ahead;
 
 	if (end <= (vmm_pool.is_private ? vmm_pool.mapped : vmm_pool.reserved))
 		return vmm_pool_map_to(end) == 0;
 	if (vmm_pool.is_private)
-		return vmm_pool_map_to(vmm_smaller(end + ahead, vmm_pool.size)) == 0 ||
-		    vmm_pool_map_to(end) == 0;
-	ahead = vmm_smaller(vmm_larger(ahead, minimum), vmm_pool.ahead_max);
-	ahead = vmm_smaller(ahead, vmm_pool.size - end);
-	ahead = (end + ahead) / minimum * minimum;
+		return vmm_pool_map_to(vmm_smaller(end + end / RESERVE_SHARE,
+			   vmm_pool.size)) == 0 || vmm_pool_map_to(end) == 0;
+	ahead = ahead_end(end);
 	if (ahead > end && vmm_pool_reserve_to(ahead) == 0) {
-		vmm_pool.ahead_max = vmm_smaller(2 * vmm_pool.ahead_max + minimum,
-		    VMM_RESERVE_MAX);
+		vmm_pool.ahead_max = vmm_smaller(2 * vmm_pool.ahead_max +
+		    vmm_pool_reserve_min(), VMM_RESERVE_MAX);
 		return true;
 	}
 	/* A full file system is slow to refuse: ask for less from now on. */
@@ -199,8 +241,7 @@ fill_hole(size_t begin, size_t end)
 	if (!vmm_pool.is_private) {
 		if (vmm_pool_chunk_is_private(begin))
 			error = vmm_pool_return_unused(begin, end);
-		return error != 0 ? error : vmm_os_file_reserve(&vmm_pool.file,
-		    vmm_pool.base, begin, end - begin);
+		return error != 0 ? error : reserve_blocks(begin, end);
 	}
 	error = vmm_os_window_map(NULL, vmm_pool.base, begin, end - begin,
 	    VMM_OS_ANONYMOUS, &window);
@@ -211,6 +252,18 @@ fill_hole(size_t begin, size_t end)
 	return error;
 }
 
+/* Returns the end of the run of holes that begins at `at`: `at` itself if there is none. */
+static size_t
+end_of_holes(size_t at, size_t limit)
+{
+	bool is_private = vmm_pool_chunk_is_private(at);
+
+	while (at < limit && vmm_pool_chunk_is_private(at) == is_private &&
+	    (vmm_pool.chunks[at / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) != 0)
+		at += VMM_CHUNK_SIZE;
+	return vmm_smaller(at, limit);
+}
+
 bool
 vmm_pool_fill_holes(size_t offset, size_t size)
 {
@@ -218,12 +271,14 @@ vmm_pool_fill_holes(size_t offset, size_t size)
 	size_t end;
 
 	for (; vmm_pool.hole_count > 0 && begin < offset + size; begin = end) {
-		end = vmm_smaller(begin + VMM_CHUNK_SIZE, vmm_pool.size);
-		if ((vmm_pool.chunks[begin / VMM_CHUNK_SIZE] & VMM_CHUNK_HOLE) == 0)
-			continue;
-		if (fill_hole(begin, end) != 0)
+		end = end_of_holes(begin, vmm_smaller(vmm_round_up(offset + size,
+		    VMM_CHUNK_SIZE), vmm_pool.size));
+		if (end == begin)
+			end = begin + VMM_CHUNK_SIZE;
+		else if (fill_hole(begin, end) != 0)
 			return false;
-		vmm_pool_chunks_remove(begin, end, VMM_CHUNK_HOLE);
+		else
+			vmm_pool_chunks_remove(begin, end, VMM_CHUNK_HOLE);
 	}
 	return true;
 }

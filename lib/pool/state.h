@@ -48,6 +48,7 @@ struct vmm_pool_state {
 	size_t growth_threshold; /* of vmm_pool_outgrows */
 	size_t peak;      /* the most bytes that were allocated at a time */
 	bool releases_chunks;
+	bool wants_large; /* VMMALLOC_LARGE_PAGES=auto */
 	unsigned release_pauses; /* calls of vmm_pool_release_pause without a resume */
 	unsigned char *chunks;   /* the state of each chunk */
 	size_t hole_count;
@@ -124,6 +125,15 @@ vmm_pool_chunk_is_private(size_t offset)
 int vmm_pool_try_lock(void);
 
 /*
+ * open_error.c: write to `error` the two lines for a pool that cannot be opened. `room` is NULL
+ * if there is no file yet. They always return false.
+ */
+bool vmm_pool_open_error(const struct vmm_settings *settings, int errnum,
+    const struct vmm_os_limits *room, struct vmm_text *error);
+bool vmm_pool_numa_error(const struct vmm_settings *settings, int errnum,
+    struct vmm_text *error);
+
+/*
  * All functions below require the lock. An int result is 0 or an errno value. A function
  * with a bool result that changes something returns false on failure.
  */
@@ -156,6 +166,32 @@ int vmm_pool_map_to(size_t end);
 
 /* Maps memory up to `end` and reserves file blocks for it: ENOSPC, EDQUOT, EFBIG, ... */
 int vmm_pool_reserve_to(size_t end);
+
+/*
+ * large_pages.c: returns the end to which file blocks should be reserved when memory below
+ * `end` is needed, so that the new chunks become large pages. 0: no large pages there, or the
+ * file system is almost full.
+ */
+size_t vmm_pool_large_end(size_t end);
+
+/*
+ * Reduces [*begin, *end) to the chunks that should become large pages now. Returns false if
+ * there are none.
+ */
+bool vmm_pool_large_range(size_t *begin, size_t *end);
+
+/* Returns whether chunks from `begin` on should be large pages, whenever the kernel makes them. */
+bool vmm_pool_wants_large(size_t begin);
+
+/*
+ * Makes each chunk of [begin, begin + length), which is mapped shared at `address`, one large
+ * page with the same content. Returns the length of the leading part for which that is done. If
+ * the kernel refuses, or takes long, vmm_pool_large_range returns false during a pause.
+ */
+size_t vmm_pool_make_large(size_t begin, char *address, size_t length);
+
+/* In a pool without a file: asks the kernel for large pages in new memory, or for none. */
+void vmm_pool_advise_large(size_t begin, size_t end);
 
 /* Makes memory up to `end` usable, and more ahead of use where there is room. */
 bool vmm_pool_reserve_ahead(size_t end);

@@ -31,17 +31,17 @@ shows() {
 	grep "^ *$shows_pid " "$work/out" | comment
 }
 shown_dir=$(cd "$pool_dir" && pwd -P)
-size='[0-9.]*[KM]'
+size='[0-9.]*[KM]' large='[0-9.]*[BKM]' nodes='[-0-9=,.BKMG]*'
 if command -v python3 >/dev/null 2>&1; then
 	shows "ps: size, and no private memory" \
-		"python3  *512M  *$size  *$size  *0B yes *" python3 -c '
+		"python3  *512M  *$size  *$size  *0B  *$large yes  *$nodes *" python3 -c '
 import sys
 print("ready", flush=True)
 sys.stdin.read()'
 	expect "ps: the header line" grep -q \
-		'^ *PID COMMAND  *SIZE  *IN-USE  *RAM  *PRIVATE STOPS  *DIRECTORY$' "$work/out"
+		'^ *PID COMMAND  *SIZE  *IN-USE  *RAM  *PRIVATE  *LARGE STOPS  *NODES  *DIRECTORY$' "$work/out"
 	shows "ps: private memory after a fork" \
-		"python3  *512M  *[0-9.]*M  *[0-9.]*M  *[1-9][0-9.]*M yes *" python3 -c '
+		"python3  *512M  *[0-9.]*M  *[0-9.]*M  *[1-9][0-9.]*M  *$large yes  *$nodes *" python3 -c '
 import os, sys
 held = [bytearray(1000) for i in range(20000)]
 r, w = os.pipe()
@@ -57,7 +57,7 @@ sys.stdin.read()
 os.close(w)
 os.waitpid(pid, 0)'
 	shows "ps: after VMMALLOC_FORK=2" \
-		"python3  *512M  *$size  *$size  *[0-9.]*[BKM] yes *" -f 2 python3 -c '
+		"python3  *512M  *$size  *$size  *[0-9.]*[BKM]  *$large yes  *$nodes *" -f 2 python3 -c '
 import os, sys
 held = [bytearray(1000) for i in range(20000)]
 if os.fork() == 0:
@@ -66,13 +66,13 @@ os.wait()
 print("ready", flush=True)
 sys.stdin.read()'
 	shows "ps: the program has closed the pool file" \
-		"python3  *512M  *-  *$size  *0B yes *" python3 -c '
+		"python3  *512M  *-  *$size  *0B  *$large yes  *$nodes *" python3 -c '
 import os, sys
 os.closerange(3, 2000)
 print("ready", flush=True)
 sys.stdin.read()'
 	shows "ps: the program has mapped a larger file" \
-		"python3  *512M  *$size  *$size  *0B yes *" python3 -c '
+		"python3  *512M  *$size  *$size  *0B  *$large yes  *$nodes *" python3 -c '
 import mmap, os, sys
 fd = os.open(sys.argv[1], os.O_TMPFILE | os.O_RDWR)
 os.ftruncate(fd, 1 << 30)
@@ -80,7 +80,7 @@ map = mmap.mmap(fd, 1 << 30)
 print("ready", flush=True)
 sys.stdin.read()' "$pool_dir"
 	shows "ps: control characters in a name" \
-		"a?\[31m???b  *512M  *$size  *$size  *0B yes *" python3 -c '
+		"a?\[31m???b  *512M  *$size  *$size  *0B  *$large yes  *$nodes *" python3 -c '
 import sys
 with open("/proc/self/comm", "wb") as comm:
     comm.write(b"a\033[31m\233\302\233b")
@@ -131,11 +131,13 @@ place() {
 	fi
 }
 place tmpfs 64M "" 0 "file system:  *tmpfs" "memory: .* without a disk" \
-	"huge pages:  *never" "free space:  *64M" "reserves:  *yes" \
-	"shares blocks:  *no" "advice:  *good; faster with large pages"
+	"huge pages:  *\(made by the library\|never\)" "free space:  *64M" "reserves:  *yes" \
+	"memory nodes:  *\([0-9]*: [0-9.]*[MGT], [0-9.]*[MGT] free\|not known\)" "VMMALLOC_NUMA:  *\(yes\|no: the kernel, or\)" \
+	"shares blocks:  *no" "advice:  *good\(: memory\|; faster\) with large pages"
 place tmpfs 64M huge=always 0 "huge pages:  *always" "advice:  *good: memory"
 place tmpfs 10M "" 1 "advice:  *no pool is possible: less than"
 place ext4 300M "" 0 "file system:  *ext4" "memory: .*written back" \
+	"VMMALLOC_NUMA:  *no: the kernel places" \
 	"shares blocks:  *no" "advice:  *works"
 place ext3 200M "" 1 "reserves:  *Operation not supported" \
 	"advice:  *no pool is possible: the file system cannot reserve"

@@ -193,7 +193,7 @@ for variant in $(variants); do
 	refused "the system has pages of 1 MiB" \
 		"$E the library is built for smaller pages of memory than this system's, of 1048576 bytes" \
 		"build the library with a jemalloc that is configured with --with-lg-page=20" \
-		on_pool "$variant" env LD_PRELOAD="$(library "$variant") $programs/places/.libs/large_pages.so" \
+		on_pool "$variant" env LD_PRELOAD="$(library "$variant") $programs/places/.libs/sysconf_1m.so" \
 		/bin/true
 done
 

@@ -73,6 +73,9 @@ if [ -z "${CI_FULL-}" ]; then
 	# Without O_TMPFILE the library creates the file with a name, and removes the name.
 	inject "a call fails, no O_TMPFILE" 2 -t -c unlinkat
 	inject "all calls from one on fail" 1 -l
+	for call in mbind get_mempolicy; do
+		VMMALLOC_NUMA=bind:0 inject "a call fails, VMMALLOC_NUMA" 2 -c $call
+	done
 else
 	# VMMALLOC_FORK=3 makes the calls of 2.
 	for fork in 0 1 2; do
@@ -81,6 +84,7 @@ else
 	done
 	inject "a call fails" 1 -a
 	inject "a call fails, no O_TMPFILE" 2 -t
+	VMMALLOC_NUMA=bind:0 inject "a call fails, VMMALLOC_NUMA" 2
 	ln -s log "$work/link"
 	mkdir "$work/log"
 	export VMMALLOC_LOG_LEVEL=2 VMMALLOC_LOG_FILE="$work/link/log"

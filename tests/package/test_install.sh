@@ -220,7 +220,7 @@ tests=
 [ ! -x "$programs/entry/check_entry" ] || tests="tests/unit/check_ranges tests/unit/check_settings"
 # Without CI_FULL=1 only some programs of tests are compiled.
 set -- check_PROGRAMS="$tests tests/fork/heap tests/pool/own_process" \
-	check_LTLIBRARIES="tests/places/large_pages.la tests/support/heap_probe.la"
+	check_LTLIBRARIES="tests/places/sysconf_1m.la tests/support/heap_probe.la"
 [ -z "${CI_FULL-}" ] || set --
 expect "make distcheck" $MAKE -s -C "$work/b" distcheck \
 	TESTS="$tests tests/environment/test_settings.sh" "$@" \

@@ -90,7 +90,7 @@ for page in libvmmalloc.7 vmmalloc.1; do
 done
 
 # Each option of the command is in its manual and in its help.
-for option in -d -s -f -g -l -S --help --version; do
+for option in -d -s -f -N -g -l -S --help --version; do
 	expect "vmmalloc.1 and --help have $option" sh -c "
 		tr -d '\\\\' <'$man/vmmalloc.1' | grep -q -e '$option' &&
 		'$programs/vmmalloc' --help | grep -q -e '$option'"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* on_dax.c: the special properties of pools on DAX. tests/places/dax/guest runs it
+/* on_dax.c: the special properties of pools on DAX. tests/places/vm/guest runs it
  * with the library preloaded: on_dax pages|no-fork|leave|find|fresh|hold. Prints TAP. */
 #include "config.h"
 
@@ -140,7 +140,8 @@ fresh(void)
 
 	blocks_set(NBLOCKS, BLOCK_BYTES);
 	blocks_write(1);
-	tap_result(heap_child_start(&child, lives, NULL), "fork");
+	tap_result(heap_child_start(&child, lives, NULL) && !heap_is_returned(RETURNED_KB),
+	    "after fork the heap is private");
 	block = calloc(NSECRETS, SECRET_BYTES);
 	tap_result(block != NULL && blocks_write(2),
 	    "calloc and writes while a child lives");

@@ -28,6 +28,11 @@ place() {
 		on_pool release "$programs/places/stale_data" look
 	on_pool release "$programs/pool/capacity" 67108864 >"$work/tap" 2>&1
 	tap "$work/tap" "$1"
+	if [ "$1" = hugetlbfs ]; then
+		# As on a device, a private heap is memory without a file.
+		on_pool release "$programs/places/on_dax" fresh >"$work/tap" 2>&1
+		tap "$work/tap" "$1"
+	fi
 	VMMALLOC_POOL_SIZE=100T on_pool release env true 2>"$work/err"
 	if [ "$1" = hugetlbfs ]; then
 		expect "$1: a pool that is too large is refused" \

@@ -53,6 +53,14 @@ for variant in $(variants); do
 		skip "$what" "needs gdb"
 	fi
 
+	what="$variant: a pool without a file: the core contains the heap"
+	if VMMALLOC_POOL_DIR=:memory: dump "$variant"; then
+		letters=$(tr -cd Q <"$core" | wc -c)
+		expect "$what" test "$(wc -c <"$core")" -lt 100000000 -a "$letters" -ge 20971120
+	else
+		skip "$what" "the kernel has written no core"
+	fi
+
 	# If the kernel read unused pages of a tmpfs file for the dump, each would take memory.
 	what="$variant: the dump does not fill a sparse tmpfs"
 	if file_system tmpfs 1100M; then

@@ -13,9 +13,9 @@
 int heap_allocate(unsigned *seed);
 
 /*
- * Whether this process has private copies of less than limit_kb KiB of the pool file.
- * Anonymous memory in the pool does not count. Also true after the heap has left its file
- * and before the program writes to it, so a test must first write more than limit_kb.
+ * Whether less than limit_kb KiB in the pool are private memory. Also true after the heap has
+ * left its file and before the program writes to it, so a test must first write more than
+ * limit_kb.
  */
 int heap_is_returned(unsigned long limit_kb);
 

@@ -102,6 +102,21 @@ is_pool_line(const char *line)
 	    strstr(line, " rw-") != NULL && !is_library_line(line);
 }
 
+/* Reads the mapping that marks a pool without a file: its name has the pool's range. */
+static bool
+is_mark_line(const char *line, uintptr_t *from, uintptr_t *to)
+{
+	static const char mark[] = "/memfd:vmmalloc.0x";
+	const char *at = strstr(line, mark);
+
+	if (at == NULL)
+		return false;
+	at += sizeof(mark) - 1;
+	*from = read_hex(&at);
+	*to = *from + read_number(at);
+	return true;
+}
+
 bool
 is_in_pool(const void *address)
 {
@@ -112,6 +127,10 @@ is_in_pool(const void *address)
 	while (!is_in && next_line(&lines)) {
 		if (!is_mapping(lines.line, &from, &to))
 			continue;
+		if (is_mark_line(lines.line, &from, &to)) {
+			is_in = (uintptr_t)address >= from && (uintptr_t)address < to;
+			continue;
+		}
 		/* Anonymous memory right behind a part of the file is in the pool, too. */
 		is_pool = is_pool_line(lines.line) ||
 		    (is_pool && from == previous_to &&
@@ -141,6 +160,8 @@ in_pool_span(uintptr_t *first, uintptr_t *end)
 	while (next_line(&lines)) {
 		if (!is_mapping(lines.line, &from, &to))
 			continue;
+		if (is_mark_line(lines.line, first, end))
+			break;
 		if (*end == 0 && is_pool_line(lines.line))
 			*first = *end = from;
 		/* A mapping behind a gap is not the pool's. */
@@ -150,6 +171,30 @@ in_pool_span(uintptr_t *first, uintptr_t *end)
 	}
 	close(lines.fd);
 	return *end != 0;
+}
+
+/*
+ * The pool's span before main. After a fork(2) on hugetlbfs or on a device all of the pool may
+ * be anonymous memory, and only its addresses tell that it is the pool.
+ */
+static uintptr_t pool_start, pool_limit;
+
+static void __attribute__((constructor))
+find_pool(void)
+{
+	in_pool_span(&pool_start, &pool_limit);
+}
+
+/* Finds the range of a pool without a file. Sets both to 0 if there is none. */
+static void
+find_mark(uintptr_t *from, uintptr_t *to)
+{
+	struct lines lines = { .fd = open("/proc/thread-self/maps", O_RDONLY) };
+
+	*from = *to = 0;
+	while (next_line(&lines) && !is_mark_line(lines.line, from, to))
+		;
+	close(lines.fd);
 }
 
 enum kind { OTHER, POOL, BRK, ANONYMOUS };
@@ -169,20 +214,33 @@ kind_of(const char *line)
 	return OTHER;
 }
 
+/* Whether a line of smaps counts large pages, which are part of Rss (but for hugetlbfs). */
+static bool
+is_large_line(const char *line)
+{
+	return strncmp(line, "ShmemPmdMapped:", 15) == 0 ||
+	    strncmp(line, "FilePmdMapped:", 14) == 0 ||
+	    strncmp(line, "AnonHugePages:", 14) == 0;
+}
+
 bool
 in_pool_read(struct in_pool_figures *figures)
 {
 	struct lines lines = { .fd = open("/proc/thread-self/smaps", O_RDONLY) };
 	uintptr_t from, to;
-	uintptr_t pool_end = 0;
+	uintptr_t pool_end = 0, mark_from = 0, mark_to = 0;
 	enum kind kind = OTHER;
+	bool is_in = false;
 
+	find_mark(&mark_from, &mark_to);
 	memset(figures, 0, sizeof(*figures));
 	if (lines.fd < 0)
 		return false;
 	while (next_line(&lines)) {
 		if (is_mapping(lines.line, &from, &to)) {
-			kind = kind_of(lines.line);
+			kind = from >= mark_from && to <= mark_to ? POOL : kind_of(lines.line);
+			/* The kernel may merge a mapping below the pool with the pool's. */
+			is_in = from < pool_limit && to > pool_start && mark_to == 0;
 			if (from == pool_end && is_place_line(lines.line))
 				figures->place_kb += (to - from) / 1024;
 			if (kind == POOL || (kind == ANONYMOUS && from == pool_end))
@@ -198,10 +256,10 @@ in_pool_read(struct in_pool_figures *figures)
 			figures->pool_rss_kb += kind == POOL ? rss_kb : 0;
 			figures->brk_rss_kb += kind == BRK ? rss_kb : 0;
 			figures->other_rss_kb += kind == ANONYMOUS ? rss_kb : 0;
+		} else if (kind == POOL && is_large_line(lines.line)) {
+			figures->large_kb += read_number(lines.line);
 		} else if (strncmp(lines.line, "Anonymous:", 10) == 0) {
-			figures->own_rss_kb += kind == POOL
-			    ? read_number(lines.line)
-			    : 0;
+			figures->own_rss_kb += is_in ? read_number(lines.line) : 0;
 		}
 	}
 	close(lines.fd);

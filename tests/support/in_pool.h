@@ -17,7 +17,8 @@ struct in_pool_figures {
 	unsigned long place_kb;     /* addresses behind them, kept for the pool's growth */
 	unsigned long pool_rss_kb;  /* pages in memory, of these mappings */
 	unsigned long shared_kb;    /* those of these mappings that are shared */
-	unsigned long own_rss_kb;   /* private pages of these mappings: copies of the file's */
+	unsigned long own_rss_kb;   /* private pages; 0 in a pool without a file (":memory:") */
+	unsigned long large_kb;     /* part of pool_rss_kb that is in large pages */
 	unsigned long brk_rss_kb;   /* the ordinary heap, from brk(2) */
 	unsigned long other_rss_kb; /* anonymous memory without stacks, also in the pool */
 };

@@ -64,6 +64,8 @@ make_suite(void)
 
 	add_open_tests(tcase);
 	add_reserve_tests(tcase);
+	add_large_pages_tests(tcase);
+	add_memory_tests(tcase);
 	add_space_tests(tcase);
 	add_fork_tests(tcase);
 	add_os_tests(tcase);

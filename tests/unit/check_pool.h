@@ -38,6 +38,8 @@ struct vmm_sys *writable_calls(void);
 /* Each function adds the tests of one file. */
 void add_open_tests(TCase *tcase);
 void add_reserve_tests(TCase *tcase);
+void add_large_pages_tests(TCase *tcase);
+void add_memory_tests(TCase *tcase);
 void add_space_tests(TCase *tcase);
 void add_fork_tests(TCase *tcase);
 void add_os_tests(TCase *tcase);

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/settings.h"
@@ -243,6 +244,57 @@ START_TEST(test_long_value)
 }
 END_TEST
 
+START_TEST(test_auto_never)
+{
+	ck_assert(read_with("VMMALLOC_LARGE_PAGES", "never"));
+	ck_assert(settings.never_large_pages && !settings.never_stop_threads);
+	ck_assert(read_with("VMMALLOC_STOP_THREADS", "never"));
+	ck_assert(!settings.never_large_pages && settings.never_stop_threads);
+	check_refused("VMMALLOC_LARGE_PAGES", "always",
+	    "Error (libvmmalloc): incorrect VMMALLOC_LARGE_PAGES value (always)");
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	enum vmm_numa_mode mode;
+	const char *nodes; /* as vmm_numa_append writes them */
+} policies[] = {
+	{ "", VMM_NUMA_NONE, "" },
+	{ "bind:0", VMM_NUMA_BIND, "0" },
+	{ "preferred:7", VMM_NUMA_PREFERRED, "7" },
+	{ "preferred-many:1-3", VMM_NUMA_PREFERRED_MANY, "1-3" },
+	{ "interleave:0,2", VMM_NUMA_INTERLEAVE, "0,2" },
+	{ "weighted:5,0-1,63-65,1023", VMM_NUMA_WEIGHTED, "0-1,5,63-65,1023" },
+	{ "bind:3,2,2-4", VMM_NUMA_BIND, "2-4" },
+};
+
+START_TEST(test_numa)
+{
+	struct vmm_text nodes;
+
+	ck_assert(read_with("VMMALLOC_NUMA", policies[_i].text));
+	ck_assert_int_eq(settings.numa.mode, policies[_i].mode);
+	vmm_text_clear(&nodes);
+	vmm_numa_append(&nodes, &settings.numa.nodes);
+	ck_assert_str_eq(nodes.data, policies[_i].nodes);
+}
+END_TEST
+
+static const char *const no_policies[] = { "bind", "bind:", "bind:x", "bind:0,", "bind:,0",
+	"bind:1-0", "bind:0-", "bind:1024", "bind:99999999999", "bind:0 ", "Bind:0", "local",
+	"bind:0x1", "preferred:0,1", "preferred:", "bind:-1" };
+
+START_TEST(test_numa_refused)
+{
+	char first[128];
+
+	snprintf(first, sizeof(first), "Error (libvmmalloc): incorrect VMMALLOC_NUMA value (%s)",
+	    no_policies[_i]);
+	check_refused("VMMALLOC_NUMA", no_policies[_i], first);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -260,6 +312,10 @@ make_suite(void)
 	tcase_add_test(tcase, test_fork);
 	tcase_add_test(tcase, test_reserve);
 	tcase_add_test(tcase, test_conf);
+	tcase_add_test(tcase, test_auto_never);
+	tcase_add_loop_test(tcase, test_numa, 0, sizeof(policies) / sizeof(policies[0]));
+	tcase_add_loop_test(tcase, test_numa_refused, 0,
+	    sizeof(no_policies) / sizeof(no_policies[0]));
 	tcase_add_test(tcase, test_control_characters);
 	tcase_add_test(tcase, test_long_value);
 	/* Only the debug variant's table has this setting. */

@@ -1,22 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# test_dax.sh: pools on emulated persistent memory, in a virtual machine.
+# test_vm.sh: pools on emulated persistent memory, and on two memory nodes, in a virtual
+# machine.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
-what="persistent memory"
+what="persistent memory, memory nodes"
 if [ -z "${CI_FULL-}" ]; then
 	skip "$what" "takes up to an hour in an emulator: set CI_FULL=1"
 	plan
 	exit
 fi
-"$top_srcdir/tests/places/dax/run" >"$work/dax" 2>"$work/err"
+"$top_srcdir/tests/places/vm/run" >"$work/said" 2>"$work/err"
 status=$?
-reason=$(sed -n 's/^1\.\.0 # SKIP //p' "$work/dax")
+reason=$(sed -n 's/^1\.\.0 # SKIP //p' "$work/said")
 if [ -n "$reason" ]; then
 	skip "$what" "$reason"
 else
 	comment "$work/err"
 	(exit $status)
-	tap "$work/dax" dax
+	tap "$work/said" machine
 fi
 plan
