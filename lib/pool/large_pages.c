@@ -2,6 +2,8 @@
 /* large_pages.c: which chunks become large pages, and when. */
 #include "config.h"
 
+#include <errno.h>
+
 #include "pool/state.h"
 #include "trace/log.h"
 
@@ -35,6 +37,7 @@ static struct {
 	int64_t credit_us;
 	uint64_t not_before_us; /* 0: no pause */
 	bool is_known;          /* wants_large says what the kernel can do */
+	bool is_proven;         /* the kernel has made one */
 	uint64_t pause_us;      /* the last pause; 0: the credit has been full since */
 } large = { .credit_us = CREDIT_MAX_US };
 
@@ -122,12 +125,33 @@ collapse(size_t begin, char *address, size_t length)
 	return error == 0 ? vmm_os_collapse(address, length) : error;
 }
 
+/*
+ * Collapses. An emulator may ignore the call and return 0, but memory that has no blocks must
+ * not be used. So the first success has to show in the file.
+ */
+static int
+collapse_proven(size_t begin, char *address, size_t length)
+{
+	uint64_t before = 0, after = 0;
+	int error = large.is_proven ? 0 : vmm_os_file_blocks(&vmm_pool.file, &before);
+
+	if (error == 0)
+		error = collapse(begin, address, length);
+	if (error != 0 || large.is_proven)
+		return error;
+	error = vmm_os_file_blocks(&vmm_pool.file, &after);
+	if (error == 0 && after < before + length / 2)
+		error = EOPNOTSUPP;
+	large.is_proven = error == 0;
+	return error;
+}
+
 /* Collapses, and charges the time to the credit. */
 static int
 collapse_timed(size_t begin, char *address, size_t length)
 {
 	uint64_t begin_us = vmm_os_now_us(), now_us;
-	int error = collapse(begin, address, length);
+	int error = collapse_proven(begin, address, length);
 
 	now_us = vmm_os_now_us();
 	large.credit_us += (int64_t)(length / VMM_CHUNK_SIZE * USUAL_US) -
