@@ -165,7 +165,7 @@ int
 vmm_os_window_map(const struct vmm_os_file *file, void *address, size_t offset,
     size_t length, enum vmm_os_backing backing, void **window)
 {
-	bool has_file = backing != VMM_OS_ANONYMOUS;
+	bool has_file = file != NULL && backing != VMM_OS_ANONYMOUS;
 	bool is_bound = backing != VMM_OS_SHARED && vmm_os_numa_is_set();
 	/*
 	 * A second mapping of that size must not count for overcommit (MAP_NORESERVE). The only
