@@ -21,9 +21,10 @@
 struct nothrow;
 
 /*
- * The operators by which the C++ standard defines the others ([new.delete]), and those whose
- * blocks a delete with a size may get. If a program replaces one of these, the operators that
- * depend on it must call the program's.
+ * If a program replaces an operator of this list, others must do something else
+ * (operators_derived.c). The C++ standard defines some by these ([new.delete]): they must call
+ * the program's. A delete with a size may get a block of new_nothrow or new_array_nothrow: it
+ * must not use the size, because the program's operator may have passed a larger one to malloc.
  */
 VMM_EXPORT void *vmm_new(size_t size) __asm__(VMM_CXX(_Znw, ));
 VMM_EXPORT void *vmm_new_array(size_t size) __asm__(VMM_CXX(_Zna, ));

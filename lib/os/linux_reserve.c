@@ -36,30 +36,6 @@ vmm_os_populate(void *address, size_t length)
 	return errno == EFAULT ? ENOSPC : errno;
 }
 
-int
-vmm_os_collapse(void *address, size_t length)
-{
-	enum { COLLAPSE = 25 }; /* MADV_COLLAPSE */
-
-	return vmm_sys.madvise(address, length, COLLAPSE) == 0 ? 0 : errno;
-}
-
-bool
-vmm_os_has_2m_pages(void)
-{
-	static const char expected[] = "2097152";
-	char size[32];
-
-	return vmm_os_proc_read(AT_FDCWD, "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
-	    size, sizeof(size)) == 0 && strncmp(size, expected, sizeof(expected) - 1) == 0;
-}
-
-void
-vmm_os_advise_large(void *address, size_t length, bool is_wanted)
-{
-	vmm_sys.madvise(address, length, is_wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-}
-
 void
 vmm_os_populate_read(void *address, size_t length)
 {

@@ -252,13 +252,15 @@ leave_by_copying(bool may_fail)
 	int error = 0, tries = 0;
 
 	for (size_t begin = 0, done; error == 0 && begin < limit; begin = done) {
-		error = vmm_pool_move(begin, vmm_smaller(begin + step, limit),
-		    VMM_POOL_TO_ANONYMOUS, may_fail, vmm_pool_others_at_fork(), &done);
-		/* A killed helper may have moved any part: count all of them as moved. */
-		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
-		    VMM_CHUNK_PRIVATE);
-		vmm_pool_chunks_add(begin, error == ECANCELED ? limit : done,
-		    VMM_CHUNK_ANONYMOUS);
+		size_t end = vmm_smaller(begin + step, limit);
+
+		error = vmm_pool_move(begin, end, VMM_POOL_TO_ANONYMOUS, may_fail,
+		    vmm_pool_others_at_fork(), &done);
+		/* A killed helper may have moved chunks behind `done`: the whole step counts. */
+		if (error == ECANCELED)
+			done = end;
+		vmm_pool_chunks_add(begin, done, VMM_CHUNK_PRIVATE);
+		vmm_pool_chunks_add(begin, done, VMM_CHUNK_ANONYMOUS);
 		/* Each step has its own tries: on a busy machine each may need some. */
 		if (error == 0)
 			tries = 0;

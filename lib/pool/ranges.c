@@ -252,10 +252,10 @@ find(const struct vmm_ranges *ranges, size_t root, size_t npages,
 }
 
 /*
- * Finds the lowest range that fits. A misfit is a range that is long enough, but not behind
- * its first aligned page. After MISFITS_MAX misfits, finds the lowest range that is so long
- * that it fits wherever it begins, which takes logarithmic time. If there is none, tries
- * every range.
+ * Finds the lowest range that fits, unless there are many misfits. A misfit is long enough, but
+ * too short once its start is rounded up to the alignment. After MISFITS_MAX misfits, finds the
+ * lowest range of npages + alignment - 1 pages, which fits at any start, in logarithmic time.
+ * If there is none, tries every range.
  */
 static size_t
 find_fit(const struct vmm_ranges *ranges, size_t npages, size_t alignment)

@@ -271,7 +271,7 @@ int vmm_pool_child_file_check(void);
 int vmm_pool_child_file_make(bool may_stay_private, bool *is_cloned);
 void vmm_pool_child_file_unshare(void);
 
-/* return_to_file.c: schedules a return, after memory became private. */
+/* return_to_file.c: makes a return due, or cancels it if the heap cannot return to the file. */
 void vmm_pool_return_schedule(void);
 
 /* Maps the file again in chunks without allocated pages. Copies nothing. */

@@ -119,7 +119,8 @@ checked() {
 	done
 	comment "$work/out"
 }
-# place TYPE SIZE OPTION STATUS PATTERN...: the same, on a new file system of that type.
+# place TYPE SIZE OPTION STATUS PATTERN...: mounts a new file system of TYPE and SIZE, with
+# OPTION if that is not empty, and calls `checked` there.
 place() {
 	place_what="$1${3:+ $3}" place_status=$4
 	if file_system "$1" "$2" "$3"; then

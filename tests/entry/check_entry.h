@@ -10,7 +10,7 @@
 #include "../support/in_pool.h"
 #include "libvmmalloc.h"
 
-/* Sizes that every function must be able to allocate. */
+/* Sizes that each function can allocate. The exception: realloc(block, 0) frees the block. */
 #define NGOOD_SIZES 32
 extern const size_t good_sizes[NGOOD_SIZES];
 

@@ -46,8 +46,10 @@ int callers_churn_stop(void);
 pthread_t callers_start(void *(*body)(void *), void *argument);
 void callers_pipe(int ends[2]);
 
-/* Write a byte to a pipe, and wait for a byte for 20 seconds at most. Return success. */
+/* Writes a byte to a pipe. Returns 1, or 0 on failure. */
 int callers_tell(int fd);
+
+/* Reads a byte from a pipe. Returns 1, or 0 if none came within 20 seconds. */
 int callers_hear(int fd);
 
 /* Closes every descriptor from 3 up, as daemons do. */

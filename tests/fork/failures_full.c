@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* failures_full.c: part of the program failures: a file system that becomes full during
+/* failures_full.c: part of the test program `failures`. The file system becomes full during
  * fork(2), while the child's file is filled, or after fork(2). */
 #include "config.h"
 

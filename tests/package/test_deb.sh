@@ -108,7 +108,8 @@ else
 	skip "lintian" "needs lintian"
 fi
 
-# The watch file finds a tarball of `make dist`, wherever it is published.
+# The pattern in debian/watch matches a tarball of `make dist`. A local server stands for the
+# address, which is a placeholder.
 if command -v uscan >/dev/null 2>&1 && command -v python3 >/dev/null 2>&1; then
 	mkdir -p "$work/published" "$work/watching/debian"
 	: >"$work/published/libvmmalloc-1.0.tar.xz"
