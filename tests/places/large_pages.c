@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* large_pages.c: how much of a heap is in large pages, as /proc/self/smaps reports it. Run
- * with the library preloaded. Prints one line: the KiB of the heap in memory, and the KiB in
- * large pages. The exit status is 0 if the heap keeps its content.
+ * with the library preloaded. Prints one line, in KiB: the blocks of the pool file, the part
+ * of the heap in large pages, and the part that is mapped. The exit status is 0 if the heap
+ * keeps its content.
  * large_pages grow MIB: a heap of MIB MiB, in blocks of 64 KiB
  * large_pages one MIB: the same in one block
  * large_pages again MIB: all is freed and allocated again
@@ -9,10 +10,12 @@
  * large_pages child MIB: the heap of a child that has a file of its own (VMMALLOC_FORK=2) */
 #include "config.h"
 
+#include <dirent.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../support/blocks.h"
@@ -63,6 +66,25 @@ is_whole(void)
 	return 1;
 }
 
+/* Returns the size of the blocks of the pool file, an open file without a name. */
+static unsigned long
+file_kb(void)
+{
+	DIR *descriptors = opendir("/proc/self/fd");
+	struct dirent *entry;
+	struct stat file;
+	unsigned long nblocks = 0; /* of 512 bytes */
+
+	while (descriptors != NULL && (entry = readdir(descriptors)) != NULL) {
+		if (fstat((int)strtol(entry->d_name, NULL, 10), &file) == 0 &&
+		    S_ISREG(file.st_mode) && file.st_nlink == 0)
+			nblocks += (unsigned long)file.st_blocks;
+	}
+	if (descriptors != NULL)
+		closedir(descriptors);
+	return nblocks / 2;
+}
+
 static int
 report(void)
 {
@@ -72,7 +94,7 @@ report(void)
 
 	if (!in_pool_read(&figures))
 		return 1;
-	printf("%lu %lu\n", figures.pool_rss_kb, figures.large_kb);
+	printf("%lu %lu %lu\n", file_kb(), figures.large_kb, figures.pool_rss_kb);
 	fflush(stdout);
 	return !is_good;
 }
