@@ -120,7 +120,7 @@ bind_shared(const struct vmm_os_file *file, void *map, size_t length)
 {
 	int error = 0;
 
-	if (!file->fs.maps_reserve || !vmm_os_numa_is_set())
+	if (file == NULL || !file->fs.maps_reserve || !vmm_os_numa_is_set())
 		return 0;
 	vmm_os_numa_apply(map, length);
 	if (vmm_os_numa_is_strict())
