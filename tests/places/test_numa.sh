@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # test_numa.sh: VMMALLOC_NUMA: the pages of the heap are on the nodes that it names, on tmpfs,
-# hugetlbfs and in memory, before and after a fork. Most machines have one node; tests/places/vm/run has two.
+# hugetlbfs and in memory, before and after a fork. Most machines have one node;
+# tests/places/vm/run has two.
 . "${top_srcdir:-..}/tests/support/lib.sh"
 
 # The nodes: the first that has memory, or those that the caller names.

@@ -10,14 +10,5 @@ if [ -z "${CI_FULL-}" ]; then
 	plan
 	exit
 fi
-"$top_srcdir/tests/places/vm/run" >"$work/said" 2>"$work/err"
-status=$?
-reason=$(sed -n 's/^1\.\.0 # SKIP //p' "$work/said")
-if [ -n "$reason" ]; then
-	skip "$what" "$reason"
-else
-	comment "$work/err"
-	(exit $status)
-	tap "$work/said" machine
-fi
+in_machine "$what" "$top_srcdir/tests/places/vm/run"
 plan

@@ -98,6 +98,23 @@ plan() {
 	echo "1..$count"
 }
 
+# in_machine WHAT COMMAND...: runs tests/places/vm/run by COMMAND, and reports its results, or
+# why there is no virtual machine.
+in_machine() {
+	in_machine_what=$1
+	shift
+	"$@" >"$work/said" 2>"$work/err"
+	in_machine_status=$?
+	reason=$(sed -n 's/^1\.\.0 # SKIP //p' "$work/said")
+	if [ -n "$reason" ]; then
+		skip "$in_machine_what" "$reason"
+		return
+	fi
+	comment "$work/err"
+	(exit $in_machine_status)
+	tap "$work/said" machine
+}
+
 # variants: prints "release", and "debug" if that variant was built, a line each.
 variants() {
 	echo release
