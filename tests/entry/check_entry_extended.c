@@ -54,7 +54,9 @@ START_TEST(test_xallocx_reports_size)
 {
 	static char *blocks[64];
 	size_t page = 0, length = sizeof(page);
-	int grown = 0, flushed;
+	bool has_cache;
+	size_t cache_length = sizeof(has_cache);
+	int grown = 0;
 
 	ck_assert_int_eq(mallctl("arenas.page", &page, &length, NULL, 0), 0);
 	for (int i = 0; i < 64; i++) {
@@ -64,9 +66,10 @@ START_TEST(test_xallocx_reports_size)
 	}
 	for (int i = 1; i < 64; i += 2)
 		free(blocks[i]);
-	/* The memory of a block in the thread's cache is not a free range. EFAULT: no cache. */
-	flushed = mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
-	ck_assert(flushed == 0 || flushed == EFAULT);
+	/* The memory of a block in the thread's cache is not a free range. */
+	ck_assert_int_eq(mallctl("opt.tcache", &has_cache, &cache_length, NULL, 0), 0);
+	ck_assert_int_eq(mallctl("thread.tcache.flush", NULL, NULL, NULL, 0),
+	    has_cache ? 0 : EFAULT);
 	for (int i = 0; i < 64; i += 2) {
 		size_t room = xallocx(blocks[i], 20000, 20000, 0);
 

@@ -184,14 +184,16 @@ set_no_decay(void)
 static void *
 in_thread(void *block)
 {
-	int flushed;
+	bool has_cache = false;
+	size_t length = sizeof(has_cache);
 
 	free(block);
 	check(mallctl("thread.arena", NULL, NULL, &arena, sizeof(arena)) == 0,
 	    "thread.arena");
-	/* The cache may have blocks of other arenas. EFAULT: VMMALLOC_CONF=tcache:false. */
-	flushed = mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
-	check(flushed == 0 || flushed == EFAULT, "flush");
+	check(mallctl("opt.tcache", &has_cache, &length, NULL, 0) == 0, "opt.tcache");
+	/* The cache may have blocks of other arenas. */
+	check(mallctl("thread.tcache.flush", NULL, NULL, NULL, 0) ==
+	    (has_cache ? 0 : EFAULT), "flush");
 	test_blocks(by_malloc);
 	return by_malloc(5000);
 }
