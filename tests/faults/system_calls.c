@@ -80,18 +80,6 @@ free_blocks(void)
 	return statfs(test.dir, &stat) == 0 ? (uint64_t)stat.f_bfree : 0;
 }
 
-/* Whether all blocks are free, at once or soon: the program's children may still be ending. */
-static bool
-are_blocks_free(void)
-{
-	for (int ms = 0; free_blocks() != test.free_blocks; ms += 10) {
-		if (ms > 10000)
-			return false;
-		poll(NULL, 0, 10);
-	}
-	return true;
-}
-
 /* Counts the files that are left in the pool's directory, and removes them. */
 static int
 names_left(void)
@@ -207,7 +195,7 @@ judge(int status, enum inject_call call)
 		return "a file is left";
 	if (left != 0 && status == 0 && !inject->was_started)
 		return "a file is left, and there was no message";
-	if (test.is_own && !are_blocks_free())
+	if (test.is_own && free_blocks() != test.free_blocks)
 		return "blocks are left";
 	return NULL;
 }

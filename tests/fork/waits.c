@@ -51,7 +51,7 @@ static const struct table table = { { calls_plain, calls_ipc, calls_futex }, 0 }
 	table_aio = { { calls_aio }, 0 },
 	table_aio_signals = { { calls_aio }, 1 };
 
-#define LOCK_LIMIT_S 60
+#define LOCK_LIMIT_S 8
 static const struct test_case cases[] = {
 	{ "sem_private", run_lock, NULL, LOCK_LIMIT_S },
 	{ "sem_shared", run_lock, NULL, LOCK_LIMIT_S },
